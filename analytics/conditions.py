@@ -1,0 +1,87 @@
+"""The vocabulary of what is asked about a game: a condition on its crash point.
+
+This module alone parses and prints conditions. Pure: no Django, no Redis.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, Self
+
+from games.crash_points import format_hundredths, parse_hundredths
+from games.fairness import MAX_CRASH_HUNDREDTHS
+from games.fairness.law import Law
+
+Kind = Literal["min", "max", "floor"]
+KINDS: tuple[Kind, ...] = ("min", "max", "floor")
+
+MAX_ASKED = 10_000_000  # as a crash point
+MAX_CONDITIONS = 50
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Condition:
+    """`min`: crash point >= x; `max`: <= x; `floor`: its integer part is n. `hundredths` is x or n times 100.
+
+    Every condition is a range of hundredths, both ends included: `lowest` .. `highest`.
+    """
+
+    kind: Kind
+    hundredths: int
+
+    @classmethod
+    def parse(cls, kind: Kind, text: str) -> Self:
+        """`("min", "2.0")` is min:2. Raises ValueError with a reason fit for a user."""
+        hundredths = parse_hundredths(text.strip())
+        if hundredths > MAX_ASKED * 100:
+            raise ValueError(f"Must be at most {MAX_ASKED}.")
+        if kind == "floor" and hundredths % 100:
+            raise ValueError("Expected a whole number: the integer part of a crash point.")
+        return cls(kind, hundredths)
+
+    @classmethod
+    def from_name(cls, name: str) -> Self:
+        """The inverse of `str`: `min:10`."""
+        kind, _, text = name.partition(":")
+        if kind not in KINDS:
+            raise ValueError(f"Expected min:, max: or floor:, got {name!r}.")
+        return cls.parse(kind, text)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.value}"
+
+    @property
+    def value(self) -> str:
+        """Canonical: `2`, never `2.0` or `02`."""
+        return format_hundredths(self.hundredths)
+
+    @property
+    def lowest(self) -> int:
+        return 100 if self.kind == "max" else self.hundredths
+
+    @property
+    def highest(self) -> int:
+        if self.kind == "min":
+            return MAX_CRASH_HUNDREDTHS
+        return self.hundredths if self.kind == "max" else self.hundredths + 99
+
+    def probability(self, law: Law) -> Fraction:
+        """The chance that a game meets it, by the site's law; it does not depend on history."""
+        if self.kind == "min":
+            return law.probability_at_least(self.hundredths)
+        if self.kind == "max":
+            return law.probability_at_most(self.hundredths)
+        return law.probability_floor(self.hundredths // 100)
+
+
+def parse_list(kind: Kind, text: str) -> list[Condition]:
+    """`("min", "2,5,2.0")` -> [min:2, min:5]: in the order asked, each once. Raises ValueError."""
+    conditions = list(dict.fromkeys(Condition.parse(kind, item) for item in text.split(",")))
+    if len(conditions) > MAX_CONDITIONS:
+        raise ValueError(f"Expected at most {MAX_CONDITIONS} values, got {len(conditions)}.")
+    return conditions
+
+
+def parse_names(names: Iterable[str]) -> list[Condition]:
+    """Configured names, each once, in a fixed order. Raises ValueError."""
+    return sorted({Condition.from_name(name) for name in names})

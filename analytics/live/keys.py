@@ -1,0 +1,150 @@
+"""The keys of the live view. All share the hash tag {analytics}: one slot of a cluster, one script may touch all.
+
+A view that is being built stands under {analytics}:staging: until it is swapped in.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+from cachecore.keys import Family
+from cachecore.versions import Namespace
+
+_family = partial(Family, role="state", ttl_seconds=None)
+_APPLY = "analytics.live.apply (lua/apply_games.lua), analytics.live.rebuild"
+
+VERSION = _family(
+    name="analytics-version",
+    pattern="{{analytics}}:version",
+    type="string",
+    holds="the view's version, max(version + 1, server time in ms), raised per batch that changed something",
+    written_by=_APPLY,
+    purged_by="never; a lost one is made anew, higher",
+    bounded_by="one key",
+)
+EPOCH = _family(
+    name="analytics-epoch",
+    pattern="{{analytics}}:epoch",
+    type="string",
+    holds="random, new whenever the view is built anew; absent: there is no view",
+    written_by="analytics.live.rebuild",
+    purged_by="the next rebuild",
+    bounded_by="one key",
+)
+WRITER = _family(
+    name="analytics-writer",
+    pattern="{{analytics}}:writer",
+    type="string",
+    holds="the newest writer's token; the script refuses every other",
+    written_by="analytics.live.writer",
+    purged_by="never",
+    bounded_by="one key",
+)
+PENDING = _family(
+    name="analytics-pending",
+    pattern="{{analytics}}:pending",
+    type="zset",
+    holds="game ids to apply; score = sequence number of the marking",
+    written_by="analytics.live.pending",
+    purged_by="lua/apply_games.lua, id by id",
+    bounded_by="the games saved since the last batch",
+)
+SEQUENCE = _family(
+    name="analytics-sequence",
+    pattern="{{analytics}}:sequence",
+    type="string",
+    holds="the last sequence number given to a marking",
+    written_by="analytics.live.pending",
+    purged_by="never",
+    bounded_by="one key",
+)
+WOKEN = Family(
+    name="analytics-woken",
+    pattern="{{analytics}}:woken",
+    role="state",
+    type="string",
+    ttl_seconds=2,
+    holds="set while a writer's wake-up is on its way",
+    written_by="analytics.services.wake_writer",
+    purged_by="the writer when it starts, else its TTL",
+)
+STATE = _family(
+    name="analytics-state",
+    pattern="{{analytics}}:{staging}state",
+    type="hash",
+    holds="games; first, head (ids, with _time in ms); floor (oldest id in the ledger); bucket_floor (unix s); below; "
+    "conditions; built_ms",
+    written_by=_APPLY,
+    purged_by="the next rebuild",
+    bounded_by="one key",
+)
+CHUNKS = _family(
+    name="analytics-chunks",
+    pattern="{{analytics}}:{staging}chunks",
+    type="hash",
+    holds="chunk number -> 'games timed min_end_ms max_end_ms'; the counts are exact, the bounds only widen",
+    written_by=_APPLY,
+    purged_by="with its chunk",
+    bounded_by="ANALYTICS_LEDGER_GAMES / 4096 fields",
+)
+LEDGER = _family(
+    name="analytics-ledger",
+    pattern="{{analytics}}:{staging}ledger:{chunk}",
+    type="string",
+    holds="4096 games by id, 12 bytes each: crash point in hundredths, end time in ms (big-endian, 6 bytes; 0 = none)",
+    written_by=_APPLY,
+    purged_by="analytics.live.retention",
+    bounded_by="ANALYTICS_LEDGER_GAMES games, 12 bytes each",
+)
+OCCURRENCES = _family(
+    name="analytics-occurrences",
+    pattern="{{analytics}}:{staging}occurrences:{condition}",
+    type="hash",
+    holds="count, total_games, first_game, first_game_time, last_game, last_game_time (those that met it; ms)",
+    written_by=_APPLY,
+    purged_by="the next rebuild",
+    bounded_by="one key per configured condition",
+)
+INTERVALS = _family(
+    name="analytics-intervals",
+    pattern="{{analytics}}:{staging}intervals:{condition}",
+    type="hash",
+    holds="bucket_<unix s> -> games that met it in those ten minutes; `all` counts every game",
+    written_by=_APPLY,
+    purged_by="analytics.live.retention",
+    bounded_by="ANALYTICS_BUCKET_DAYS * 144 fields per configured condition",
+)
+
+UPDATES_CHANNEL = "analytics_updates"
+ANALYTICS = Namespace("analytics", VERSION.key(), UPDATES_CHANNEL)
+
+CHUNK_GAMES = 4096
+BUCKET_SECONDS = 10 * 60
+ALL = "all"  # beside the conditions in INTERVALS
+
+
+@dataclass(frozen=True, slots=True)
+class ViewKeys:
+    """The keys of one view: the live one, or the one being built."""
+
+    staging: str = ""
+
+    @property
+    def state(self) -> str:
+        return STATE.key(staging=self.staging)
+
+    @property
+    def chunks(self) -> str:
+        return CHUNKS.key(staging=self.staging)
+
+    def ledger(self, chunk: int | str) -> str:
+        return LEDGER.key(staging=self.staging, chunk=chunk)
+
+    def occurrences(self, condition: object) -> str:
+        return OCCURRENCES.key(staging=self.staging, condition=condition)
+
+    def intervals(self, condition: object) -> str:
+        return INTERVALS.key(staging=self.staging, condition=condition)
+
+
+LIVE = ViewKeys()
+STAGED = ViewKeys("staging:")

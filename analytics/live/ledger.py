@@ -1,0 +1,114 @@
+"""The ledger's bytes: 4096 games a chunk, 12 bytes a game. No Redis here."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from analytics.columns import Columns, Integers
+from analytics.live.keys import CHUNK_GAMES
+
+# Six big-endian bytes each: crash point in hundredths (0 = no game here), end time in ms (0 = unknown).
+RECORD = np.dtype([("crash_high", ">u2"), ("crash_low", ">u4"), ("end_high", ">u2"), ("end_low", ">u4")])
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkFacts:
+    """What the index says of a chunk: exact counts, and bounds that hold every known end time in it."""
+
+    games: int
+    timed: int
+    min_end_ms: int
+    max_end_ms: int
+
+    @classmethod
+    def parse(cls, text: bytes) -> "ChunkFacts":
+        return cls(*map(int, text.split()))
+
+    def __str__(self) -> str:
+        return f"{self.games} {self.timed} {self.min_end_ms} {self.max_end_ms}"
+
+    def overlaps(self, from_ms: int, to_ms: int) -> bool:
+        return self.timed > 0 and self.max_end_ms >= from_ms and self.min_end_ms < to_ms
+
+
+def decode(chunks: Mapping[int, bytes]) -> Columns:
+    """The games of these chunks (number -> bytes), in id order."""
+    parts = [_decode_chunk(number, data) for number, data in sorted(chunks.items())]
+    if not parts:
+        return Columns.empty()
+    return Columns(
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate([part.crash for part in parts]),
+        np.concatenate([part.end_ms for part in parts]),
+    )
+
+
+def encode(columns: Columns) -> dict[int, bytes]:
+    """The chunks that hold these games, each cut after its last game."""
+    return {number: _encode_chunk(part) for number, part in _by_chunk(columns)}
+
+
+def facts(columns: Columns) -> dict[int, ChunkFacts]:
+    return {number: _chunk_facts(part) for number, part in _by_chunk(columns)}
+
+
+def differing(one: Columns, other: Columns) -> Integers:
+    """Ids that only one of them holds, or both with other values."""
+    ids = np.union1d(one.ids, other.ids)
+    return ids[np.any(_at(one, ids) != _at(other, ids), axis=0)]
+
+
+def chunks_of(ids: Iterable[int]) -> list[int]:
+    return sorted({game_id // CHUNK_GAMES for game_id in ids})
+
+
+def _by_chunk(columns: Columns) -> Iterator[tuple[int, Columns]]:
+    numbers, starts = np.unique(columns.ids // CHUNK_GAMES, return_index=True)
+    ends = [*starts[1:], len(columns)]
+    for number, start, end in zip(numbers, starts, ends, strict=True):
+        part = slice(int(start), int(end))
+        yield int(number), Columns(columns.ids[part], columns.crash[part], columns.end_ms[part])
+
+
+def _at(columns: Columns, ids: Integers) -> Integers:
+    """Crash points and end times at these ids; zero where the columns have no such game."""
+    values = np.zeros((2, len(ids)), dtype=np.int64)
+    values[:, np.searchsorted(ids, columns.ids)] = columns.crash, columns.end_ms
+    return values
+
+
+def _decode_chunk(number: int, data: bytes) -> Columns:
+    records = np.frombuffer(data, dtype=RECORD, count=len(data) // RECORD.itemsize)
+    crash = _joined(records["crash_high"], records["crash_low"])
+    here = np.flatnonzero(crash)
+    return Columns(
+        here.astype(np.int64) + number * CHUNK_GAMES,
+        crash[here],
+        _joined(records["end_high"], records["end_low"])[here],
+    )
+
+
+def _encode_chunk(columns: Columns) -> bytes:
+    offsets = columns.ids % CHUNK_GAMES
+    records = np.zeros(int(offsets[-1]) + 1, dtype=RECORD)
+    records["crash_high"][offsets], records["crash_low"][offsets] = (
+        columns.crash >> 32,
+        columns.crash & 0xFFFFFFFF,
+    )
+    records["end_high"][offsets], records["end_low"][offsets] = (
+        columns.end_ms >> 32,
+        columns.end_ms & 0xFFFFFFFF,
+    )
+    return records.tobytes()
+
+
+def _joined(high: np.ndarray, low: np.ndarray) -> Integers:
+    return (high.astype(np.int64) << 32) | low.astype(np.int64)
+
+
+def _chunk_facts(columns: Columns) -> ChunkFacts:
+    times = columns.end_ms[columns.timed()]
+    if not len(times):
+        return ChunkFacts(len(columns), 0, 0, 0)
+    return ChunkFacts(len(columns), len(times), int(times.min()), int(times.max()))

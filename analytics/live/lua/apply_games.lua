@@ -1,0 +1,248 @@
+-- Apply a batch of games to the live view as state transitions (old -> new). Atomic: one script, one slot.
+-- Any order and any repetition give the view that a computation from scratch gives.
+--
+-- KEYS[1]  version        string; family VERSION
+-- KEYS[2]  epoch          string; family EPOCH; absent: there is no view to apply to
+-- KEYS[3]  writer         string, the newest writer's token; family WRITER
+-- KEYS[4]  pending        zset; family PENDING
+-- KEYS[5]  state          hash; family STATE
+-- KEYS[6]  chunks         hash; family CHUNKS
+-- KEYS[7]  intervals:all  hash; family INTERVALS
+-- KEYS[8 .. 7+2c]         per condition: occurrences (OCCURRENCES), intervals (INTERVALS)
+-- ARGV[1]  token     the caller's writer token
+-- ARGV[2]  channel   for the message about the new version
+-- ARGV[3]  ledger    prefix of the chunk keys: chunks are named by what is found, in the same slot
+-- ARGV[4]  conditions  per condition 12 bytes: lowest and highest hundredths that meet it (6 bytes each)
+-- ARGV[5]  games     per game 28 bytes: id (8), sequence number (8), crash point in hundredths (6; 0 = no such game),
+--                    end time in ms (6; 0 = unknown)
+-- Returns  {status, version, new, corrected, removed, unchanged, below}; status "applied", "overtaken" (a newer writer
+--          took over) or "no view"; nothing is written unless "applied"
+-- Writes   KEYS[1], KEYS[4 ..], chunk keys; no TTL; PUBLISH channel '{"version":..,"head":..,"games":..}' when the view changed
+-- Cost     about 60 commands for one game; per batch each cell is written once
+
+local CHUNK_GAMES, RECORD_BYTES, GAME_BYTES = 4096, 12, 28
+local BUCKET_SECONDS = 600
+local FIRST_CONDITION_KEY = 8
+
+if redis.call('EXISTS', KEYS[2]) == 0 then return {'no view', 0, 0, 0, 0, 0, 0} end
+if redis.call('GET', KEYS[3]) ~= ARGV[1] then return {'overtaken', 0, 0, 0, 0, 0, 0} end
+
+local function text(number) return string.format('%.0f', number) end
+
+-- The ledger ------------------------------------------------------------------------------------------------------
+
+local function chunk_of(id) return math.floor(id / CHUNK_GAMES) end
+local function chunk_key(chunk) return ARGV[3] .. text(chunk) end
+
+local function read_game(id)
+  local offset = (id % CHUNK_GAMES) * RECORD_BYTES
+  local record = redis.call('GETRANGE', chunk_key(chunk_of(id)), offset, offset + RECORD_BYTES - 1)
+  if #record < RECORD_BYTES then return 0, 0 end
+  local crash, end_ms = struct.unpack('>I6I6', record)
+  return crash, end_ms
+end
+
+local function write_game(id, crash, end_ms)
+  redis.call('SETRANGE', chunk_key(chunk_of(id)), (id % CHUNK_GAMES) * RECORD_BYTES,
+             struct.pack('>I6I6', crash, end_ms))
+end
+
+-- The nearest game at `id` or beyond it in direction `step` (1 or -1) whose crash point is in [low, high].
+local function find_game(id, step, low, high)
+  local numbers = {}
+  for _, number in ipairs(redis.call('HKEYS', KEYS[6])) do numbers[#numbers + 1] = tonumber(number) end
+  table.sort(numbers, function(a, b) if step > 0 then return a < b end return a > b end)
+  for _, chunk in ipairs(numbers) do
+    if (chunk - chunk_of(id)) * step >= 0 then
+      local data = redis.call('GET', chunk_key(chunk)) or ''
+      local count = math.floor(#data / RECORD_BYTES)
+      local from = step > 0 and 0 or count - 1
+      if chunk == chunk_of(id) then
+        local at = id % CHUNK_GAMES
+        from = step > 0 and at or math.min(at, count - 1)
+      end
+      for i = from, step > 0 and count - 1 or 0, step do
+        local crash = struct.unpack('>I6', data, i * RECORD_BYTES + 1)
+        if crash ~= 0 and crash >= low and crash <= high then return chunk * CHUNK_GAMES + i end
+      end
+    end
+  end
+  return nil
+end
+
+-- What the batch changes, summed before anything but the ledger is written ------------------------------------------
+
+local conditions = {}
+for i = 1, #ARGV[4] / RECORD_BYTES do
+  local low, high = struct.unpack('>I6I6', ARGV[4], (i - 1) * RECORD_BYTES + 1)
+  conditions[i] = {low = low, high = high, counts = 0, buckets = {}, touched = false}
+end
+
+local state = redis.call('HMGET', KEYS[5], 'games', 'first', 'head', 'floor', 'bucket_floor')
+local games = tonumber(state[1]) or 0
+local first, head = tonumber(state[2]), tonumber(state[3])
+local floor, bucket_floor = tonumber(state[4]) or 0, tonumber(state[5]) or 0
+local first_left, head_left = false, false
+
+local all_buckets, chunks = {}, {}
+local new, corrected, removed, unchanged, below = 0, 0, 0, 0, 0
+
+local function bucket_of(end_ms)
+  if end_ms == 0 then return nil end
+  local bucket = math.floor(end_ms / 1000 / BUCKET_SECONDS) * BUCKET_SECONDS
+  if bucket < bucket_floor then return nil end
+  return bucket
+end
+
+local function add(buckets, bucket, by)
+  if bucket then buckets[bucket] = (buckets[bucket] or 0) + by end
+end
+
+local function chunk_facts(chunk)
+  local facts = chunks[chunk]
+  if not facts then
+    local known = redis.call('HGET', KEYS[6], text(chunk))
+    local count, timed, min_ms, max_ms = string.match(known or '0 0 0 0', '(%d+) (%d+) (%d+) (%d+)')
+    facts = {games = tonumber(count), timed = tonumber(timed), min = tonumber(min_ms), max = tonumber(max_ms)}
+    chunks[chunk] = facts
+  end
+  return facts
+end
+
+-- Take one value of a game out of the sums (by = -1) or put one in (by = 1).
+local function count_game(id, crash, end_ms, by)
+  games = games + by
+  local facts = chunk_facts(chunk_of(id))
+  facts.games = facts.games + by
+  if end_ms ~= 0 then
+    facts.timed = facts.timed + by
+    if by > 0 then
+      facts.min = facts.min == 0 and end_ms or math.min(facts.min, end_ms)
+      facts.max = math.max(facts.max, end_ms)
+    end
+  end
+  local bucket = bucket_of(end_ms)
+  add(all_buckets, bucket, by)
+  for _, condition in ipairs(conditions) do
+    if crash >= condition.low and crash <= condition.high then
+      condition.counts = condition.counts + by
+      condition.touched = true
+      add(condition.buckets, bucket, by)
+    end
+  end
+end
+
+local function first_and_last(condition, index)
+  if condition.loaded then return end
+  local known = redis.call('HMGET', KEYS[FIRST_CONDITION_KEY + 2 * (index - 1)], 'first_game', 'last_game')
+  condition.first, condition.last, condition.loaded = tonumber(known[1]), tonumber(known[2]), true
+end
+
+-- Widen or give up a condition's first and last game as this game comes to meet it or no longer does.
+local function move_extremes(id, old_crash, new_crash)
+  for index, condition in ipairs(conditions) do
+    local met = old_crash ~= 0 and old_crash >= condition.low and old_crash <= condition.high
+    local meets = new_crash ~= 0 and new_crash >= condition.low and new_crash <= condition.high
+    if met or meets then
+      first_and_last(condition, index)
+      if meets then
+        condition.first = math.min(condition.first or id, id)
+        condition.last = math.max(condition.last or id, id)
+      else
+        if id == condition.first then condition.first_left = true end
+        if id == condition.last then condition.last_left = true end
+      end
+    end
+  end
+end
+
+for i = 1, #ARGV[5] / GAME_BYTES do
+  local id, sequence, crash, end_ms = struct.unpack('>I8I8I6I6', ARGV[5], (i - 1) * GAME_BYTES + 1)
+  if id < floor then
+    below = below + 1
+  else
+    local old_crash, old_end_ms = read_game(id)
+    if old_crash == crash and (crash == 0 or old_end_ms == end_ms) then
+      unchanged = unchanged + 1
+    else
+      write_game(id, crash, crash == 0 and 0 or end_ms)
+      if old_crash ~= 0 then count_game(id, old_crash, old_end_ms, -1) end
+      if crash ~= 0 then count_game(id, crash, end_ms, 1) end
+      move_extremes(id, old_crash, crash)
+      if crash == 0 then
+        removed = removed + 1
+        if id == head then head_left = true end
+        if id == first then first_left = true end
+      else
+        if old_crash == 0 then new = new + 1 else corrected = corrected + 1 end
+        head, first = math.max(head or id, id), math.min(first or id, id)
+      end
+    end
+  end
+  local known = redis.call('ZSCORE', KEYS[4], text(id))
+  if known and tonumber(known) == sequence then redis.call('ZREM', KEYS[4], text(id)) end
+end
+
+if below > 0 then redis.call('HINCRBY', KEYS[5], 'below', below) end
+if new + corrected + removed == 0 then
+  return {'applied', tonumber(redis.call('GET', KEYS[1])) or 0, 0, 0, 0, unchanged, below}
+end
+
+-- Each cell once ------------------------------------------------------------------------------------------------------
+
+local function write_buckets(key, buckets)
+  for bucket, by in pairs(buckets) do
+    local field = 'bucket_' .. text(bucket)
+    if by ~= 0 and redis.call('HINCRBY', key, field, by) == 0 then redis.call('HDEL', key, field) end
+  end
+end
+
+for chunk, facts in pairs(chunks) do
+  if facts.games == 0 then
+    redis.call('HDEL', KEYS[6], text(chunk))
+    redis.call('DEL', chunk_key(chunk))
+  else
+    if facts.timed == 0 then facts.min, facts.max = 0, 0 end
+    redis.call('HSET', KEYS[6], text(chunk), text(facts.games) .. ' ' .. text(facts.timed) .. ' '
+               .. text(facts.min) .. ' ' .. text(facts.max))
+  end
+end
+write_buckets(KEYS[7], all_buckets)
+
+local function write_extreme(key, name, id)
+  if not id then
+    redis.call('HDEL', key, name, name .. '_time')
+    return
+  end
+  local _, end_ms = read_game(id)
+  redis.call('HSET', key, name, text(id), name .. '_time', text(end_ms))
+end
+
+for index, condition in ipairs(conditions) do
+  local key = KEYS[FIRST_CONDITION_KEY + 2 * (index - 1)]
+  redis.call('HSET', key, 'total_games', text(games))
+  if condition.touched then
+    redis.call('HINCRBY', key, 'count', condition.counts)
+    -- What left may have been outlived by what came: every game outside first .. last still does not meet it.
+    if condition.first_left then condition.first = find_game(condition.first, 1, condition.low, condition.high) end
+    if condition.last_left then condition.last = find_game(condition.last, -1, condition.low, condition.high) end
+    write_extreme(key, 'first_game', condition.first)
+    write_extreme(key, 'last_game', condition.last)
+    write_buckets(KEYS[FIRST_CONDITION_KEY + 2 * (index - 1) + 1], condition.buckets)
+  end
+end
+
+if first_left then first = find_game(first, 1, 1, math.huge) end
+if head_left then head = find_game(head, -1, 1, math.huge) end
+redis.call('HSET', KEYS[5], 'games', text(games))
+write_extreme(KEYS[5], 'head', head)
+-- A first game below the floor is not in the ledger; no batch has touched it, so what is written stands.
+if not first or first >= floor then write_extreme(KEYS[5], 'first', first) end
+
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local version = math.max((tonumber(redis.call('GET', KEYS[1])) or 0) + 1, now_ms)
+redis.call('SET', KEYS[1], text(version))
+redis.call('PUBLISH', ARGV[2], '{"version":' .. text(version) .. ',"head":' .. (head and text(head) or 'null')
+           .. ',"games":' .. text(games) .. '}')
+return {'applied', version, new, corrected, removed, unchanged, below}

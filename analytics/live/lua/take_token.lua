@@ -1,0 +1,9 @@
+-- Become the newest writer. O(1).
+-- KEYS[1]  writer   string, the newest writer's token; family WRITER
+-- Returns  the token, above every earlier one also after Redis lost them: max(token + 1, server time in ms)
+-- Writes   KEYS[1], no TTL
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local token = math.max((tonumber(redis.call('GET', KEYS[1])) or 0) + 1, now_ms)
+redis.call('SET', KEYS[1], string.format('%.0f', token))
+return token

@@ -1,0 +1,37 @@
+-- Drop what is older than the view keeps: whole ledger chunks below a floor, interval buckets before a time. O(dropped).
+-- KEYS[1]  writer   string, the newest writer's token; family WRITER
+-- KEYS[2]  state    hash; family STATE
+-- KEYS[3]  chunks   hash; family CHUNKS
+-- KEYS[4 ..]        intervals hashes, `all` among them; family INTERVALS
+-- ARGV[1]  token    the caller's writer token
+-- ARGV[2]  ledger   prefix of the chunk keys
+-- ARGV[3]  floor    oldest game id to keep in the ledger, a multiple of the chunk size; never lowered
+-- ARGV[4]  bucket   oldest bucket to keep, unix s; never lowered
+-- Returns  {status, chunks dropped, buckets dropped}; status "trimmed" or "overtaken", then nothing was written
+-- Writes   KEYS[2 ..], chunk keys. The version stays: no answer from the view changes, those that need what was dropped
+--          come from the table from now on.
+local CHUNK_GAMES = 4096
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'overtaken', 0, 0} end
+
+local known = redis.call('HMGET', KEYS[2], 'floor', 'bucket_floor')
+local floor = math.max(tonumber(known[1]) or 0, tonumber(ARGV[3]))
+local bucket_floor = math.max(tonumber(known[2]) or 0, tonumber(ARGV[4]))
+redis.call('HSET', KEYS[2], 'floor', string.format('%.0f', floor), 'bucket_floor', string.format('%.0f', bucket_floor))
+
+local chunks, buckets = 0, 0
+for _, chunk in ipairs(redis.call('HKEYS', KEYS[3])) do
+  if tonumber(chunk) * CHUNK_GAMES < floor then
+    redis.call('DEL', ARGV[2] .. chunk)
+    redis.call('HDEL', KEYS[3], chunk)
+    chunks = chunks + 1
+  end
+end
+for i = 4, #KEYS do
+  for _, field in ipairs(redis.call('HKEYS', KEYS[i])) do
+    if tonumber(string.match(field, '%d+')) < bucket_floor then
+      redis.call('HDEL', KEYS[i], field)
+      buckets = buckets + 1
+    end
+  end
+end
+return {'trimmed', chunks, buckets}

@@ -1,0 +1,28 @@
+"""Games waiting to be applied: id -> the sequence number of its last marking."""
+
+from collections.abc import Sequence
+
+from analytics.live import scripts
+from analytics.live.keys import PENDING, SEQUENCE
+from cachecore import connections
+
+MARKED_PER_CALL = 1_000
+
+
+def mark(ids: Sequence[int]) -> None:
+    """Raises RoleUnavailable; then `reconcile` finds what was not marked."""
+    with connections.use("state") as client:
+        for start in range(0, len(ids), MARKED_PER_CALL):
+            scripts.mark_pending(client, [PENDING.key(), SEQUENCE.key()], ids[start : start + MARKED_PER_CALL])
+
+
+def oldest(count: int) -> dict[int, int]:
+    """Up to `count` ids with their numbers, longest waiting first. Read this before the rows."""
+    with connections.use("state") as client:
+        marked = client.zrange(PENDING.key(), 0, count - 1, withscores=True)
+    return {int(game_id): int(sequence) for game_id, sequence in marked}
+
+
+def size() -> int:
+    with connections.use("state") as client:
+        return int(client.zcard(PENDING.key()))

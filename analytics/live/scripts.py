@@ -1,0 +1,13 @@
+"""The view's Lua scripts; each file's header says what it takes, returns and writes."""
+
+from pathlib import Path
+
+from cachecore.scripts import Script
+
+_LUA = Path(__file__).parent / "lua"
+
+apply_games = Script(_LUA / "apply_games.lua")
+mark_pending = Script(_LUA / "mark_pending.lua")
+swap_view = Script(_LUA / "swap_view.lua")
+take_token = Script(_LUA / "take_token.lua")
+trim_view = Script(_LUA / "trim_view.lua")

@@ -1,0 +1,42 @@
+"""One writer at a time: a lock so that two rarely try, a token so that a stalled one cannot do harm."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from redis.exceptions import LockError
+from redis.lock import Lock
+
+from analytics.live import scripts
+from analytics.live.keys import WRITER
+from cachecore import connections
+from cachecore.locks import lock
+
+WRITER_SECONDS = 30
+
+
+class Overtaken(Exception):
+    """A newer writer took over while this one stalled; what it had not applied is still pending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    token: int
+    _lock: Lock
+
+    def go_on(self) -> None:
+        """Extend the lock before the next step. Raises Overtaken when it was lost meanwhile."""
+        try:
+            with connections.use("state"):
+                self._lock.reacquire()
+        except LockError as error:
+            raise Overtaken from error
+
+
+@contextmanager
+def the_writer(*, wait_seconds: float = 0.0) -> Iterator[Writer]:
+    """Be the writer for the block. Raises LockHeld while another is, RoleUnavailable."""
+    with lock("analytics-writer", WRITER_SECONDS, wait_seconds=wait_seconds) as held:
+        with connections.use("state") as client:
+            token = int(scripts.take_token(client, [WRITER.key()]))
+        yield Writer(token, held)

@@ -1,0 +1,23 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from analytics import services
+from cachecore.connections import RoleUnavailable
+
+
+class Command(BaseCommand):
+    help = "Apply every waiting game to the live view, now and in this process; build the view where there is none."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            applied = services.apply_pending()
+        except RoleUnavailable as error:
+            raise CommandError(str(error)) from error
+        if applied is None:
+            raise CommandError("Another writer is at work.")
+        built = "Built the view. " if applied.rebuilt else ""
+        self.stdout.write(
+            f"{built}Applied {applied.new} new, {applied.corrected} corrected, {applied.removed} removed games; "
+            f"{applied.unchanged} were unchanged."
+        )

@@ -1,0 +1,191 @@
+"""Writes to the view: mark, wake, apply, reconcile, trim, rebuild."""
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from celery.exceptions import CeleryError
+from django.conf import settings
+from kombu.exceptions import OperationalError as BrokerUnavailable
+
+from analytics import table
+from analytics.conditions import Condition, parse_names
+from analytics.live import pending, reader, rebuild, retention
+from analytics.live.apply import BATCH_GAMES, NoView, apply
+from analytics.live.keys import ANALYTICS, WOKEN
+from analytics.live.ledger import differing
+from analytics.live.writer import Overtaken, Writer, the_writer
+from cachecore import connections, versions
+from cachecore.breaker import CircuitBreaker
+from cachecore.clock import now_ms
+from cachecore.connections import RoleUnavailable
+from cachecore.locks import LockHeld
+from games.keys import GAMES
+from games.models import Game
+
+logger = logging.getLogger(__name__)
+
+# Readers recompute after every version: bursts are gathered so that it rises at most ten times a second.
+VERSION_EVERY_MS = 100
+BROKER_RETRY_SECONDS = 5.0
+
+_broker = CircuitBreaker(BROKER_RETRY_SECONDS)
+
+
+@dataclass(slots=True)
+class Applied:
+    """What a writer's run did, by number of games."""
+
+    batches: int = 0
+    new: int = 0
+    corrected: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    below: int = 0
+    rebuilt: bool = False
+
+
+def conditions() -> list[Condition]:
+    return parse_names(settings.ANALYTICS_CONDITIONS)
+
+
+def games_changed(ids: Sequence[int]) -> None:
+    """These rows changed: mark them and wake a writer. Never fails a save; `reconcile` finds what is lost here."""
+    try:
+        pending.mark(ids)
+        wake_writer()
+    except RoleUnavailable as error:
+        logger.warning("%d changed games were not marked: %s", len(ids), error)
+
+
+def wake_writer() -> None:
+    """Enqueue one task unless one is on its way. A broker that is down costs one short try every five seconds."""
+    from analytics.tasks import apply_pending
+
+    with connections.use("state") as client:
+        if not client.set(WOKEN.key(), 1, nx=True, ex=WOKEN.ttl_seconds):
+            return
+    if not _broker.allow():
+        return
+    try:
+        apply_pending.delay()
+    except (BrokerUnavailable, CeleryError, OSError) as error:
+        _broker.failed()
+        logger.warning("the writer could not be woken, beat will: %s", error)
+    else:
+        _broker.succeeded()
+
+
+def apply_pending() -> Applied | None:
+    """Apply every pending game, a batch at a time; build the view first where there is none.
+
+    Returns None when another writer is at it. Raises RoleUnavailable, django.db.Error; what was not applied stays
+    pending.
+    """
+    with connections.use("state") as client:
+        client.delete(WOKEN.key())  # saves from here on wake a writer of their own
+    try:
+        with the_writer() as writer:
+            applied = _apply_all(writer)
+    except LockHeld:
+        return None
+    except Overtaken:
+        logger.warning("a newer writer took over")
+        return None
+    if pending.size():
+        wake_writer()
+    return applied
+
+
+def rebuild_view(*, wait_seconds: float = 0.0) -> int:
+    """Build the view from the table, swap it in, return its version. Raises LockHeld, Overtaken, RoleUnavailable."""
+    with the_writer(wait_seconds=wait_seconds) as writer:
+        return _rebuild(writer)
+
+
+def reconcile(numbers: Iterable[int]) -> dict[str, int]:
+    """Compare ledger and table chunk by chunk and mark every id that differs. Only marks: the writer repairs.
+
+    Raises RoleUnavailable, django.db.Error.
+    """
+    checked = drift = 0
+    view = reader.head()
+    for number in numbers:
+        if view is None or number * 4096 < view.floor:
+            continue
+        ids = differing(reader.chunks([number]), table.chunk(number))
+        checked += 1
+        if len(ids):
+            drift += len(ids)
+            pending.mark(ids.tolist())
+    if drift:
+        logger.warning("reconcile marked %d games in %d chunks", drift, checked)
+        versions.raise_version(GAMES)  # whoever could not mark them could not raise it either
+    return {"chunks": checked, "marked": drift}
+
+
+def newest_chunks() -> list[int]:
+    return list(table.chunk_numbers())[-2:]
+
+
+def all_chunks() -> list[int]:
+    return sorted({*table.chunk_numbers(), *reader.index()})
+
+
+def clean_up() -> retention.Trimmed | None:
+    """Drop expired buckets and ledger chunks. None when another writer is at work: the next run will do it."""
+    view = reader.head()
+    if view is None:
+        return None
+    try:
+        with the_writer() as writer:
+            return retention.trim(writer, conditions(), _ledger_floor(view.newest), _bucket_floor())
+    except LockHeld:
+        return None
+
+
+def _apply_all(writer: Writer) -> Applied:
+    applied, configured = Applied(), conditions()
+    if rebuild.needed(configured):
+        _rebuild(writer)
+        applied.rebuilt = True
+    while True:
+        _let_games_gather()
+        marked = pending.oldest(BATCH_GAMES)
+        if not marked:
+            return applied
+        writer.go_on()
+        try:
+            done = apply(writer, marked, table.rows_of(marked), configured)
+        except NoView:  # Redis was flushed under us
+            _rebuild(writer)
+            applied.rebuilt = True
+            continue
+        applied.batches += 1
+        for name in ("new", "corrected", "removed", "unchanged", "below"):
+            setattr(applied, name, getattr(applied, name) + getattr(done, name))
+
+
+def _let_games_gather() -> None:
+    version = versions.current(ANALYTICS)
+    if version is not None:
+        wait_ms = VERSION_EVERY_MS - (now_ms() - version)
+        time.sleep(min(max(0, wait_ms), VERSION_EVERY_MS) / 1000)
+
+
+def _rebuild(writer: Writer) -> int:
+    columns = table.columns_of(Game.objects.all())
+    newest = int(columns.ids[-1]) if len(columns) else None
+    writer.go_on()
+    version = rebuild.rebuild(writer, columns, conditions(), floor=_ledger_floor(newest), bucket_floor=_bucket_floor())
+    logger.info("the view was built from %d games", len(columns))
+    return version
+
+
+def _ledger_floor(newest: int | None) -> int:
+    return retention.ledger_floor(newest, settings.ANALYTICS_LEDGER_GAMES)
+
+
+def _bucket_floor() -> int:
+    return retention.bucket_floor(now_ms(), settings.ANALYTICS_BUCKET_DAYS)

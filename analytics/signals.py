@@ -1,0 +1,11 @@
+from typing import Any
+
+from django.dispatch import receiver
+
+from analytics import services
+from games.signals import games_changed
+
+
+@receiver(games_changed)
+def mark_and_wake(ids: tuple[int, ...], **kwargs: Any) -> None:
+    services.games_changed(ids)

@@ -1,0 +1,87 @@
+"""The other loader: the same columns, read from the table."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from django.db.models import Max, Min, QuerySet
+
+from analytics.columns import UNKNOWN_TIME, Columns, Slice, Window
+from analytics.live.keys import CHUNK_GAMES
+from games.models import Game
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+ROWS_PER_FETCH = 5_000
+
+
+def slice_of(window: Window) -> Slice:
+    """The games of a window. Raises django.db.Error."""
+    if window.kind == "all":
+        everything = columns_of(Game.objects.all())
+        return Slice(everything, len(everything), reaches_back=True)
+    if window.kind == "games":
+        newest = columns_of(Game.objects.order_by("-game_id")[: window.count])
+        return Slice(newest, len(newest), reaches_back=len(newest) == window.count)
+    start = to_datetime(window.from_ms)
+    inside = columns_of(Game.objects.filter(end_time__gte=start, end_time__lt=to_datetime(window.to_ms)))
+    earlier = Game.objects.filter(end_time__lte=start).exists()
+    return Slice(inside, _recorded_between(inside), earlier)
+
+
+def columns_of(games: QuerySet[Game]) -> Columns:
+    """In ascending id order, whatever the query's order. Times are cut to milliseconds."""
+    rows = list(games.values_list("game_id", "crash_hundredths", "end_time").iterator(chunk_size=ROWS_PER_FETCH))
+    if not rows:
+        return Columns.empty()
+    ids, crash, times = zip(*rows, strict=True)
+    order = np.argsort(ids)
+    return Columns(
+        np.array(ids, dtype=np.int64)[order],
+        np.array(crash, dtype=np.int64)[order],
+        np.array([to_ms(time) for time in times], dtype=np.int64)[order],
+    )
+
+
+def rows_of(ids: Iterable[int]) -> Columns:
+    return columns_of(Game.objects.filter(game_id__in=list(ids)))
+
+
+def chunk(number: int) -> Columns:
+    """The games of one ledger chunk."""
+    start = number * CHUNK_GAMES
+    return columns_of(Game.objects.filter(game_id__gte=start, game_id__lt=start + CHUNK_GAMES))
+
+
+def chunk_numbers() -> Iterator[int]:
+    """Every chunk that the table may hold games of."""
+    ends = Game.objects.aggregate(first=Min("game_id"), last=Max("game_id"))
+    if ends["first"] is not None:
+        yield from range(ends["first"] // CHUNK_GAMES, ends["last"] // CHUNK_GAMES + 1)
+
+
+def newest() -> tuple[int, datetime] | None:
+    """Id and time of recording of the newest game."""
+    found: tuple[int, datetime] | None = Game.objects.order_by("-game_id").values_list("game_id", "created_at").first()
+    return found
+
+
+def unapplied_since(head: int | None) -> datetime | None:
+    """When the oldest game beyond the view's head was recorded."""
+    beyond = Game.objects.filter(game_id__gt=head or 0)
+    since: datetime | None = beyond.aggregate(since=Min("created_at"))["since"]
+    return since
+
+
+def to_ms(time: datetime | None) -> int:
+    return UNKNOWN_TIME if time is None else (time - EPOCH) // MILLISECOND
+
+
+def to_datetime(ms: int) -> datetime:
+    return EPOCH + ms * MILLISECOND
+
+
+def _recorded_between(inside: Columns) -> int:
+    if not len(inside):
+        return 0
+    return Game.objects.filter(game_id__gte=int(inside.ids[0]), game_id__lte=int(inside.ids[-1])).count()

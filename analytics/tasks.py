@@ -1,0 +1,50 @@
+"""Celery tasks: fetch, call a service. Idempotent; a lost message is made good by the next beat."""
+
+from dataclasses import asdict
+from typing import Any
+
+from celery import shared_task
+
+from analytics import services
+from cachecore.schedule import single_run
+from cachecore.tasks import request_warming
+
+
+@shared_task
+def apply_pending() -> dict[str, Any] | None:
+    """Bring the view up to date; woken by saves and, as the net, every five seconds by beat."""
+    applied = services.apply_pending()
+    if applied is None:
+        return None
+    if applied.new or applied.corrected or applied.removed or applied.rebuilt:
+        request_warming()
+    return asdict(applied)
+
+
+@shared_task
+@single_run("reconcile-newest", ttl_seconds=60)
+def reconcile_newest() -> dict[str, int]:
+    """Every minute: the newest two chunks, where almost every change happens."""
+    return _reconcile_and_wake(services.newest_chunks())
+
+
+@shared_task
+@single_run("reconcile-all", ttl_seconds=10 * 60)
+def reconcile_all() -> dict[str, int]:
+    """Daily: every chunk."""
+    return _reconcile_and_wake(services.all_chunks())
+
+
+@shared_task
+@single_run("clean-up", ttl_seconds=60)
+def clean_up() -> dict[str, int] | None:
+    """Hourly: drop expired interval buckets and old ledger chunks."""
+    trimmed = services.clean_up()
+    return trimmed._asdict() if trimmed is not None else None
+
+
+def _reconcile_and_wake(chunks: list[int]) -> dict[str, int]:
+    found = services.reconcile(chunks)
+    if found["marked"]:
+        services.wake_writer()
+    return found

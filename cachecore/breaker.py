@@ -1,0 +1,49 @@
+"""A circuit breaker: after a failure no socket is touched for a while, then exactly one caller probes."""
+
+import threading
+import time
+from collections.abc import Callable
+
+
+class CircuitBreaker:
+    """Closed until a failure, open for `open_seconds`, then half-open: one caller is let through."""
+
+    def __init__(self, open_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._open_seconds = open_seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._opened_at: float | None = None
+        self._probing = False
+
+    def allow(self) -> bool:
+        """Whether this caller may use the connection; a True in the half-open state is the one probe."""
+        if self._opened_at is None:  # the usual case takes no lock
+            return True
+        with self._lock:
+            if self._probing or not self._cooled_down():
+                return False
+            self._probing = True
+            return True
+
+    def _cooled_down(self) -> bool:
+        return self._opened_at is None or self._clock() - self._opened_at >= self._open_seconds
+
+    def succeeded(self) -> None:
+        if self._opened_at is not None:
+            with self._lock:
+                self._opened_at, self._probing = None, False
+
+    def failed(self) -> None:
+        with self._lock:
+            self._opened_at, self._probing = self._clock(), False
+
+    def released(self) -> None:
+        """The caller ended without touching the connection's health: a probe goes to the next one."""
+        with self._lock:
+            self._probing = False
+
+    @property
+    def state(self) -> str:
+        if self._opened_at is None:
+            return "closed"
+        return "half-open" if self._probing else "open"

@@ -1,0 +1,62 @@
+"""Owner-safe locks on the state role: redis-py's lock (token, Lua release) through django-redis.
+
+A lock keeps work from being done twice at once; it does not protect data. What protects data is a constraint in
+the database or a token that the script checks (analytics/live). Locks fail loudly: RoleUnavailable.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from django.core.cache import caches
+from redis.exceptions import LockError
+
+from cachecore import connections
+from cachecore.keys import Family
+
+if TYPE_CHECKING:
+    from redis.lock import Lock
+
+LOCK = Family(
+    name="lock",
+    pattern="lock:{name}",
+    role="state",
+    type="string",
+    ttl_seconds=None,
+    holds="the owner's token",
+    written_by="cachecore.locks.lock",
+    purged_by="its owner, or its own time limit",
+    bounded_by="one key per lock name in code; every lock is taken with a time limit",
+)
+
+
+class LockHeld(Exception):
+    """Somebody else has the lock, and the time to wait for it is over."""
+
+
+@contextmanager
+def lock(name: str, ttl_seconds: float, *, wait_seconds: float = 0.0) -> Iterator["Lock"]:
+    """Hold `name` for the block, `ttl_seconds` at most unless the holder extends it (`.reacquire()`).
+
+    Raises LockHeld, RoleUnavailable. A lock that ran out before the block's end is not an error here: the next
+    holder may have begun, which is why what the block writes carries a token of its own.
+    """
+    with connections.use("state"):
+        held: Lock = caches["state"].lock(  # type: ignore[attr-defined]
+            LOCK.key(name=name), timeout=ttl_seconds, thread_local=False
+        )
+        acquired = held.acquire(blocking=wait_seconds > 0, blocking_timeout=wait_seconds or None)
+    if not acquired:
+        raise LockHeld(name)
+    try:
+        yield held
+    finally:
+        _release(held)
+
+
+def _release(held: "Lock") -> None:
+    try:
+        with connections.use("state"):
+            held.release()
+    except (LockError, connections.RoleUnavailable):
+        return  # it ran out, or will

@@ -1,0 +1,198 @@
+"""The HTTP response cache: whole answers under version-keyed names, one policy per view.
+
+A hit is served by the front door (cachecore/frontdoor.py) before Django runs, or by `cached` inside Django
+where no front door stands. The version is read *before* the answer is computed and is part of the key: an
+answer computed from older data can never be found under a newer version.
+"""
+
+import gzip
+import hashlib
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import get_conditional_response
+
+from cachecore import connections, versions
+from cachecore.clock import now_ms
+from cachecore.connections import RoleUnavailable
+from cachecore.keys import Family, canonical_parameters
+from cachecore.rendering import encoder
+from cachecore.versions import Namespace
+
+logger = logging.getLogger(__name__)
+
+MAX_STORED_BYTES = 1_000_000
+GZIP_FROM_BYTES = 1024
+CONTENT_TYPE = "application/json"
+VARY = "Accept-Encoding, X-Timezone"
+# A browser or proxy cannot see versions: it may keep an answer for a moment, then asks again with the ETag.
+CACHE_CONTROL = "public, max-age=1, s-maxage=1, stale-while-revalidate=5"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How a view's answers are kept. Whatever has a policy is public: one answer serves every caller."""
+
+    family: Family
+    namespace: Namespace
+
+    @property
+    def ttl_ms(self) -> int:
+        return (self.family.ttl_seconds or 0) * 1000
+
+
+class Computed(NamedTuple):
+    """What a view computed. `fresh_ms` shortens the family's TTL, e.g. to the end of the open interval."""
+
+    payload: Any
+    fresh_ms: int | None = None
+
+
+class StoredAnswer(msgspec.Struct, array_like=True, frozen=True):
+    """One answer as the cache role keeps it (msgpack)."""
+
+    version: int
+    stored_at_ms: int
+    expires_at_ms: int
+    etag: str
+    body: bytes
+    gzip: bytes | None
+
+
+class Url(NamedTuple):
+    """What a cached answer may depend on besides the version; the front door's key."""
+
+    path: str
+    query: str
+    timezone: str
+    cross_origin: bool
+    forwarded_proto: str
+
+
+class Known(msgspec.Struct):
+    """A URL that Django has answered in this process. `headers` are those it sets on every such answer."""
+
+    policy: Policy
+    parameters: str
+    headers: list[tuple[bytes, bytes]] | None = None
+
+    def key(self, version: int) -> str:
+        return self.policy.family.key(parameters=self.parameters, version=version)
+
+
+MAX_KNOWN_URLS = 10_000
+known_urls: dict[Url, Known] = {}
+
+_decoder = msgspec.msgpack.Decoder(StoredAnswer)
+
+
+def cached(
+    request: HttpRequest,
+    policy: Policy,
+    parameters: Iterable[tuple[str, object]],
+    compute: Callable[[], Computed],
+) -> HttpResponse:
+    """The stored answer for these canonical parameters, else the computed one, stored.
+
+    Redis failing costs the cache, not the answer: `X-Cache: BYPASS`. Source of the key: the policy's family.
+    """
+    known = Known(policy, canonical_parameters(parameters))
+    version = _version(policy)
+    stored = _load(known, version)
+    if stored is not None:
+        return _respond(request, stored, "HIT", known)
+    computed = compute()
+    stored = _answer(computed, policy, version)
+    outcome = "MISS" if version is not None and _store(known, version, stored) else "BYPASS"
+    return _respond(request, stored, outcome, known)
+
+
+def parse(data: bytes) -> StoredAnswer | None:
+    """What the cache role holds, or None where it is not ours (another release's shape)."""
+    try:
+        return _decoder.decode(data)
+    except msgspec.MsgspecError:
+        logger.warning("a stored answer could not be read; it is computed again")
+        return None
+
+
+def _version(policy: Policy) -> int | None:
+    try:
+        return versions.current(policy.namespace)
+    except RoleUnavailable as error:
+        logger.warning("answering without the cache: %s", error)
+        return None
+
+
+def _load(known: Known, version: int | None) -> StoredAnswer | None:
+    if version is None:
+        return None
+    try:
+        with connections.use("cache") as client:
+            data = client.get(known.key(version))
+    except RoleUnavailable as error:
+        logger.warning("answering without the cache: %s", error)
+        return None
+    stored = parse(data) if data is not None else None
+    return stored if stored is not None and stored.expires_at_ms > now_ms() else None
+
+
+def _answer(computed: Computed, policy: Policy, version: int | None) -> StoredAnswer:
+    body = encoder.encode(computed.payload)
+    stored_at = now_ms()
+    fresh_ms = policy.ttl_ms if computed.fresh_ms is None else min(computed.fresh_ms, policy.ttl_ms)
+    return StoredAnswer(
+        version=version or 0,
+        stored_at_ms=stored_at,
+        expires_at_ms=stored_at + fresh_ms,
+        etag=f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"',
+        body=body,
+        gzip=gzip.compress(body, compresslevel=6, mtime=0) if len(body) >= GZIP_FROM_BYTES else None,
+    )
+
+
+def _store(known: Known, version: int, stored: StoredAnswer) -> bool:
+    data = msgspec.msgpack.encode(stored)
+    life_ms = stored.expires_at_ms - stored.stored_at_ms
+    if len(data) > MAX_STORED_BYTES or life_ms <= 0:
+        return False
+    try:
+        with connections.use("cache") as client:
+            client.set(known.key(version), data, px=life_ms)
+    except RoleUnavailable as error:
+        logger.warning("an answer was not stored: %s", error)
+        return False
+    return True
+
+
+def _respond(request: HttpRequest, stored: StoredAnswer, outcome: str, known: Known) -> HttpResponse:
+    response = HttpResponse(stored.body, content_type=CONTENT_TYPE)
+    response["X-Cache"] = outcome
+    response["Age"] = str(max(0, now_ms() - stored.stored_at_ms) // 1000)
+    response["ETag"] = stored.etag
+    response["Cache-Control"] = CACHE_CONTROL if outcome != "BYPASS" else "no-cache"
+    response["Vary"] = VARY
+    if stored.version:
+        response["X-Data-Version"] = str(stored.version)
+    if outcome != "BYPASS":
+        _learn(request, known)
+    return get_conditional_response(request, etag=stored.etag, response=response) or response
+
+
+def _learn(request: HttpRequest, known: Known) -> None:
+    url = Url(
+        request.path,
+        request.META.get("QUERY_STRING", ""),
+        request.headers.get("X-Timezone", ""),
+        "Origin" in request.headers,
+        request.headers.get("X-Forwarded-Proto", ""),
+    )
+    if url in known_urls:
+        return
+    while len(known_urls) >= MAX_KNOWN_URLS:
+        known_urls.pop(next(iter(known_urls)), None)
+    known_urls[url] = known

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class ConfigApp(AppConfig):
+    """Makes the project's own commands (`manage.py stack`) findable."""
+
+    name = "config"
+    verbose_name = "Crash Monitor"

@@ -1,0 +1,73 @@
+"""Liveness and readiness, each part with its truth and its latency."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import kombu
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from cachecore import connections
+from cachecore.keys import Role
+from config.celery import app as celery_app
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """The process lives and serves; it says nothing of what it depends on."""
+    return JsonResponse({"status": "ok"})
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """503 when it cannot serve: without the database. Without Redis it serves, slower, and says "degraded"."""
+    parts = {
+        "database": _timed(_database),
+        "cache": _timed(lambda: _ping("cache")),
+        "state": _timed(lambda: _ping("state")),
+        "broker": _timed(_broker),
+    }
+    serves = parts["database"]["ok"]
+    status = "ok" if all(part["ok"] for part in parts.values()) else "degraded" if serves else "unavailable"
+    return JsonResponse({"status": status, **parts}, status=200 if serves else 503)
+
+
+@require_safe
+def front_page(request: HttpRequest) -> HttpResponse:
+    """The API's documentation stands at the root until the dashboard does."""
+    return HttpResponseRedirect("/api/docs/")
+
+
+def _timed(probe: Callable[[], None]) -> dict[str, Any]:
+    started = time.perf_counter()
+    try:
+        probe()
+        ok, reason = True, None
+    except (DatabaseError, connections.RoleUnavailable, kombu.exceptions.KombuError, OSError) as error:
+        ok, reason = False, type(error).__name__
+    return {"ok": ok, "latency_ms": round((time.perf_counter() - started) * 1000, 2), "reason": reason}
+
+
+def _database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _ping(role: Role) -> None:
+    with connections.use(role) as client:
+        client.ping()
+
+
+def _broker() -> None:
+    if settings.BROKER_URL == settings.STATE_URL:
+        return _ping("state")
+    with celery_app.connection_for_write() as broker:
+        broker.ensure_connection(max_retries=1, timeout=1, reraise_as_library_errors=True)
+    return None

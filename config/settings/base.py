@@ -1,0 +1,113 @@
+"""What every environment shares. Topics have files of their own; secrets have no defaults here."""
+
+from config.env import BASE_DIR, env
+from config.settings.caches import *
+from config.settings.celery import *
+from config.settings.database import *
+from config.settings.logging import *
+from config.settings.rest import *
+
+DEBUG = False
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "config.apps.ConfigApp",
+    "cachecore.apps.CachecoreConfig",
+    "games.apps.GamesConfig",
+    "analytics.apps.AnalyticsConfig",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "corsheaders",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+ASGI_APPLICATION = "config.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+
+# The public API may be read from any page; nothing it answers depends on cookies.
+CORS_ALLOW_ALL_ORIGINS = env.bool("CORS_ALLOW_ALL_ORIGINS", default=True)
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_METHODS = ("GET", "HEAD", "OPTIONS")
+CORS_EXPOSE_HEADERS = ("X-Cache", "X-Data-Version", "Age", "ETag")
+
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+# A larger body is refused with 413 before a thread is taken (config/asgi.py) and by Django itself.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+# Threads that run Django for what the front door cannot answer from the cache.
+WSGI_THREADS = env.int("WSGI_THREADS", default=8)
+
+# One installation watches one site.
+SITE = env.str("SITE", default="bcgame")
+FEED = env.str("FEED", default="replay")
+REPLAY_SPEED = env.float("REPLAY_SPEED", default=1.0)
+BCGAME_API_URL = env.str("BCGAME_API_URL", default="https://bc.game/api/game/bet/multi/history")
+
+# The live view (docs/architecture.md).
+ANALYTICS_CONDITIONS = env.list(
+    "ANALYTICS_CONDITIONS",
+    default=[
+        *("min:1.01", "min:1.5", "min:2", "min:3", "min:5", "min:10", "min:20", "min:50"),
+        *("min:100", "min:500", "min:1000"),
+        *("max:1.2", "max:1.5", "max:2"),
+        *("floor:1", "floor:2", "floor:3", "floor:5", "floor:10"),
+    ],
+)
+ANALYTICS_LEDGER_GAMES = env.int("ANALYTICS_LEDGER_GAMES", default=1_000_000)
+ANALYTICS_BUCKET_DAYS = env.int("ANALYTICS_BUCKET_DAYS", default=90)

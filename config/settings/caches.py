@@ -1,0 +1,35 @@
+"""The two Redis roles, as django-redis aliases. https://github.com/jazzband/django-redis
+
+`default` (CACHE_URL) may evict: values that can be computed again. `state` (STATE_URL) must not:
+the live view, versions, locks. One server may serve both; `cachecore.W001` warns when the state role
+may evict.
+"""
+
+from typing import Any
+
+from config.env import env, redis_url
+
+CACHE_URL = redis_url("CACHE_URL")
+STATE_URL = redis_url("STATE_URL")
+
+# A Redis that does not answer must cost less than the database it relieves.
+REDIS_CONNECT_TIMEOUT_SECONDS = env.float("REDIS_CONNECT_TIMEOUT_SECONDS", default=0.25)
+REDIS_TIMEOUT_SECONDS = env.float("REDIS_TIMEOUT_SECONDS", default=0.25)
+# After a failure no socket is touched for this long; then one caller probes.
+REDIS_BREAKER_SECONDS = env.float("REDIS_BREAKER_SECONDS", default=1.0)
+
+
+def _redis_cache(url: str) -> dict[str, Any]:
+    return {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": url,
+        "KEY_FUNCTION": "cachecore.keys.literal_key",  # keys are exactly what cachecore/keys.py prints
+        "OPTIONS": {
+            "SOCKET_CONNECT_TIMEOUT": REDIS_CONNECT_TIMEOUT_SECONDS,
+            "SOCKET_TIMEOUT": REDIS_TIMEOUT_SECONDS,
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",  # never pickle from a network
+        },
+    }
+
+
+CACHES = {"default": _redis_cache(CACHE_URL), "state": _redis_cache(STATE_URL)}

@@ -1,0 +1,12 @@
+"""The test run: servers come from tests/servers.py, which sets DATABASE_URL and REDIS_URL."""
+
+from config.settings.base import *
+
+SECRET_KEY = "only-for-tests-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789"  # noqa: S105
+ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+FEED = "none"
+# A worker is not running: what a message would wake, a test runs itself.
+CELERY_TASK_ALWAYS_EAGER = False
+REDIS_BREAKER_SECONDS = 0.2
+WHITENOISE_AUTOREFRESH = True

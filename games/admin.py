@@ -1,0 +1,88 @@
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from games.crash_points import parse_hundredths
+from games.models import Game
+from games.rounds import TIME_FIELDS, Round, check
+from games.services import RejectedRounds, record_games, verify_again
+
+
+class GameForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A game by hand. The values go through `record_games` like those of every other source."""
+
+    crash_point = forms.CharField(help_text="For example 2.34")
+    force = forms.BooleanField(required=False, help_text="Accept an id far ahead of the newest game.")
+
+    class Meta:
+        model = Game
+        fields = ["game_id", "hash", *TIME_FIELDS]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is not None:
+            self.fields["crash_point"].initial = self.instance.crash_point
+            self.fields["game_id"].disabled = True
+
+    def clean_crash_point(self) -> int:
+        try:
+            return parse_hundredths(self.cleaned_data["crash_point"])
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+
+    def clean_hash(self) -> str | None:
+        return self.cleaned_data["hash"] or None
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not self.errors:
+            for name, reasons in check(self.told()).items():
+                self.add_error(name, reasons)
+        return cleaned
+
+    def told(self) -> Round:
+        cleaned = self.cleaned_data
+        return Round(
+            game_id=cleaned["game_id"],
+            crash_hundredths=cleaned["crash_point"],
+            hash=cleaned["hash"],
+            **{name: cleaned[name] for name in TIME_FIELDS},
+        )
+
+
+@admin.register(Game)
+class GameAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    form = GameForm
+    list_display = ["game_id", "crash_point", "verified", "formula", "end_time", "source"]
+    list_filter = ["verified", "formula", "source", "end_time"]
+    search_fields = ["=game_id", "=hash"]
+    readonly_fields = [
+        "crashed_floor",
+        "calculated_point",
+        "verified",
+        "formula",
+        "source",
+        "created_at",
+        "updated_at",
+    ]
+    actions = ["verify_games"]
+    show_full_result_count = False
+
+    def save_model(self, request: HttpRequest, obj: Game, form: Any, change: bool) -> None:
+        try:
+            record_games(
+                [form.told()],
+                source=f"admin {request.user.get_username()}"[:64],
+                force=form.cleaned_data["force"],
+            )
+        except RejectedRounds as error:
+            messages.set_level(request, messages.ERROR)
+            messages.error(request, f"Not saved: {error.errors[0]}")
+
+    @admin.action(description="Verify the selected games again", permissions=["change"])
+    def verify_games(self, request: HttpRequest, queryset: QuerySet[Game]) -> None:
+        changed = verify_again(queryset)
+        self.message_user(request, f"Verified {queryset.count()} games again, {len(changed)} changed.")

@@ -1,0 +1,37 @@
+"""Key families and namespaces of the games app."""
+
+from cachecore.keys import Family
+from cachecore.versions import namespace
+
+GAMES = namespace("games")
+
+GAMES_LIST = Family(
+    name="games-list",
+    pattern="games:list:{parameters}:{version}",
+    role="cache",
+    type="string",
+    ttl_seconds=20,
+    holds="a page of games as JSON (responses.StoredAnswer), < 1 MB",
+    written_by="games.views.GameViewSet.list",
+    purged_by="version `games`",
+)
+GAMES_SINGLE = Family(
+    name="games-single",
+    pattern="games:single:{parameters}:{version}",
+    role="cache",
+    type="string",
+    ttl_seconds=20,
+    holds="one game as JSON (responses.StoredAnswer)",
+    written_by="games.views.GameViewSet.retrieve",
+    purged_by="version `games`",
+)
+GAMES_VERIFICATION = Family(
+    name="games-verification",
+    pattern="games:verification:{parameters}:{version}",
+    role="cache",
+    type="string",
+    ttl_seconds=20,
+    holds="the steps that verify one game, as JSON (responses.StoredAnswer)",
+    written_by="games.views.GameViewSet.verification",
+    purged_by="version `games`",
+)

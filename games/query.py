@@ -1,0 +1,113 @@
+"""What a caller may ask: every parameter known, checked and canonical, or a 400 that names it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from games.crash_points import format_hundredths, parse_hundredths
+
+MAX_ASKED_HUNDREDTHS = 10_000_000 * 100
+
+
+@extend_schema_field({"type": "number", "multipleOf": 0.01, "minimum": 1})
+class CrashPointField(serializers.Field):  # type: ignore[type-arg]
+    """A crash point: 2.34 outside, 234 inside. In a query also `02` and `2.0`, which are 2."""
+
+    def to_internal_value(self, data: Any) -> int:
+        try:
+            hundredths = parse_hundredths(str(data))
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from error
+        if hundredths > MAX_ASKED_HUNDREDTHS:
+            raise serializers.ValidationError(f"Must be at most {format_hundredths(MAX_ASKED_HUNDREDTHS)}.")
+        return hundredths
+
+    def to_representation(self, value: int) -> float:
+        return value / 100
+
+
+class FloorField(serializers.IntegerField):
+    """The integer part of a crash point, as asked for."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=1, max_value=MAX_ASKED_HUNDREDTHS // 100, **kwargs)
+
+
+class InstantField(serializers.DateTimeField):
+    """An ISO 8601 time with its offset; a time without one could mean any of forty instants."""
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        if value.tzinfo is None:
+            raise serializers.ValidationError("Needs a UTC offset, such as Z or +01:00 (write + as %2B in a URL).")
+        return value
+
+    def to_internal_value(self, value: Any) -> datetime:
+        try:
+            return super().to_internal_value(value).astimezone(UTC)
+        except OverflowError as error:
+            raise serializers.ValidationError("Is outside the calendar.") from error
+
+
+@extend_schema_field({"type": "string", "example": "Europe/London"})
+class ZoneField(serializers.Field):  # type: ignore[type-arg]
+    """An IANA zone name -> ZoneInfo."""
+
+    def to_internal_value(self, data: Any) -> ZoneInfo:
+        name = str(data)
+        if name not in zone_names():
+            raise serializers.ValidationError("Is not an IANA time zone, such as Europe/London.")
+        return ZoneInfo(name)
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+class Query(serializers.Serializer):  # type: ignore[type-arg]
+    """The base of every query: unknown and repeated parameters are refused, the zone is always there."""
+
+    tz = ZoneField(required=False, default=lambda: ZoneInfo("UTC"), help_text="IANA zone; wins over X-Timezone.")
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """The query of a request, valid. Raises ValidationError."""
+        data = {name: values[-1] for name, values in request.query_params.lists()}
+        if "tz" not in data and (header := request.headers.get("X-Timezone")):
+            data["tz"] = header
+        query = cls(data=data)
+        query.refuse_strangers(request)
+        query.is_valid(raise_exception=True)
+        return query
+
+    def refuse_strangers(self, request: Request) -> None:
+        errors = {
+            name: ["Unknown parameter." if name not in self.fields else "Given more than once."]
+            for name, values in request.query_params.lists()
+            if name not in self.fields or len(values) > 1
+        }
+        if errors:
+            raise serializers.ValidationError(errors)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        zone: ZoneInfo = self.validated_data["tz"]
+        return zone
+
+    def parameters(self) -> Iterator[tuple[str, object]]:
+        """The canonical parameters of the cache key, in a fixed order, the zone last."""
+        yield from self.own_parameters()
+        yield "tz", self.zone.key
+
+    def own_parameters(self) -> Iterator[tuple[str, object]]:
+        yield from ()
+
+
+class ZoneQuery(Query):
+    """Nothing but the zone."""

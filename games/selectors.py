@@ -1,0 +1,91 @@
+"""Reads."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.db.models import Max
+from django.utils import timezone
+from rest_framework.exceptions import NotFound
+
+from games import fairness
+from games.filters import GamesQuery
+from games.models import MAX_GAME_ID, Game
+from games.serializers import GameSerializer
+
+
+def newest_game_id() -> int | None:
+    newest: int | None = Game.objects.aggregate(newest=Max("game_id"))["newest"]
+    return newest
+
+
+def game_page(query: GamesQuery) -> dict[str, Any]:
+    """One page of the list. Raises NotFound past the last page; an empty table has one empty page."""
+    page, per_page = query.validated_data["page"], query.validated_data["per_page"]
+    games = query.filtered()
+    count = games.count()
+    pages = max(1, -(-count // per_page))
+    if page > pages:
+        raise NotFound(f"There are {pages} pages.")
+    with timezone.override(query.zone):
+        results = GameSerializer(games[(page - 1) * per_page : page * per_page], many=True).data
+    return {
+        "count": count,
+        "page": page,
+        "per_page": per_page,
+        "pages": pages,
+        "next": _link(query, page + 1) if page < pages else None,
+        "previous": _link(query, page - 1) if page > 1 else None,
+        "results": results,
+    }
+
+
+def game(game_id: int) -> Game:
+    """Raises NotFound."""
+    found = Game.objects.filter(game_id=game_id).first() if game_id <= MAX_GAME_ID else None
+    if found is None:
+        raise NotFound(f"Game {game_id} is not recorded.")
+    return found
+
+
+def _link(query: GamesQuery, page: int) -> str:
+    """Relative, so that one stored answer serves every host name."""
+    asked = query.initial_data
+    return "?" + urlencode([("page", page), *((k, v) for k, v in asked.items() if k != "page")])
+
+
+def verification(found: Game) -> dict[str, Any]:
+    """How the game's hash leads to its crash point, and the next game's hash to this one's."""
+    steps = fairness.explain(settings.SITE, found.game_id, found.hash) if found.hash else None
+    return {
+        "game_id": found.game_id,
+        "site": settings.SITE,
+        "verified": found.verified,
+        "crash_point": found.crash_hundredths / 100,
+        "steps": steps,
+        "link": _chain_link(found),
+        "reason": None if found.verified is not None else _why_unknown(found),
+    }
+
+
+def _chain_link(found: Game) -> dict[str, Any] | None:
+    """The next game's hash, hashed once, is this game's; None while the next game or a hash is unknown."""
+    following = Game.objects.filter(game_id=found.game_id + 1).first()
+    if following is None or following.hash is None or found.hash is None:
+        return None
+    formula = fairness.formula_for(settings.SITE, following.game_id)
+    if formula is None or not fairness.links(settings.SITE, following.game_id):
+        return None
+    previous = fairness.previous_hash(formula, following.hash)
+    return {
+        "next_game_id": following.game_id,
+        "next_hash": following.hash,
+        "next_hash_hashed": previous,
+        "unbroken": previous == found.hash,
+    }
+
+
+def _why_unknown(found: Game) -> str:
+    if found.hash is None:
+        return "The source gave no hash."
+    return "The site's formula for this game is not known."

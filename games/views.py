@@ -1,0 +1,104 @@
+"""The games API: thin views over selectors and services."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpResponseBase
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from cachecore.responses import Computed, Policy, cached
+from games import keys, selectors
+from games.filters import GamesQuery
+from games.query import ZoneQuery
+from games.rounds import Round
+from games.serializers import (
+    MAX_INGESTED,
+    GamePageSerializer,
+    GameSerializer,
+    RecordedSerializer,
+    RoundSerializer,
+    VerificationSerializer,
+)
+from games.services import RejectedRounds, record_games
+
+LIST = Policy(family=keys.GAMES_LIST, namespace=keys.GAMES)
+SINGLE = Policy(family=keys.GAMES_SINGLE, namespace=keys.GAMES)
+VERIFICATION = Policy(family=keys.GAMES_VERIFICATION, namespace=keys.GAMES)
+
+GAME_ID = OpenApiParameter("game_id", OpenApiTypes.INT64, OpenApiParameter.PATH)
+
+
+class MayIngest(BasePermission):
+    """Reading is for everybody; recording needs the permission that `create_ingest_token` gives."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return request.method in SAFE_METHODS or request.user.has_perm("games.ingest_games")
+
+
+class GameViewSet(ViewSet):
+    """Games as recorded, newest first."""
+
+    permission_classes = [MayIngest]
+    lookup_field = "game_id"
+    lookup_value_regex = "[0-9]{1,20}"
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """Nobody is asked who reads: the answers are public, and must not vary by cookie."""
+        return [] if self.request is not None and self.request.method in SAFE_METHODS else super().get_authenticators()
+
+    @extend_schema(parameters=[GamesQuery], responses=GamePageSerializer)
+    def list(self, request: Request) -> HttpResponseBase:
+        query = GamesQuery.of(request)
+        return cached(request, LIST, query.parameters(), lambda: Computed(selectors.game_page(query)))
+
+    @extend_schema(parameters=[GAME_ID, ZoneQuery], responses=GameSerializer)
+    def retrieve(self, request: Request, game_id: str) -> HttpResponseBase:
+        query, number = ZoneQuery.of(request), int(game_id)
+
+        def compute() -> Computed:
+            with timezone.override(query.zone):
+                return Computed(GameSerializer(selectors.game(number)).data)
+
+        return cached(request, SINGLE, [("id", number), *query.parameters()], compute)
+
+    @extend_schema(parameters=[GAME_ID, ZoneQuery], responses=VerificationSerializer)
+    @action(detail=True)
+    def verification(self, request: Request, game_id: str) -> HttpResponseBase:
+        query, number = ZoneQuery.of(request), int(game_id)
+
+        def compute() -> Computed:
+            return Computed(selectors.verification(selectors.game(number)))
+
+        return cached(request, VERIFICATION, [("id", number), *query.parameters()], compute)
+
+    @extend_schema(request=RoundSerializer(many=True), responses=RecordedSerializer)
+    def create(self, request: Request) -> Response:
+        """Record one game or a list of up to 1,000; idempotent by `game_id`, all or nothing."""
+        rounds = _rounds(request.data)
+        try:
+            recorded = record_games(rounds, source=f"api {request.user.get_username()}"[:64])
+        except RejectedRounds as error:
+            raise ValidationError({str(position): why for position, why in error.errors.items()}) from error
+        counts = {name: len(getattr(recorded, name)) for name in ("created", "updated", "unchanged")}
+        return Response(counts, status.HTTP_201_CREATED if recorded.created else status.HTTP_200_OK)
+
+
+def _rounds(data: Any) -> Sequence[Round]:
+    told = data if isinstance(data, list) else [data]
+    if not 1 <= len(told) <= MAX_INGESTED:
+        raise ValidationError({"games": [f"Expected 1 to {MAX_INGESTED} games, got {len(told)}."]})
+    serializers = [RoundSerializer(data=item) for item in told]
+    errors = {str(i): item.errors for i, item in enumerate(serializers) if not item.is_valid()}
+    if errors:
+        raise ValidationError(errors)
+    return [Round(**item.validated_data) for item in serializers]

@@ -1,0 +1,14 @@
+"""The standard answers of the games API."""
+
+from collections.abc import Iterator
+
+from cachecore import warming
+from games.keys import GAMES_LIST
+
+
+def first_pages() -> Iterator[str]:
+    yield "/api/games/"
+    yield "/api/games/?per_page=100"
+
+
+warming.register(GAMES_LIST.name, first_pages)
