@@ -26,8 +26,6 @@ from games.models import Game
 
 logger = logging.getLogger(__name__)
 
-# Readers recompute after every version: bursts are gathered so that it rises at most ten times a second.
-VERSION_EVERY_MS = 100
 BROKER_RETRY_SECONDS = 5.0
 
 _broker = CircuitBreaker(BROKER_RETRY_SECONDS)
@@ -170,8 +168,8 @@ def _apply_all(writer: Writer) -> Applied:
 def _let_games_gather() -> None:
     version = versions.current(ANALYTICS)
     if version is not None:
-        wait_ms = VERSION_EVERY_MS - (now_ms() - version)
-        time.sleep(min(max(0, wait_ms), VERSION_EVERY_MS) / 1000)
+        wait_ms = settings.ANALYTICS_VERSION_EVERY_MS - (now_ms() - version)
+        time.sleep(min(max(0, wait_ms), settings.ANALYTICS_VERSION_EVERY_MS) / 1000)
 
 
 def _rebuild(writer: Writer) -> int:

@@ -201,7 +201,9 @@ def _learning(url: Url, send: Send) -> Send:
 
 
 def _kept(headers: Headers) -> Headers | None:
-    """None where the answer names one origin: such an answer is not for everybody."""
+    """None where the answer sets a cookie or names one origin: such an answer is not for everybody."""
+    if any(name.lower() == b"set-cookie" for name, _ in headers):
+        return None
     kept = [(name.lower(), value) for name, value in headers if name.lower() in KEPT_HEADERS]
     origins = [value for name, value in kept if name == b"access-control-allow-origin"]
     return kept if origins in ([], [b"*"]) else None

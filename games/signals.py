@@ -5,7 +5,6 @@ harmless and an id too few is not.
 """
 
 import logging
-import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,37 +21,34 @@ logger = logging.getLogger(__name__)
 
 games_changed = Signal()  # sender=Game, ids=tuple[int, ...] in ascending order
 
-_local = threading.local()
+
+class _Announcement:
+    """A commit hook that gathers the ids of one transaction, or of one savepoint in it."""
+
+    def __init__(self, ids: Iterable[int]) -> None:
+        self.ids = set(ids)
+
+    def __call__(self) -> None:
+        try:
+            versions.raise_version(GAMES)
+        except RoleUnavailable as error:
+            # Cached answers live on for their TTL at the most; `reconcile` raises the version when Redis is back.
+            logger.warning("games changed, version not raised: %s", error)
+        for _, outcome in games_changed.send_robust(sender=Game, ids=tuple(sorted(self.ids))):
+            if isinstance(outcome, Exception):
+                logger.error("a listener to games_changed failed: %r", outcome)
 
 
 def announce(ids: Iterable[int], using: str | None = None) -> None:
-    """Tell of these games when the transaction has committed; a rolled back one tells nothing.
-
-    Every call leaves a commit hook and the first hook to run tells everything: hooks of a rolled back savepoint
-    are dropped by Django, so no single one could be relied on.
-    """
-    _waiting(using).update(ids)
-    transaction.on_commit(lambda: _tell(using), using=using, robust=True)
-
-
-def _waiting(using: str | None) -> set[int]:
-    by_alias: dict[str | None, set[int]] = _local.__dict__.setdefault("ids", {})
-    return by_alias.setdefault(using, set())
-
-
-def _tell(using: str | None) -> None:
-    ids = tuple(sorted(_waiting(using)))
-    if not ids:
-        return
-    _waiting(using).clear()
-    try:
-        versions.raise_version(GAMES)
-    except RoleUnavailable as error:
-        # Cached answers live on for their TTL at the most; `reconcile` raises the version when Redis is back.
-        logger.warning("games changed, version not raised: %s", error)
-    for _, outcome in games_changed.send_robust(sender=Game, ids=ids):
-        if isinstance(outcome, Exception):
-            logger.error("a listener to games_changed failed: %r", outcome)
+    """Tell of these games when the transaction has committed; a rolled back one tells nothing."""
+    connection = transaction.get_connection(using)
+    # Django drops the hooks of a rolled back savepoint, so only a hook of this very savepoint may gather for it.
+    here = set(connection.savepoint_ids)
+    for savepoints, hook, _ in reversed(connection.run_on_commit):
+        if isinstance(hook, _Announcement) and savepoints == here:
+            hook.ids.update(ids)
+            return
+    transaction.on_commit(_Announcement(ids), using=using, robust=True)
 
 
 @receiver(post_save, sender=Game)

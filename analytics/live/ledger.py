@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -65,10 +66,10 @@ def chunks_of(ids: Iterable[int]) -> list[int]:
 
 def _by_chunk(columns: Columns) -> Iterator[tuple[int, Columns]]:
     numbers, starts = np.unique(columns.ids // CHUNK_GAMES, return_index=True)
-    ends = [*starts[1:], len(columns)]
-    for number, start, end in zip(numbers, starts, ends, strict=True):
-        part = slice(int(start), int(end))
-        yield int(number), Columns(columns.ids[part], columns.crash[part], columns.end_ms[part])
+    bounds = [*starts.tolist(), len(columns)]
+    for number, (start, end) in zip(numbers.tolist(), pairwise(bounds), strict=True):
+        part = slice(start, end)
+        yield number, Columns(columns.ids[part], columns.crash[part], columns.end_ms[part])
 
 
 def _at(columns: Columns, ids: Integers) -> Integers:

@@ -111,3 +111,5 @@ ANALYTICS_CONDITIONS = env.list(
 )
 ANALYTICS_LEDGER_GAMES = env.int("ANALYTICS_LEDGER_GAMES", default=1_000_000)
 ANALYTICS_BUCKET_DAYS = env.int("ANALYTICS_BUCKET_DAYS", default=90)
+# Readers recompute after every version: bursts are gathered so that it rises at most ten times a second.
+ANALYTICS_VERSION_EVERY_MS = env.int("ANALYTICS_VERSION_EVERY_MS", default=100)

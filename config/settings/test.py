@@ -9,4 +9,5 @@ FEED = "none"
 # A worker is not running: what a message would wake, a test runs itself.
 CELERY_TASK_ALWAYS_EAGER = False
 REDIS_BREAKER_SECONDS = 0.2
+ANALYTICS_VERSION_EVERY_MS = 0
 WHITENOISE_AUTOREFRESH = True

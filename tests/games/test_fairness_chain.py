@@ -23,7 +23,7 @@ def walk(site, game_id, hash_):
 
 
 def test_there_are_recorded_neighbours_in_both_kinds_of_chain_step():
-    assert len(NEIGHBOURS) == 17
+    assert len(NEIGHBOURS) == 15
     assert {formula_for(*key).chain_step.name for key in NEIGHBOURS} == {"HEX_TEXT", "RAW_BYTES"}
 
 

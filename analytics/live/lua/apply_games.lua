@@ -17,7 +17,7 @@
 --                    end time in ms (6; 0 = unknown)
 -- Returns  {status, version, new, corrected, removed, unchanged, below}; status "applied", "overtaken" (a newer writer
 --          took over) or "no view"; nothing is written unless "applied"
--- Writes   KEYS[1], KEYS[4 ..], chunk keys; no TTL; PUBLISH channel '{"version":..,"head":..,"games":..}' when the view changed
+-- Writes   KEYS[1], KEYS[4 ..], chunk keys; no TTL; PUBLISH channel '{"namespace":..,"version":..,"head":..,"games":..}' when the view changed
 -- Cost     about 60 commands for one game; per batch each cell is written once
 
 local CHUNK_GAMES, RECORD_BYTES, GAME_BYTES = 4096, 12, 28
@@ -243,6 +243,6 @@ local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local version = math.max((tonumber(redis.call('GET', KEYS[1])) or 0) + 1, now_ms)
 redis.call('SET', KEYS[1], text(version))
-redis.call('PUBLISH', ARGV[2], '{"version":' .. text(version) .. ',"head":' .. (head and text(head) or 'null')
+redis.call('PUBLISH', ARGV[2], '{"namespace":"analytics","version":' .. text(version) .. ',"head":' .. (head and text(head) or 'null')
            .. ',"games":' .. text(games) .. '}')
 return {'applied', version, new, corrected, removed, unchanged, below}

@@ -11,7 +11,7 @@
 -- ARGV[4]  epoch    the new epoch
 -- ARGV[5]  d        number of keys to be removed
 -- Returns  {status, version}; status "swapped" or "overtaken", then nothing was written
--- Writes   all keys; the TTL of staged keys is taken off; PUBLISH channel '{"version":..,"epoch":..}'
+-- Writes   all keys; the TTL of staged keys is taken off; PUBLISH channel '{"namespace":..,"version":..,"epoch":..}'
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return {'overtaken', 0} end
 
 for _, chunk in ipairs(redis.call('HKEYS', KEYS[4])) do redis.call('DEL', ARGV[3] .. chunk) end
@@ -31,5 +31,5 @@ local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local version = math.max((tonumber(redis.call('GET', KEYS[1])) or 0) + 1, now_ms)
 local text = string.format('%.0f', version)
 redis.call('SET', KEYS[1], text)
-redis.call('PUBLISH', ARGV[2], '{"version":' .. text .. ',"epoch":"' .. ARGV[4] .. '"}')
+redis.call('PUBLISH', ARGV[2], '{"namespace":"analytics","version":' .. text .. ',"epoch":"' .. ARGV[4] .. '"}')
 return {'swapped', version}

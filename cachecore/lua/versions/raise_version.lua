@@ -3,7 +3,7 @@
 -- ARGV[1]  channel   pub/sub channel that gets the new version
 -- ARGV[2]  name      the namespace's name, for the message
 -- Returns  the new version, an integer below 2^53
--- Writes   KEYS[1], no TTL; PUBLISH channel "<name> <version>"
+-- Writes   KEYS[1], no TTL; PUBLISH channel '{"namespace":..,"version":..}'
 -- A version is max(version + 1, server time in ms): after a lost or older Redis it never repeats, so an
 -- answer kept under an old version never comes back.
 local time = redis.call('TIME')
@@ -11,5 +11,5 @@ local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local version = math.max((tonumber(redis.call('GET', KEYS[1])) or 0) + 1, now_ms)
 local text = string.format('%.0f', version)
 redis.call('SET', KEYS[1], text)
-redis.call('PUBLISH', ARGV[1], ARGV[2] .. ' ' .. text)
+redis.call('PUBLISH', ARGV[1], '{"namespace":"' .. ARGV[2] .. '","version":' .. text .. '}')
 return version

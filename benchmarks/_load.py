@@ -1,0 +1,121 @@
+"""Load: `wrk` where it is installed, else our own keep-alive client in a process of its own. Both pipeline nothing."""
+
+import asyncio
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from benchmarks._servers import pin
+
+SLACK_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one window of load saw. `failures`: answers other than 200 and broken connections."""
+
+    requests: int
+    seconds: float
+    failures: int
+
+
+def generator() -> str:
+    return "wrk" if shutil.which("wrk") else "benchmarks._load (slower than wrk: trust the CPU figures)"
+
+
+def run(url: str, connections: int, seconds: int, cores: set[int]) -> Load:
+    wrk = shutil.which("wrk")
+    if wrk is not None:
+        command = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", url]
+    else:
+        command = [sys.executable, "-m", "benchmarks._load", url, str(connections), str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        pin(process.pid, cores)
+        output, _ = process.communicate(timeout=seconds + SLACK_SECONDS)
+    if process.returncode:
+        raise RuntimeError(f"{command} ended with {process.returncode}")
+    return parse_wrk(output) if wrk is not None else Load(*json.loads(output))
+
+
+def parse_wrk(output: str) -> Load:
+    """Raises ValueError for text that is not wrk's summary."""
+    found = re.search(r"(\d+) requests in ([\d.]+)(ms|s|m),", output)
+    if found is None:
+        raise ValueError(f"not wrk's summary: {output!r}")
+    seconds = float(found[2]) * {"ms": 0.001, "s": 1.0, "m": 60.0}[found[3]]
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", output)
+    failures = sum(int(count) for match in (refused, broken) if match for count in match.groups())
+    return Load(int(found[1]), seconds, failures)
+
+
+class _Connection(asyncio.Protocol):
+    """Ask, read the whole answer, ask again. Needs a Content-Length, which every target of ours sends."""
+
+    def __init__(self, request: bytes, until: float) -> None:
+        self._request, self._until = request, until
+        self._received, self._expected = bytearray(), 0
+        self.requests = self.failures = 0
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if not self._expected:
+            end = self._received.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            self._expected = end + 4 + _content_length(bytes(self._received[:end]))
+        if len(self._received) >= self._expected:
+            self._answered()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.failures += 1
+            self.done.set_result(None)
+
+    def _answered(self) -> None:
+        self.requests += 1
+        self.failures += not self._received.startswith(b"HTTP/1.1 200 ")
+        self._received.clear()
+        self._expected = 0
+        if time.monotonic() < self._until:
+            self._transport.write(self._request)
+        elif not self.done.done():
+            self.done.set_result(None)
+            self._transport.close()
+
+
+def _content_length(head: bytes) -> int:
+    found = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    if found is None:
+        raise ValueError("an answer without Content-Length")
+    return int(found[1])
+
+
+async def _own_client(url: str, connections: int, seconds: int) -> Load:
+    address = urlsplit(url)
+    target = address.path + (f"?{address.query}" if address.query else "")
+    request = f"GET {target} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode()
+    loop, started = asyncio.get_running_loop(), time.monotonic()
+    made = [
+        await loop.create_connection(lambda: _Connection(request, started + seconds), address.hostname, address.port)
+        for _ in range(connections)
+    ]
+    await asyncio.wait_for(asyncio.gather(*(one.done for _, one in made)), seconds + SLACK_SECONDS)
+    elapsed = time.monotonic() - started
+    return Load(sum(one.requests for _, one in made), elapsed, sum(one.failures for _, one in made))
+
+
+if __name__ == "__main__":
+    load = asyncio.run(_own_client(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    print(json.dumps([load.requests, load.seconds, load.failures]))

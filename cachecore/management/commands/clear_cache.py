@@ -1,0 +1,46 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from cachecore import keys, versions
+from cachecore.clearing import bump_tag, clear_family
+from cachecore.connections import RoleUnavailable
+
+
+class Command(BaseCommand):
+    help = (
+        "Clear cached answers: by tag (a higher version, at once and for every process) or by family (the keys are "
+        "deleted). Never flushes a server; sessions, locks and the live view stay."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--tag", action="append", default=[], choices=sorted(versions.namespaces))
+        parser.add_argument("--family", action="append", default=[], choices=sorted(_clearable()))
+        parser.add_argument("--all", action="store_true", help="Every family of the cache role.")
+        parser.add_argument("--dry-run", action="store_true", help="Say what would be cleared.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        families = sorted(_clearable()) if options["all"] else options["family"]
+        if not families and not options["tag"]:
+            raise CommandError("Say what to clear: --tag, --family or --all.")
+        try:
+            self._bump(options["tag"], options["dry_run"])
+            self._clear(families, options["dry_run"])
+        except RoleUnavailable as error:
+            raise CommandError(str(error)) from error
+
+    def _bump(self, tags: list[str], dry_run: bool) -> None:
+        for tag in tags:
+            outcome = "would get a higher version" if dry_run else f"is at version {bump_tag(tag)}"
+            self.stdout.write(f"Tag {tag} {outcome}.")
+
+    def _clear(self, families: list[str], dry_run: bool) -> None:
+        verb = "Would clear" if dry_run else "Cleared"
+        cleared = {name: clear_family(keys.registry[name], dry_run=dry_run) for name in families}
+        for name, count in cleared.items():
+            self.stdout.write(f"{verb} {count} keys of {name}.")
+
+
+def _clearable() -> list[str]:
+    return [family.name for family in keys.registry.values() if family.role == "cache"]

@@ -1,0 +1,70 @@
+"""The live view as a plain recomputation gives it: loops over dictionaries, nothing shared with the code under test.
+
+Only the keys and cells that docs/architecture.md promises are spelled out here.
+"""
+
+from collections import Counter
+
+CHUNK = 4096
+BUCKET = 600
+
+
+def meets(condition: str, crash: int) -> bool:
+    kind, _, text = condition.partition(":")
+    if kind == "floor":
+        return crash // 100 == int(text)
+    bound = round(float(text) * 100)
+    return crash >= bound if kind == "min" else crash <= bound
+
+
+def expected_cells(games: dict[int, tuple[int, int]], conditions: list[str], bucket_floor: int = 0) -> dict:
+    """`games`: id -> (hundredths, end ms or 0). Returns key -> cells, without the keys of no view (version, pending)."""
+    cells: dict = {"state": _state(games)}
+    cells["chunks"] = _chunks(games)
+    cells["ledger"] = {game_id: values for game_id, values in games.items()}
+    cells["intervals:all"] = _buckets(games.values(), bucket_floor)
+    for condition in conditions:
+        met = {game_id: values for game_id, values in games.items() if meets(condition, values[0])}
+        cells[f"occurrences:{condition}"] = _occurrences(met, len(games))
+        cells[f"intervals:{condition}"] = _buckets(met.values(), bucket_floor)
+    return cells
+
+
+def _state(games: dict[int, tuple[int, int]]) -> dict[str, int]:
+    if not games:
+        return {"games": 0}
+    first, head = min(games), max(games)
+    return {
+        "games": len(games),
+        "first": first,
+        "first_time": games[first][1],
+        "head": head,
+        "head_time": games[head][1],
+    }
+
+
+def _chunks(games: dict[int, tuple[int, int]]) -> dict[int, tuple[int, int]]:
+    """Chunk -> (games, games with a known time)."""
+    counts, timed = Counter(), Counter()
+    for game_id, (_, end_ms) in games.items():
+        counts[game_id // CHUNK] += 1
+        timed[game_id // CHUNK] += end_ms != 0
+    return {number: (counts[number], timed[number]) for number in counts}
+
+
+def _occurrences(met: dict[int, tuple[int, int]], total: int) -> dict[str, int]:
+    cells = {"count": len(met), "total_games": total}
+    if met:
+        first, last = min(met), max(met)
+        cells |= {
+            "first_game": first,
+            "first_game_time": met[first][1],
+            "last_game": last,
+            "last_game_time": met[last][1],
+        }
+    return cells
+
+
+def _buckets(games, bucket_floor: int) -> dict[int, int]:
+    starts = Counter(end_ms // 1000 // BUCKET * BUCKET for _, end_ms in games if end_ms)
+    return {start: count for start, count in starts.items() if start >= bucket_floor}

@@ -1,0 +1,84 @@
+import pytest
+from django.db import transaction
+
+from cachecore import versions
+from games.keys import GAMES
+from games.models import Game
+from games.rounds import Round
+from games.services import record_games
+from games.signals import games_changed
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def told():
+    """The ids of every announcement, in order."""
+    announcements: list[tuple[int, ...]] = []
+
+    def listen(ids, **kwargs):
+        announcements.append(ids)
+
+    games_changed.connect(listen)
+    yield announcements
+    games_changed.disconnect(listen)
+
+
+def rounds(*ids: int) -> list[Round]:
+    return [Round(game_id=game_id, crash_hundredths=200) for game_id in ids]
+
+
+def test_a_call_announces_its_games_once_and_raises_the_version(told):
+    record_games(rounds(3, 1, 2), source="test")
+    assert told == [(1, 2, 3)]
+    assert versions.current(GAMES) is not None
+
+
+def test_a_repeat_announces_nothing_and_raises_no_version(told):
+    record_games(rounds(1), source="test")
+    version = versions.current(GAMES)
+    record_games(rounds(1), source="test")
+    assert told == [(1,)]
+    assert versions.current(GAMES) == version
+
+
+def test_a_rolled_back_transaction_announces_nothing(told):
+    with pytest.raises(RuntimeError), transaction.atomic():
+        record_games(rounds(1), source="test")
+        raise RuntimeError
+    assert told == []
+
+
+def test_games_saved_beside_a_rolled_back_savepoint_are_announced(told):
+    with transaction.atomic():
+        with pytest.raises(RuntimeError), transaction.atomic():
+            record_games(rounds(1), source="test")
+            raise RuntimeError
+        record_games(rounds(2), source="test")
+    assert told == [(2,)]
+
+
+def test_deleting_many_rows_in_one_transaction_announces_once(told):
+    record_games(rounds(*range(1, 51)), source="test")
+    told.clear()
+    with transaction.atomic():
+        Game.objects.all().delete()
+    assert told == [tuple(range(1, 51))]
+
+
+def test_a_single_save_is_announced(told):
+    Game.objects.create(game_id=9, crash_hundredths=150, source="test")
+    assert told == [(9,)]
+
+
+def test_a_failing_listener_harms_neither_the_save_nor_the_others(told):
+    def fail(**kwargs):
+        raise RuntimeError
+
+    games_changed.connect(fail)
+    try:
+        record_games(rounds(1), source="test")
+    finally:
+        games_changed.disconnect(fail)
+    assert Game.objects.filter(game_id=1).exists()
+    assert told == [(1,)]
