@@ -83,7 +83,9 @@ def cpu_ratios(ours: Sequence[Window], theirs: Sequence[Window]) -> Spread:
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Markdown, aligned to be read in a terminal as well. The first row is the head."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["| " + " | ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    lines = [
+        "| " + " | ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
 
 

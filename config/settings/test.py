@@ -11,3 +11,7 @@ CELERY_TASK_ALWAYS_EAGER = False
 REDIS_BREAKER_SECONDS = 0.2
 ANALYTICS_VERSION_EVERY_MS = 0
 WHITENOISE_AUTOREFRESH = True
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file, as in `make run`: in memory there would be no WAL and no second process.
+    DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}

@@ -1,0 +1,128 @@
+"""The way of a game: saved, marked, one task woken, applied; and what is lost on the way is found."""
+
+import pytest
+
+from analytics import services, tasks
+from analytics.live import pending, reader
+from cachecore import connections
+from cachecore.locks import lock
+from cachecore.schedule import last_run
+from games.models import Game
+from games.rounds import Round
+from games.services import record_games
+from tests.analytics import games
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def rounds(*ids: int, crash: int = 200) -> list[Round]:
+    return [Round(game_id=game_id, crash_hundredths=crash) for game_id in ids]
+
+
+def messages() -> int:
+    """Tasks waiting at the broker; no worker runs here."""
+    with connections.use("state") as client:
+        return client.llen("celery")
+
+
+def test_a_saved_game_is_marked_and_one_task_is_woken():
+    record_games(rounds(1), source="test")
+    assert (pending.size(), messages()) == (1, 1)
+
+
+def test_many_saves_wake_one_task():
+    for start in range(1, 101, 10):
+        record_games(rounds(*range(start, start + 10)), source="test")
+    Game.objects.create(game_id=500, crash_hundredths=100, source="test")
+    assert (pending.size(), messages()) == (101, 1)
+
+
+def test_saves_after_the_task_began_wake_the_next_one():
+    record_games(rounds(1), source="test")
+    tasks.apply_pending()
+    record_games(rounds(2), source="test")
+    assert messages() >= 2
+    assert tasks.apply_pending()["new"] == 1
+
+
+def test_a_deleted_game_leaves_the_view():
+    record_games(rounds(1, 2), source="test")
+    tasks.apply_pending()
+    Game.objects.filter(game_id=2).delete()
+    assert tasks.apply_pending()["removed"] == 1
+    assert reader.head().newest == 1
+
+
+def test_while_another_writer_is_at_work_nothing_is_lost():
+    record_games(rounds(1), source="test")
+    with lock("analytics-writer", 10):
+        assert services.apply_pending() is None
+    assert pending.size() == 1
+
+
+def test_a_new_version_asks_for_one_warming_run():
+    record_games(rounds(1), source="test")
+    tasks.apply_pending()
+    before = messages()
+    record_games(rounds(2), source="test")
+    tasks.apply_pending()
+    with connections.use("state") as client:
+        names = [message for message in client.lrange("celery", 0, -1) if b"cachecore.tasks.warm" in message]
+    assert len(names) == 1
+    assert messages() >= before
+
+
+def test_reconcile_finds_what_was_never_marked():
+    record_games(rounds(*range(1, 11)), source="test")
+    tasks.apply_pending()
+    games.put(11, 300)  # inserted past every signal
+    games.put(3, 999)  # corrected past every signal
+    games.remove(5)
+    assert tasks.reconcile_newest() == {"chunks": 1, "marked": 3}
+    applied = tasks.apply_pending()
+    assert (applied["new"], applied["corrected"], applied["removed"]) == (1, 1, 1)
+    assert tasks.reconcile_all() == {"chunks": 1, "marked": 0}
+    assert last_run("reconcile-newest").result == {"chunks": 1, "marked": 3}
+
+
+def test_reconcile_looks_at_the_newest_two_chunks_and_daily_at_all():
+    record_games(rounds(1, 5_000, 9_000), source="test")
+    tasks.apply_pending()
+    games.put(1, 999)
+    assert tasks.reconcile_newest() == {"chunks": 2, "marked": 0}
+    assert tasks.reconcile_all() == {"chunks": 3, "marked": 1}
+
+
+@pytest.mark.parametrize("fault", ["stop", "pause"])
+def test_a_hundred_saves_without_redis_succeed_and_the_view_recovers(valkey, fault):
+    record_games(rounds(1), source="test")
+    tasks.apply_pending()
+    getattr(valkey, fault)()
+    for game_id in range(2, 102):
+        record_games(rounds(game_id), source="test")
+    assert Game.objects.count() == 101
+    {"stop": valkey.start, "pause": valkey.resume}[fault]()
+    recover()
+    assert reader.head().games == 101
+    assert tasks.reconcile_all()["marked"] == 0
+
+
+def recover() -> None:
+    """What beat does, as soon as the breaker lets it."""
+    for circuit in (connections.breaker("state"), connections.breaker("cache")):
+        circuit.succeeded()
+    tasks.apply_pending()
+    tasks.reconcile_newest()
+    tasks.apply_pending()
+
+
+def test_expired_buckets_and_old_chunks_are_dropped(settings):
+    record_games(rounds(1, 5_000, 9_000), source="test")
+    games.put(9_001, 200, 1_500_000_000_000)
+    pending.mark([9_001])
+    tasks.apply_pending()
+    settings.ANALYTICS_LEDGER_GAMES = 100
+    assert tasks.clean_up() == {"chunks": 2, "buckets": 0}
+    assert reader.head().floor == 8_192
+    assert set(reader.index()) == {2}
+    assert reader.head().games == 4  # all-time counts stay

@@ -1,0 +1,83 @@
+import pytest
+from django.core.management import CommandError, call_command
+
+from cachecore import connections, tasks, warming
+from cachecore.schedule import last_run
+from games.rounds import Round
+from games.services import record_games
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def a_game():
+    record_games([Round(game_id=1, crash_hundredths=200)], source="test")
+
+
+def test_the_command_warms_and_says_what_was_warm_already(a_game, capsys):
+    call_command("warm_cache", "games-list")
+    assert "Warmed 2 answers" in capsys.readouterr().out
+    call_command("warm_cache", "games-list")
+    assert "Warmed 0 answers" in (out := capsys.readouterr().out)
+    assert "2 were warm already, 0 failed." in out
+
+
+def test_what_was_warmed_is_a_hit_for_the_next_caller(a_game, client):
+    call_command("warm_cache", "games-list")
+    assert client.get("/api/games/").headers["X-Cache"] == "HIT"
+
+
+def test_a_dry_run_lists_and_stores_nothing(a_game, capsys):
+    call_command("warm_cache", "games-list", "--dry-run")
+    assert capsys.readouterr().out == "/api/games/\n/api/games/?per_page=100\nWould warm 2 answers.\n"
+    with connections.use("cache") as client:
+        assert not list(client.scan_iter(match="games:list:*"))
+
+
+def test_an_unknown_family_is_one_line(a_game):
+    with pytest.raises(CommandError, match="No warmer for nothing; there are: analytics-interval, "):
+        call_command("warm_cache", "nothing")
+
+
+def test_what_cannot_be_stored_is_told_as_failed():
+    with pytest.raises(CommandError, match=r"Not warmed: /api/games/, /api/games/\?per_page=100"):
+        call_command("warm_cache", "games-list")  # no game, no version, nothing to store under
+
+
+def test_the_task_records_its_run(a_game):
+    tasks.warm()
+    assert last_run("warm").result["warmed"] == 2
+
+
+def test_runs_after_new_versions_are_one_at_a_time_and_five_seconds_apart():
+    assert warming.claim_delay_seconds() == 0.0
+    assert warming.claim_delay_seconds() is None  # one is on its way
+    warming.begin()
+    assert 4.0 < warming.claim_delay_seconds() <= 5.0  # a version that rose meanwhile
+
+
+def test_clearing_by_tag_makes_every_answer_cold(a_game, client, capsys):
+    client.get("/api/games/")
+    call_command("clear_cache", "--tag", "games")
+    assert "Tag games is at version " in capsys.readouterr().out
+    assert client.get("/api/games/").headers["X-Cache"] == "MISS"
+
+
+def test_clearing_by_family_leaves_the_others(a_game, client, capsys):
+    client.get("/api/games/")
+    client.get("/api/games/1/")
+    call_command("clear_cache", "--family", "games-list", "--dry-run")
+    call_command("clear_cache", "--family", "games-list")
+    assert capsys.readouterr().out == "Would clear 1 keys of games-list.\nCleared 1 keys of games-list.\n"
+    assert client.get("/api/games/").headers["X-Cache"] == "MISS"
+    assert client.get("/api/games/1/").headers["X-Cache"] == "HIT"
+
+
+def test_clearing_nothing_is_refused():
+    with pytest.raises(CommandError, match="Say what to clear: --tag, --family or --all"):
+        call_command("clear_cache")
+
+
+def test_the_state_role_cannot_be_cleared():
+    with pytest.raises(CommandError, match="invalid choice: 'analytics-ledger'"):
+        call_command("clear_cache", "--family", "analytics-ledger")

@@ -1,0 +1,65 @@
+"""Fixtures that every test may use, and a summary that says what ran on what."""
+
+from collections import Counter
+
+import pytest
+from django.db import connection
+
+from cachecore import connections, responses
+from tests import servers
+
+ROLES = ("cache", "state")
+
+
+@pytest.fixture
+def valkey():
+    """The test run's own Valkey: stop it, hang it, start it again. It runs again, empty, after the test."""
+    yield servers.valkey
+    servers.valkey.resume()
+    if not servers.valkey.running:
+        servers.valkey.start()
+
+
+@pytest.fixture(autouse=True)
+def _empty_redis(request):
+    """Every test begins with an empty Valkey and closed breakers, and says whether it used the server."""
+    for role in ROLES:
+        connections.breaker(role).succeeded()
+    responses.known_urls.clear()
+    with connections.use("state") as client:
+        client.flushall()
+        before = _commands(client)
+    yield
+    if servers.valkey.running and "valkey" not in request.fixturenames:
+        with connections.use("state") as client:
+            used = _commands(client) - before > 1  # this very question is one
+    else:
+        used = True
+    request.node.user_properties.append(("Valkey", used))
+
+
+@pytest.fixture(autouse=True)
+def _say_which_database(request):
+    if request.node.get_closest_marker("django_db"):
+        request.node.user_properties.append((_vendor(), True))
+
+
+_ran_on: Counter[str] = Counter()
+
+
+def pytest_runtest_logreport(report):
+    if report.when == "teardown":  # the last word on a test, in whichever process it ran
+        _ran_on.update(name for name, used in report.user_properties if used)
+
+
+def pytest_terminal_summary(terminalreporter):
+    told = ", ".join(f"{_ran_on[name]} on {name}" for name in ("PostgreSQL", "SQLite", "Valkey") if _ran_on[name])
+    terminalreporter.write_line(f"Of these tests ran {told or 'none on a server'}.")
+
+
+def _vendor() -> str:
+    return {"postgresql": "PostgreSQL", "sqlite": "SQLite"}[connection.vendor]
+
+
+def _commands(client) -> int:
+    return client.info("stats")["total_commands_processed"]
