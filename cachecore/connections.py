@@ -9,6 +9,8 @@ import redis
 import redis.asyncio
 from django.conf import settings
 from django_redis import get_redis_connection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import ClusterDownError
 
 from cachecore.breaker import CircuitBreaker
@@ -83,6 +85,7 @@ def async_client(role: Role, *, wait_for_ever: bool = False) -> redis.asyncio.Re
     """A client for the running event loop; its owner closes it. `wait_for_ever` is for a subscriber."""
     return redis.asyncio.Redis.from_url(
         settings.CACHES[ALIASES[role]]["LOCATION"],
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         socket_connect_timeout=settings.REDIS_CONNECT_TIMEOUT_SECONDS,
         socket_timeout=None if wait_for_ever else settings.REDIS_TIMEOUT_SECONDS,
     )

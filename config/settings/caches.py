@@ -7,6 +7,10 @@ may evict.
 
 from typing import Any
 
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
 from config.env import env, redis_url
 
 CACHE_URL = redis_url("CACHE_URL")
@@ -17,6 +21,9 @@ REDIS_CONNECT_TIMEOUT_SECONDS = env.float("REDIS_CONNECT_TIMEOUT_SECONDS", defau
 REDIS_TIMEOUT_SECONDS = env.float("REDIS_TIMEOUT_SECONDS", default=0.25)
 # After a failure no socket is touched for this long; then one caller probes.
 REDIS_BREAKER_SECONDS = env.float("REDIS_BREAKER_SECONDS", default=1.0)
+# A connection that a restarted server dropped is made anew at once. redis-py's own default would sleep and try for
+# seconds; whoever cannot wait 0.25 s for a cache does not want it to.
+REDIS_RETRY = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
 
 
 def _redis_cache(url: str) -> dict[str, Any]:
@@ -27,6 +34,7 @@ def _redis_cache(url: str) -> dict[str, Any]:
         "OPTIONS": {
             "SOCKET_CONNECT_TIMEOUT": REDIS_CONNECT_TIMEOUT_SECONDS,
             "SOCKET_TIMEOUT": REDIS_TIMEOUT_SECONDS,
+            "CONNECTION_POOL_KWARGS": {"retry": REDIS_RETRY},
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",  # never pickle from a network
         },
     }

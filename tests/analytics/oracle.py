@@ -18,10 +18,10 @@ def meets(condition: str, crash: int) -> bool:
 
 
 def expected_cells(games: dict[int, tuple[int, int]], conditions: list[str], bucket_floor: int = 0) -> dict:
-    """`games`: id -> (hundredths, end ms or 0). Returns key -> cells, without the keys of no view (version, pending)."""
+    """`games`: id -> (hundredths, end ms or 0). Returns key -> cells of the view proper."""
     cells: dict = {"state": _state(games)}
     cells["chunks"] = _chunks(games)
-    cells["ledger"] = {game_id: values for game_id, values in games.items()}
+    cells["ledger"] = dict(games)
     cells["intervals:all"] = _buckets(games.values(), bucket_floor)
     for condition in conditions:
         met = {game_id: values for game_id, values in games.items() if meets(condition, values[0])}

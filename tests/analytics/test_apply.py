@@ -72,15 +72,14 @@ STEPS = st.lists(
 @example(start={1: (200, NOW_MS), 5: (200, NOW_MS)}, steps=[({3: (200, 0)}, [1, 5], [])])
 @example(start={4095: (1000, NOW_MS), 4096: (100, 0)}, steps=[({}, [4095], []), ({}, [4096], [4095])])
 def test_the_view_equals_the_table_after_any_steps(conditions, start, steps):
-    Game.objects.all().delete()
+    games.remove(*table())
     with connections.use("state") as client:
         client.flushall()
     games.put_all(start)
     services.apply_pending()
     for put, removed, touched in steps:
         games.put_all(put)
-        for game_id in removed:
-            games.remove(game_id)
+        games.remove(*removed)
         pending.mark([*put, *removed, *touched])
         services.apply_pending()
         assert_view_equals_table(conditions)
@@ -193,7 +192,7 @@ def test_changed_conditions_rebuild_the_view_and_leave_no_key_of_the_old_ones(co
 
 
 def test_a_change_below_the_ledger_sends_all_time_answers_to_the_table_until_the_rebuild(conditions):
-    games.put_all({i: (200, NOW_MS) for i in (10, 9_000, 9_001)})
+    games.put_all(dict.fromkeys((10, 9000, 9001), (200, NOW_MS)))
     services.apply_pending()
     with the_writer() as writer:
         rebuild.rebuild(writer, rows_of([10, 9_000, 9_001]), services.conditions(), floor=8192, bucket_floor=0)

@@ -43,17 +43,17 @@ def test_a_repeat_announces_nothing_and_raises_no_version(told):
 
 
 def test_a_rolled_back_transaction_announces_nothing(told):
-    with pytest.raises(RuntimeError), transaction.atomic():
+    with transaction.atomic():
         record_games(rounds(1), source="test")
-        raise RuntimeError
+        transaction.set_rollback(True)
     assert told == []
 
 
 def test_games_saved_beside_a_rolled_back_savepoint_are_announced(told):
     with transaction.atomic():
-        with pytest.raises(RuntimeError), transaction.atomic():
+        with transaction.atomic():
             record_games(rounds(1), source="test")
-            raise RuntimeError
+            transaction.set_rollback(True)
         record_games(rounds(2), source="test")
     assert told == [(2,)]
 

@@ -1,0 +1,66 @@
+# Two commands matter: `make run` and `make test`. The rest is for those who work on the project.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+RUN := $(BIN)/python
+ARGS ?=
+
+help: ## List these targets.
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+# One environment; a stamp per lock says what is installed in it.
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Crash Monitor needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/local.stamp: requirements/local.txt | .venv/bin/python
+	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/test.stamp: requirements/test.txt | .venv/bin/python
+	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@ .venv/local.stamp
+
+run: .venv/local.stamp ## Run everything; prints the URL. PORT, HOST, DATA_DIR, SITE, FEED, REPLAY_SPEED.
+	@exec $(RUN) manage.py stack
+
+test: test-postgresql test-sqlite ## Run the whole suite, the database tests on both databases. ARGS="-k name"
+
+test-postgresql: .venv/test.stamp ## Run every test on a private PostgreSQL and a private Valkey.
+	$(RUN) -m pytest -n 2 $(ARGS)
+
+test-sqlite: .venv/test.stamp ## Run the tests that touch the database once more, on SQLite.
+	TEST_DATABASE=sqlite $(RUN) -m pytest -n 2 -m django_db $(ARGS) || [ $$? = 5 -a -n "$(ARGS)" ]
+
+lint: .venv/test.stamp ## Check style and format.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/test.stamp ## Mend style and format.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: .venv/test.stamp ## Check types.
+	$(BIN)/mypy
+
+contracts: .venv/test.stamp ## Check that imports go one way.
+	$(BIN)/lint-imports
+
+migrations: .venv/test.stamp ## Check that no migration is missing.
+	$(RUN) manage.py makemigrations --check --dry-run
+
+bench: .venv/test.stamp ## Measure cached answers beside the bare server and Django's cache_page, as ratios.
+	$(RUN) -m benchmarks.hits
+
+lock: .venv/test.stamp ## Pin the requirements anew.
+	@for name in base production local test; do \
+	  $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes \
+	    --no-emit-index-url --no-header requirements/$$name.in -o requirements/$$name.txt; \
+	done
+
+clean: ## Remove the environment and the stack's data.
+	rm -rf .venv var
+
+.PHONY: help run test test-postgresql test-sqlite lint format types contracts migrations bench lock clean

@@ -1,0 +1,15 @@
+-- wrk: ask the paths given after `--`, one after the other, over all connections.
+
+local requests = {}
+local last = 0
+
+function init(paths)
+  for number, path in ipairs(paths) do
+    requests[number] = wrk.format("GET", path)
+  end
+end
+
+function request()
+  last = last % #requests + 1
+  return requests[last]
+end

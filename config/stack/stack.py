@@ -1,0 +1,119 @@
+"""Everything on one machine: a private Valkey unless servers are named, the schema, a first day, the processes."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from config.stack.supervisor import Supervisor, procfile_commands
+from config.stack.valkey import Valkey, ValkeyError
+
+READY_SECONDS = 60.0
+POLL_SECONDS = 0.2
+PREPARATIONS = (["migrate", "--verbosity", "0"], ["load_history"], ["apply_pending"])
+
+
+class StackError(Exception):
+    """Why the stack cannot run, in one line."""
+
+
+class Stack:
+    """`environment` is that of the shell; what is missing in it is filled in for the children."""
+
+    def __init__(self, project: Path, data: Path, host: str, port: int, environment: Mapping[str, str]) -> None:
+        self._project = project
+        self._data = data
+        self._host = host
+        self._port = port
+        self._environment = {
+            **environment,
+            "HOST": host,
+            "PORT": str(port),
+            "DATA_DIR": str(data),
+            "WEB_WORKERS": environment.get("WEB_WORKERS", "1"),
+        }
+
+    def run(self) -> int:
+        """Run until a child ends or a signal comes; the exit code to give. Raises StackError."""
+        self._refuse_taken_port()
+        self._data.mkdir(parents=True, exist_ok=True)
+        with self._servers():
+            for arguments in PREPARATIONS:
+                self._manage(arguments)
+            return self._supervise()
+
+    def _refuse_taken_port(self) -> None:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self._host, self._port))
+            except OSError as error:
+                reason = f"{self._host}:{self._port} cannot be listened on ({os.strerror(error.errno or 0)})"
+                raise StackError(f"{reason}; set HOST or PORT to another.") from error
+
+    @contextmanager
+    def _servers(self) -> Iterator[None]:
+        if _names_servers(self._environment):
+            yield
+            return
+        valkey = Valkey(self._data / "valkey")
+        try:
+            valkey.start()
+        except ValkeyError as error:
+            raise StackError(str(error)) from error
+        self._environment["REDIS_URL"] = valkey.url
+        try:
+            yield
+        finally:
+            valkey.stop()
+
+    def _manage(self, arguments: list[str]) -> None:
+        """A management command in a process of its own, which sees the servers in its environment."""
+        command = [sys.executable, "manage.py", *arguments]
+        if subprocess.run(command, cwd=self._project, env=self._environment, check=False).returncode:
+            raise StackError(f"manage.py {arguments[0]} failed.")
+
+    def _supervise(self) -> int:
+        commands = procfile_commands(self._project / "Procfile", self._environment)
+        if self._environment.get("FEED", "replay") == "none":
+            del commands["monitor"]
+        supervisor = Supervisor(commands, self._environment, self._project)
+        threading.Thread(target=self._announce, daemon=True).start()
+        supervisor.loop()
+        return int(supervisor.returncode or 0)
+
+    def _announce(self) -> None:
+        url = f"http://{_reachable(self._host)}:{self._port}/"
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            if _is_ready(url):
+                print(f"Crash Monitor is ready: {url}", flush=True)  # noqa: T201
+                return
+            time.sleep(POLL_SECONDS)
+        print(f"Not ready after {READY_SECONDS:.0f} s; see the lines above.", flush=True)  # noqa: T201
+
+
+def _names_servers(environment: Mapping[str, str]) -> bool:
+    roles = ("CACHE_URL", "STATE_URL", "BROKER_URL")
+    return any(map(environment.get, ("REDIS_URL", "REDIS_HOST"))) or all(map(environment.get, roles))
+
+
+def _reachable(host: str) -> str:
+    name = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104
+    return f"[{name}]" if ":" in name else name
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}readyz", timeout=2) as response:  # noqa: S310
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

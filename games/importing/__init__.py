@@ -1,0 +1,9 @@
+"""Rounds from files: csv, JSON lines and what scrapers leave behind, streamed into `record_games`."""
+
+from games.importing.counts import Counts
+from games.importing.importer import FileImport
+from games.importing.lines import BadLine, UnreadableFile
+from games.importing.recording import Options
+from games.importing.report import Report
+
+__all__ = ["BadLine", "Counts", "FileImport", "Options", "Report", "UnreadableFile"]

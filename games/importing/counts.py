@@ -1,0 +1,29 @@
+from dataclasses import astuple, dataclass
+from typing import Self
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the lines read: read = created + updated + unchanged + repeated + rejected.
+
+    `mismatched` counts the created and updated games whose hash does not give their crash point.
+    """
+
+    read: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    repeated: int = 0
+    rejected: int = 0
+    mismatched: int = 0
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def accepted(self) -> int:
+        return self.read - self.rejected
+
+    def describe(self) -> str:
+        told = ("read", "created", "updated", "unchanged", "repeated", "rejected")
+        return ", ".join(f"{getattr(self, name):,} {name}" for name in told)

@@ -1,0 +1,45 @@
+"""An ASGI application asked as a server would ask it."""
+
+from typing import NamedTuple
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+async def ask(app, path="/", query="", method="GET", body=b"", **headers) -> Answer:
+    """One request; header names are given with underscores for dashes."""
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": query.encode("latin-1"),
+        "headers": [
+            (b"host", b"testserver"),
+            *((name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()),
+        ],
+        "http_version": "1.1",
+        "scheme": "http",
+    }
+    chunks = [body]
+    sent = []
+
+    async def receive():
+        return (
+            {"type": "http.request", "body": chunks.pop(0), "more_body": bool(chunks)}
+            if chunks
+            else {"type": "http.disconnect"}
+        )
+
+    async def send(message):
+        sent.append(message)
+
+    await app(scope, receive, send)
+    start = sent[0]
+    return Answer(
+        start["status"],
+        {name.decode(): value.decode() for name, value in start["headers"]},
+        b"".join(message.get("body", b"") for message in sent[1:]),
+    )
