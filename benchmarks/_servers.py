@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from config.stack.children import dies_with_parent
 from config.stack.valkey import Valkey
@@ -98,9 +98,10 @@ def _process(
 
 
 def _kill_with_children(process: "subprocess.Popen[bytes]") -> None:
-    for one in (*psutil.Process(process.pid).children(recursive=True), process):
+    for child in psutil.Process(process.pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            one.kill()
+            child.kill()
+    process.kill()
     process.wait(STOP_SECONDS)
 
 

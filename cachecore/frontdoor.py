@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
-import redis.asyncio
 from cachetools import LRUCache
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
@@ -20,6 +19,7 @@ from django.utils.http import parse_etags
 
 from cachecore import connections, responses
 from cachecore.clock import now_ms
+from cachecore.gathering import GatheredReads
 from cachecore.responses import Known, StoredAnswer, Url
 from cachecore.watcher import VersionWatcher
 
@@ -81,11 +81,11 @@ class CachedAnswers:
         self._watcher = watcher
         self._l1: LRUCache[Url, Prepared] = LRUCache(L1_BYTES, getsizeof=_size)
         self._under_way: dict[Url, asyncio.Future[None]] = {}
-        self._cache: redis.asyncio.Redis | None = None
+        self._cache: GatheredReads | None = None
         self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self._cache = connections.async_client("cache")
+        self._cache = GatheredReads("cache", connections.async_client("cache"))
         self._watching = asyncio.create_task(self._watcher.run())
 
     async def stop(self) -> None:
@@ -122,8 +122,7 @@ class CachedAnswers:
         if version is None or known.headers is None or self._cache is None:
             return None
         try:
-            async with connections.use_async("cache", self._cache) as client:
-                data = await client.get(known.key(version))
+            data = await self._cache.get(known.key(version))
         except connections.RoleUnavailable:
             return None
         stored = responses.parse(data) if data is not None else None

@@ -13,8 +13,10 @@ def parse_hundredths(text: str) -> int:
     if not _CRASH_POINT.fullmatch(text):
         raise ValueError("Expected a number with at most two decimals, such as 2 or 2.34.")
     hundredths = int(Decimal(text) * 100)
-    if not 100 <= hundredths <= MAX_CRASH_HUNDREDTHS:
+    if hundredths < 100:
         raise ValueError("A crash point is at least 1.")
+    if hundredths > MAX_CRASH_HUNDREDTHS:
+        raise ValueError(f"A crash point is at most {format_hundredths(MAX_CRASH_HUNDREDTHS)}.")
     return hundredths
 
 

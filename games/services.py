@@ -64,7 +64,7 @@ def verify_again(games: Iterable[Game]) -> list[int]:
     """Derive `verified`, `calculated_hundredths` and `formula` anew; returns the ids whose values changed."""
     stale = [game for game in games if _derive(game)]
     with transaction.atomic():
-        Game.objects.bulk_update(stale, DERIVED_FIELDS, batch_size=500)
+        Game.objects.bulk_update(stale, DERIVED_FIELDS, batch_size=200)
         ids = [game.game_id for game in stale]
         if ids:
             announce(ids)
@@ -107,12 +107,19 @@ def _upsert(told: Mapping[int, tuple[int, Round]], source: str, force: bool) -> 
             else:
                 recorded.unchanged.append(game_id)
         Game.objects.bulk_create(created, batch_size=500)
-        Game.objects.bulk_update(updated, WRITTEN_FIELDS, batch_size=200)
+        _overwrite(updated)
         recorded.created = [game.game_id for game in created]
         recorded.updated = [game.game_id for game in updated]
         if recorded.changed:
             announce(recorded.changed)
     return recorded
+
+
+def _overwrite(games: Sequence[Game]) -> None:
+    """Write rows that are locked and known in full. An upsert: ten times as fast as a CASE per field and row."""
+    Game.objects.bulk_create(
+        games, batch_size=500, update_conflicts=True, unique_fields=["game_id"], update_fields=WRITTEN_FIELDS
+    )
 
 
 def _refuse_conflicts(told: Mapping[int, tuple[int, Round]], known: Mapping[int, Game], force: bool) -> None:

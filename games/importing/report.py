@@ -8,6 +8,10 @@ from typing import IO, Self
 MAX_LINE_LENGTH = 200
 
 
+class UnwritableReport(Exception):
+    """Rejected lines would be lost, so the import stops."""
+
+
 class Report:
     """A file that is written only if there is something to tell."""
 
@@ -27,8 +31,12 @@ class Report:
             self._file.close()
 
     def add(self, *, file: str, line: int, reason: str, text: str) -> None:
-        if self._file is None:
-            self._file = self.path.open(self._mode, encoding="utf-8")
+        """Raises UnwritableReport."""
         rejected = {"file": file, "line": line, "reason": reason, "text": text[:MAX_LINE_LENGTH]}
-        self._file.write(json.dumps(rejected) + "\n")
+        try:
+            if self._file is None:
+                self._file = self.path.open(self._mode, encoding="utf-8")
+            self._file.write(json.dumps(rejected) + "\n")
+        except OSError as error:
+            raise UnwritableReport(f"The report {self.path} cannot be written: {error.strerror}.") from error
         self.count += 1

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         if not created:
             raise CommandError(f"{name} has a token already, shown when it was made. For a new one: --revoke first.")
         self.stdout.write(token.key)
-        self.stderr.write(f"This is the token of {name}. Send it as: Authorization: Token <token>")
+        self.stderr.write(f"This is the token of {name}. Send it as: Authorization: Token <token>", str)
 
     def _revoke(self, name: str) -> None:
         deleted, _ = Token.objects.filter(user__username=name).delete()

@@ -13,7 +13,7 @@ from django.db import DatabaseError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from games.importing import Counts, FileImport, Options, Report, UnreadableFile
+from games.importing import Counts, FileImport, Options, Report, UnreadableFile, UnwritableReport
 
 MAX_BATCH_SIZE = 10_000  # a batch is one transaction and one `IN (...)`
 UNREADABLE = (UnreadableFile, OSError, EOFError, zlib.error)
@@ -45,8 +45,8 @@ class Command(BaseCommand):
         started = time.monotonic()
         for path, report in _with_reports(files, options["report"]):
             task = FileImport(path, chosen, report)
-            with report, _progress(path.name, hidden=options["no_progress"]) as advance:
-                failures += self._import(task, advance)
+            with report:
+                failures += self._import(task, hidden=options["no_progress"])
             total += task.counts
         if len(files) > 1:
             self._tell("Total", total, started, options["dry_run"])
@@ -59,23 +59,24 @@ class Command(BaseCommand):
         if options["report"] and options["report"].resolve() in {path.resolve() for path in files}:
             raise CommandError("--report would overwrite a file to import.")
 
-    def _import(self, task: FileImport, advance: Callable[[int, int], None]) -> list[str]:
+    def _import(self, task: FileImport, *, hidden: bool) -> list[str]:
         """Import one file and tell of it; returns why it failed, if it did."""
         name = task.path.name
         started = time.monotonic()
         try:
-            task.run(advance)
+            with _progress(name, hidden=hidden) as advance:
+                task.run(advance)
         except UNREADABLE as error:
             reason = getattr(error, "strerror", None) or str(error)
             failure = [f"{name}: {reason}"]
-        except DatabaseError as error:
+        except (DatabaseError, UnwritableReport) as error:
             self._tell(name, task.counts, started, task.options.dry_run)
-            raise CommandError(f"{name}: the database refused: {error}") from error
+            raise CommandError(f"{name}: {error}") from error
         else:
             failure = [] if task.counts.accepted else [f"{name}: nothing in it could be read."]
+        self._tell_what_was_left(task)
         if task.counts.read:
             self._tell(name, task.counts, started, task.options.dry_run)
-        self._tell_what_was_left(task)
         return failure
 
     def _tell(self, name: str, counts: Counts, started: float, dry_run: bool) -> None:
@@ -83,16 +84,19 @@ class Command(BaseCommand):
         self.stdout.write(f"{name}: {counts.describe()} in {time.monotonic() - started:.1f} s.{end}")
 
     def _tell_what_was_left(self, task: FileImport) -> None:
-        name, counts = task.path.name, task.counts
+        counts = task.counts
         if task.ignored:
-            self.stderr.write(f"{name}: ignored columns: {', '.join(task.ignored)}.")
+            self._warn(task, f"ignored columns: {', '.join(task.ignored)}.")
         if counts.mismatched:
-            self.stderr.write(
-                f"{name}: {counts.mismatched:,} games do not verify; they are stored and flagged. "
-                f"Are they of {settings.SITE} (SITE)?"
+            self._warn(
+                task,
+                f"{counts.mismatched:,} games do not verify and are flagged. Are they of {settings.SITE} (SITE)?",
             )
         if task.report.count:
-            self.stderr.write(f"{name}: {task.report.count:,} rejected lines are in {task.report.path}.")
+            self._warn(task, f"{task.report.count:,} rejected lines are in {task.report.path}.")
+
+    def _warn(self, task: FileImport, text: str) -> None:
+        self.stderr.write(f"{task.path.name}: {text}", self.style.WARNING)
 
 
 def _with_reports(files: Iterable[Path], chosen: Path | None) -> Iterator[tuple[Path, Report]]:

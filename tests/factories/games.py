@@ -1,0 +1,41 @@
+from functools import cache
+
+import factory
+from django.conf import settings
+
+from games import fairness
+from games.models import Game
+from games.rounds import Round
+from tests.chains import BCGAME_LAST, bcgame_rounds
+
+GENUINE = 10_000  # games that the factory knows the hash of
+FIRST_ID = BCGAME_LAST - GENUINE + 1
+
+
+class GameFactory(factory.django.DjangoModelFactory):
+    """A game of BC.Game with its true hash and crash point, ids ascending; an id off the stretch has no hash.
+
+    What is derived (`verified` and so on) follows from whatever is given. Saving announces the game.
+    """
+
+    class Meta:
+        model = Game
+
+    game_id = factory.Sequence(lambda n: FIRST_ID + n)
+    hash = factory.LazyAttribute(lambda game: found.hash if (found := _genuine().get(game.game_id)) else None)
+    crash_hundredths = factory.LazyAttribute(
+        lambda game: found.crash_hundredths if (found := _genuine().get(game.game_id)) else 200
+    )
+    calculated_hundredths = factory.LazyAttribute(lambda game: _verdict(game).calculated_hundredths)
+    verified = factory.LazyAttribute(lambda game: _verdict(game).verified)
+    formula = factory.LazyAttribute(lambda game: _verdict(game).formula or "")
+    source = "test"
+
+
+@cache
+def _genuine() -> dict[int, Round]:
+    return {told.game_id: told for told in bcgame_rounds(GENUINE)}
+
+
+def _verdict(game: Game) -> fairness.Verdict:
+    return fairness.verify(settings.SITE, game.game_id, game.hash, game.crash_hundredths)

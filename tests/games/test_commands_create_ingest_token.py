@@ -1,0 +1,69 @@
+from io import StringIO
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from rest_framework.authtoken.models import Token
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments, **options):
+    out, err = StringIO(), StringIO()
+    call_command("create_ingest_token", *arguments, stdout=out, stderr=err, **options)
+    return out.getvalue(), err.getvalue()
+
+
+def test_a_new_user_may_ingest_and_nothing_else_and_the_token_stands_alone():
+    out, err = run("feeder")
+    user = User.objects.get()
+    assert out == f"{Token.objects.get(user=user).key}\n"
+    assert err == "This is the token of feeder. Send it as: Authorization: Token <token>\n"
+    assert user.get_all_permissions() == {"games.ingest_games"}
+    assert (user.has_usable_password(), user.is_staff, user.is_superuser) == (False, False, False)
+
+
+def test_a_known_user_keeps_its_password():
+    User.objects.create_user("feeder", password="secret")
+    run("feeder")
+    user = User.objects.get()
+    assert user.check_password("secret")
+    assert user.has_perm("games.ingest_games")
+
+
+def test_a_token_is_shown_once():
+    run("feeder")
+    before = Token.objects.get().key
+    with pytest.raises(CommandError) as refusal:
+        run("feeder")
+    assert str(refusal.value) == "feeder has a token already, shown when it was made. For a new one: --revoke first."
+    assert before not in str(refusal.value)
+    assert Token.objects.get().key == before
+
+
+def test_revoking_takes_token_and_permission_and_a_new_one_differs():
+    first, _ = run("feeder")
+    assert run("feeder", revoke=True) == ("Revoked the token of feeder.\n", "")
+    assert not Token.objects.exists()
+    assert not User.objects.get().has_perm("games.ingest_games")
+    assert run("feeder")[0] != first
+
+
+def test_there_must_be_something_to_revoke():
+    with pytest.raises(CommandError, match=r"^nobody has no token\.$"):
+        run("nobody", revoke=True)
+    assert not User.objects.exists()
+
+
+def test_a_name_that_will_not_do_makes_no_user():
+    with pytest.raises(CommandError, match=r"^The name will not do: Enter a valid username\."):
+        run("two words")
+    assert not User.objects.exists()
+
+
+def test_a_user_that_is_not_active_gets_no_token():
+    User.objects.create_user("feeder", is_active=False)
+    with pytest.raises(CommandError, match=r"^feeder is not active: its token would be refused\.$"):
+        run("feeder")
+    assert not Token.objects.exists()
+    assert not User.objects.get().user_permissions.exists()
