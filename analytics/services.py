@@ -26,7 +26,8 @@ from games.models import Game
 
 logger = logging.getLogger(__name__)
 
-BROKER_RETRY_SECONDS = 5.0
+# A broker that hangs costs a save two seconds, so it is asked seldom; beat wakes writers once it is back.
+BROKER_RETRY_SECONDS = 15.0
 
 _broker = CircuitBreaker(BROKER_RETRY_SECONDS)
 
@@ -58,7 +59,7 @@ def games_changed(ids: Sequence[int]) -> None:
 
 
 def wake_writer() -> None:
-    """Enqueue one task unless one is on its way. A broker that is down costs one short try every five seconds."""
+    """Enqueue one task unless one is on its way. A broker that is down costs one short try now and then."""
     from analytics.tasks import apply_pending
 
     with connections.use("state") as client:

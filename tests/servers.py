@@ -22,15 +22,23 @@ postgres: Postgres | None = None
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests() -> Iterator[None]:
-    _start()
+    try:
+        _start()
+    except Exception as error:  # whatever it is, the run cannot be: one line instead of pytest's own insides
+        _stop()
+        raise pytest.UsageError(f"The test servers did not start: {error}") from error
     return (yield)
 
 
 def pytest_unconfigure() -> None:
+    _stop()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _stop() -> None:
     valkey.stop()
     if postgres is not None:
         postgres.stop()
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _start() -> None:

@@ -25,7 +25,7 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": env.float("REDIS_CONNECT_TIMEOUT_SECONDS", default=0.25),
-    "socket_timeout": 5.0,  # seconds; longer than kombu's blocking pop of one second
+    "socket_timeout": 2.0,  # seconds; longer than kombu's blocking pop of one second
     "max_retries": 0,
     "visibility_timeout": 10 * 60,  # seconds; above the task time limit
 }

@@ -1,6 +1,6 @@
 """Everything on one machine: a private Valkey unless servers are named, the schema, a first day, the processes."""
 
-import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from config.stack.children import dies_with_parent
 from config.stack.supervisor import Supervisor, procfile_commands
 from config.stack.valkey import Valkey, ValkeyError
 
@@ -41,13 +42,15 @@ class Stack:
         }
 
     def run(self) -> int:
-        """Run until a child ends or a signal comes; the exit code to give. Raises StackError."""
+        """Run until a signal comes; the exit code to give. Raises StackError, also when a child ends unasked."""
         self._refuse_taken_port()
         self._data.mkdir(parents=True, exist_ok=True)
-        with self._servers():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)  # until the supervisor has its own
+        with self._servers() as valkey:
             for arguments in PREPARATIONS:
                 self._manage(arguments)
-            return self._supervise()
+            return self._supervise(valkey)
 
     def _refuse_taken_port(self) -> None:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
@@ -55,14 +58,15 @@ class Stack:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((self._host, self._port))
-            except OSError as error:
-                reason = f"{self._host}:{self._port} cannot be listened on ({os.strerror(error.errno or 0)})"
-                raise StackError(f"{reason}; set HOST or PORT to another.") from error
+            except (OSError, OverflowError) as error:  # the latter: no port number
+                reason = error.strerror if isinstance(error, OSError) else error
+                address = f"{self._host}:{self._port}"
+                raise StackError(f"{address} cannot be listened on ({reason}); set HOST or PORT to another.") from error
 
     @contextmanager
-    def _servers(self) -> Iterator[None]:
+    def _servers(self) -> Iterator[Valkey | None]:
         if _names_servers(self._environment):
-            yield
+            yield None
             return
         valkey = Valkey(self._data / "valkey")
         try:
@@ -71,23 +75,35 @@ class Stack:
             raise StackError(str(error)) from error
         self._environment["REDIS_URL"] = valkey.url
         try:
-            yield
+            yield valkey
         finally:
             valkey.stop()
 
     def _manage(self, arguments: list[str]) -> None:
         """A management command in a process of its own, which sees the servers in its environment."""
         command = [sys.executable, "manage.py", *arguments]
-        if subprocess.run(command, cwd=self._project, env=self._environment, check=False).returncode:
+        done = subprocess.run(
+            command,
+            cwd=self._project,
+            env=self._environment,
+            start_new_session=True,  # Ctrl-C ends it through us, without its traceback
+            preexec_fn=dies_with_parent(),
+            check=False,
+        )
+        if done.returncode:
             raise StackError(f"manage.py {arguments[0]} failed.")
 
-    def _supervise(self) -> int:
+    def _supervise(self, valkey: Valkey | None) -> int:
         commands = procfile_commands(self._project / "Procfile", self._environment)
         if self._environment.get("FEED", "replay") == "none":
             del commands["monitor"]
         supervisor = Supervisor(commands, self._environment, self._project)
         threading.Thread(target=self._announce, daemon=True).start()
+        if valkey is not None:
+            threading.Thread(target=_fail_without, args=(valkey, supervisor), daemon=True).start()
         supervisor.loop()
+        if supervisor.failed is not None:
+            raise StackError(f"{supervisor.failed} ended, and the stack with it; see the lines above.")
         return int(supervisor.returncode or 0)
 
     def _announce(self) -> None:
@@ -101,6 +117,12 @@ class Stack:
         print(f"Not ready after {READY_SECONDS:.0f} s; see the lines above.", flush=True)  # noqa: T201
 
 
+def _fail_without(valkey: Valkey, supervisor: Supervisor) -> None:
+    while valkey.running:
+        time.sleep(1)
+    supervisor.fail("valkey")
+
+
 def _names_servers(environment: Mapping[str, str]) -> bool:
     roles = ("CACHE_URL", "STATE_URL", "BROKER_URL")
     return any(map(environment.get, ("REDIS_URL", "REDIS_HOST"))) or all(map(environment.get, roles))
@@ -112,8 +134,9 @@ def _reachable(host: str) -> str:
 
 
 def _is_ready(url: str) -> bool:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # http_proxy is not for this machine
     try:
-        with urllib.request.urlopen(f"{url}readyz", timeout=2) as response:  # noqa: S310
+        with direct.open(f"{url}readyz", timeout=2) as response:
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -18,11 +18,11 @@ pytestmark = pytest.mark.django_db
 MINUTE_MS = 60_000
 
 
-def history(seed: int, count: int) -> dict[int, tuple[int, int]]:
+def history(seed: int, count: int, step: int) -> dict[int, tuple[int, int]]:
     """Games up to a moment ago, with gaps, unknown times, and a few times that do not follow the ids."""
     chance = random.Random(seed)
     now, found, end_ms = now_ms(), {}, now_ms()
-    for game_id in range(10_000_100, 10_000_100 - count, -1):
+    for game_id in range(10_000_100, 10_000_100 - count * step, -step):
         end_ms -= chance.randint(8_000, 40_000)
         if chance.random() < 0.05:
             continue  # not recorded
@@ -32,9 +32,10 @@ def history(seed: int, count: int) -> dict[int, tuple[int, int]]:
     return found
 
 
-@pytest.fixture
-def recorded() -> dict[int, tuple[int, int]]:
-    found = history(seed=7, count=700)
+@pytest.fixture(params=[1, 1_300], ids=["close ids", "three games a chunk"])
+def recorded(request, settings) -> dict[int, tuple[int, int]]:
+    settings.ANALYTICS_LEDGER_GAMES = 10**7
+    found = history(seed=7, count=700, step=request.param)
     games.put_all(found)
     services.apply_pending()
     return found
@@ -249,3 +250,11 @@ def test_without_redis_the_table_answers(client, recorded, valkey, fault):
     assert response.json()["meta"]["source"] == "database"
     status = client.get("/api/analytics/status/").json()
     assert (status["view"], status["lag_ms"]) == ("unavailable", None)
+
+
+def test_data_reach_back_when_an_older_game_lies_in_a_chunk_that_is_not_read(client):
+    games.put_all({1: (200, now_ms() - 100 * MINUTE_MS), 5_000: (200, now_ms() - MINUTE_MS)})
+    services.apply_pending()
+    for answer in from_both_sources(client, "/api/analytics/occurrences/?min=2&hours=1"):
+        assert answer["meta"]["window"]["complete"] is True
+        assert answer["meta"]["window"]["games"] == 1

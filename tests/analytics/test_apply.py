@@ -25,6 +25,7 @@ NOW_MS = 1_780_745_451_691
 def conditions(settings) -> list[str]:
     settings.ANALYTICS_CONDITIONS = ["min:1.01", "min:2", "min:10", "min:1000", "max:1.5", "floor:1", "floor:3"]
     settings.ANALYTICS_LEDGER_GAMES = 10**12  # retention has tests of its own
+    settings.ANALYTICS_BUCKET_DAYS = 10**5
     return settings.ANALYTICS_CONDITIONS
 
 

@@ -19,7 +19,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default=env.str("HOST", default="127.0.0.1"), help="HOST, default 127.0.0.1")
-        parser.add_argument("--port", type=int, default=env.int("PORT", default=8000), help="PORT, default 8000")
+        parser.add_argument("--port", type=int, default=env.str("PORT", default="8000"), help="PORT, default 8000")
 
     def handle(self, *args: Any, **options: Any) -> None:
         stack = Stack(BASE_DIR, DATA_DIR, options["host"], options["port"], os.environ)
