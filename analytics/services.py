@@ -13,7 +13,7 @@ from analytics import table
 from analytics.conditions import Condition, parse_names
 from analytics.live import pending, reader, rebuild, retention
 from analytics.live.apply import BATCH_GAMES, NoView, apply
-from analytics.live.keys import ANALYTICS, WOKEN
+from analytics.live.keys import CHUNK_GAMES, WOKEN
 from analytics.live.ledger import differing
 from analytics.live.writer import Overtaken, Writer, the_writer
 from cachecore import connections, versions
@@ -111,7 +111,7 @@ def reconcile(numbers: Iterable[int]) -> dict[str, int]:
     checked = drift = 0
     view = reader.head()
     for number in numbers:
-        if view is None or number * 4096 < view.floor:
+        if view is None or number * CHUNK_GAMES < view.floor:
             continue
         ids = differing(reader.chunks([number]), table.chunk(number))
         checked += 1
@@ -167,10 +167,10 @@ def _apply_all(writer: Writer) -> Applied:
 
 
 def _let_games_gather() -> None:
-    version = versions.current(ANALYTICS)
-    if version is None:
+    view = reader.head()
+    if view is None:
         return
-    wait_ms = min(version - now_ms(), 0) + settings.ANALYTICS_VERSION_EVERY_MS
+    wait_ms = min(view.version - now_ms(), 0) + settings.ANALYTICS_VERSION_EVERY_MS
     if wait_ms > 0:
         time.sleep(wait_ms / 1000)
 

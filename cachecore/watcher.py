@@ -13,7 +13,8 @@ from contextlib import suppress
 import redis
 import redis.asyncio
 
-from cachecore import connections
+from cachecore import connections, versions
+from cachecore.clock import now_ms
 from cachecore.versions import Namespace
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class VersionWatcher:
         """The version, or None while it is unknown or was last read too long ago to be trusted."""
         if self._clock() - self._read_at > TRUSTED_SECONDS:
             return None
-        return self._versions.get(space.name)
+        return space.version(self._versions, now_ms())
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -63,10 +64,7 @@ class VersionWatcher:
         except connections.UNAVAILABLE as error:
             logger.warning("versions could not be read: %s", type(error).__name__)
             return
-        self._versions = {
-            space.name: int(value) if value is not None else None
-            for space, value in zip(self._spaces, values, strict=True)
-        }
+        self._versions = versions.parse(self._spaces, values)
         self._read_at = asked_at
 
     async def _listen(self) -> None:

@@ -17,6 +17,7 @@ from django.db import connection
 from analytics import services, tasks
 from analytics.live import pending, reader
 from cachecore import connections
+from cachecore.locks import LOCK
 from config.stack.valkey import Valkey
 from games.models import Game
 from games.services import record_games
@@ -87,8 +88,13 @@ def assert_view_equals_table() -> None:
         for game in Game.objects.all()
     }
     with connections.use("state") as client:
-        floor = int(client.hget("{analytics}:state", "bucket_floor"))
-    assert view.actual_cells(names) == oracle.expected_cells(rows, names, floor)
+        bucket_floor = int(client.hget("{analytics}:state", "bucket_floor"))
+    assert view.actual_cells(names) == oracle.expected_cells(rows, names, bucket_floor)
+
+
+def writer_is_idle() -> bool:
+    with connections.use("state") as client:
+        return not client.exists(LOCK.key(name="analytics-writer"))
 
 
 def applied() -> int:
@@ -107,7 +113,7 @@ def test_a_worker_killed_between_commit_and_apply_loses_nothing(process):
     rounds = chains.bcgame_rounds(60)
     worker = start_worker(process)
     record_games(rounds[:20], source="test")
-    wait_until(lambda: applied() == 20 and pending.size() == 0)
+    wait_until(lambda: applied() == 20 and pending.size() == 0 and writer_is_idle())
     os.killpg(worker.pid, signal.SIGSTOP)  # it has the message of what follows, and has not begun
     record_games(rounds[20:40], source="test")
     kill(worker)

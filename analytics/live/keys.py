@@ -8,6 +8,7 @@ from functools import partial
 
 from cachecore.keys import Family
 from cachecore.versions import Namespace
+from games.keys import GAMES
 
 _family = partial(Family, role="state", ttl_seconds=None)
 _APPLY = "analytics.live.apply (lua/apply_games.lua), analytics.live.rebuild"
@@ -16,7 +17,7 @@ VERSION = _family(
     name="analytics-version",
     pattern="{{analytics}}:version",
     type="string",
-    holds="the view's version, max(version + 1, server time in ms), raised per batch that changed something",
+    holds="the view's version, max(version + 1, server time in ms), raised per applied batch",
     written_by=_APPLY,
     purged_by="never; a lost one is made anew, higher",
     bounded_by="one key",
@@ -115,7 +116,7 @@ INTERVALS = _family(
 )
 
 UPDATES_CHANNEL = "analytics_updates"
-ANALYTICS = Namespace("analytics", VERSION.key(), UPDATES_CHANNEL)
+ANALYTICS = Namespace("analytics", VERSION.key(), UPDATES_CHANNEL, follows=GAMES)
 
 CHUNK_GAMES = 4096
 BUCKET_SECONDS = 10 * 60

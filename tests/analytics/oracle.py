@@ -17,11 +17,14 @@ def meets(condition: str, crash: int) -> bool:
     return crash >= bound if kind == "min" else crash <= bound
 
 
-def expected_cells(games: dict[int, tuple[int, int]], conditions: list[str], bucket_floor: int = 0) -> dict:
+def expected_cells(
+    games: dict[int, tuple[int, int]], conditions: list[str], bucket_floor: int = 0, floor: int = 0
+) -> dict:
     """`games`: id -> (hundredths, end ms or 0). Returns key -> cells of the view proper."""
     cells: dict = {"state": _state(games)}
-    cells["chunks"] = _chunks(games)
-    cells["ledger"] = dict(games)
+    kept = {game_id: values for game_id, values in games.items() if game_id >= floor}
+    cells["chunks"] = _chunks(kept)
+    cells["ledger"] = kept
     cells["intervals:all"] = _buckets(games.values(), bucket_floor)
     for condition in conditions:
         met = {game_id: values for game_id, values in games.items() if meets(condition, values[0])}

@@ -10,6 +10,7 @@ import pytest
 from analytics import services
 from cachecore import connections
 from cachecore.clock import now_ms
+from games.keys import GAMES
 from tests.analytics import games
 from tests.analytics.oracle import meets
 
@@ -222,6 +223,21 @@ def test_a_view_that_is_behind_is_not_asked_and_its_stand_in_is_kept_for_a_momen
     with connections.use("cache") as redis:
         (key,) = redis.scan_iter(match="analytics:occurrence:*")
         assert 0 < redis.pttl(key) <= 1_000
+
+
+def test_an_answer_from_before_a_change_that_nobody_applies_is_given_up_after_ten_seconds(client):
+    games.put(1, 200, now_ms() - 60_000)
+    services.apply_pending()
+    url = "/api/analytics/occurrences/?min=2"
+    client.get(url)
+    games.put(2, 300, now_ms() - 30_000)
+    for age_ms, outcome in ((9_000, "HIT"), (11_000, "MISS")):
+        with connections.use("state") as redis:  # the writer has been stuck since
+            redis.set(
+                "{analytics}:version", now_ms() - 60_000 if outcome == "MISS" else redis.get("{analytics}:version")
+            )
+            redis.set(GAMES.key, now_ms() - age_ms)
+        assert client.get(url).headers["X-Cache"] == outcome
 
 
 def test_a_view_that_is_behind_for_a_moment_still_answers(client):

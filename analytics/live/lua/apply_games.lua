@@ -17,7 +17,7 @@
 --                    end time in ms (6; 0 = unknown)
 -- Returns  {status, version, new, corrected, removed, unchanged, below}; status "applied", "overtaken" (a newer writer
 --          took over) or "no view"; nothing is written unless "applied"
--- Writes   KEYS[1], KEYS[4 ..], chunk keys; no TTL; PUBLISH channel '{"namespace":..,"version":..,"head":..,"games":..}' when the view changed
+-- Writes   KEYS[1], KEYS[4 ..], chunk keys; no TTL; PUBLISH channel '{"namespace":..,"version":..,"head":..,"games":..}'
 -- Cost     about 60 commands for one game; per batch each cell is written once
 
 local CHUNK_GAMES, RECORD_BYTES, GAME_BYTES = 4096, 12, 28
@@ -184,11 +184,7 @@ for i = 1, #ARGV[5] / GAME_BYTES do
 end
 
 if below > 0 then redis.call('HINCRBY', KEYS[5], 'below', below) end
-if new + corrected + removed == 0 then
-  return {'applied', tonumber(redis.call('GET', KEYS[1])) or 0, 0, 0, 0, unchanged, below}
-end
-
--- Each cell once ------------------------------------------------------------------------------------------------------
+-- Each cell once (none when nothing changed) ------------------------------------------------------------------------------------------------------
 
 local function write_buckets(key, buckets)
   for bucket, by in pairs(buckets) do
@@ -209,7 +205,9 @@ for chunk, facts in pairs(chunks) do
 end
 write_buckets(KEYS[7], all_buckets)
 
+-- What lies below the floor is not in the ledger; no batch has touched it, so what is written of it stands.
 local function write_extreme(key, name, id)
+  if id and id < floor then return end
   if not id then
     redis.call('HDEL', key, name, name .. '_time')
     return
@@ -218,6 +216,9 @@ local function write_extreme(key, name, id)
   redis.call('HSET', key, name, text(id), name .. '_time', text(end_ms))
 end
 
+-- The last game that is left may lie below the floor, where only a rebuild finds it.
+local lost_below = false
+
 for index, condition in ipairs(conditions) do
   local key = KEYS[FIRST_CONDITION_KEY + 2 * (index - 1)]
   redis.call('HSET', key, 'total_games', text(games))
@@ -225,7 +226,10 @@ for index, condition in ipairs(conditions) do
     redis.call('HINCRBY', key, 'count', condition.counts)
     -- What left may have been outlived by what came: every game outside first .. last still does not meet it.
     if condition.first_left then condition.first = find_game(condition.first, 1, condition.low, condition.high) end
-    if condition.last_left then condition.last = find_game(condition.last, -1, condition.low, condition.high) end
+    if condition.last_left then
+      condition.last = find_game(condition.last, -1, condition.low, condition.high)
+      lost_below = lost_below or (not condition.last and floor > 0)
+    end
     write_extreme(key, 'first_game', condition.first)
     write_extreme(key, 'last_game', condition.last)
     write_buckets(KEYS[FIRST_CONDITION_KEY + 2 * (index - 1) + 1], condition.buckets)
@@ -233,11 +237,14 @@ for index, condition in ipairs(conditions) do
 end
 
 if first_left then first = find_game(first, 1, 1, math.huge) end
-if head_left then head = find_game(head, -1, 1, math.huge) end
+if head_left then
+  head = find_game(head, -1, 1, math.huge)
+  lost_below = lost_below or (not head and floor > 0)
+end
+if lost_below then redis.call('HINCRBY', KEYS[5], 'below', 1) end
 redis.call('HSET', KEYS[5], 'games', text(games))
 write_extreme(KEYS[5], 'head', head)
--- A first game below the floor is not in the ledger; no batch has touched it, so what is written stands.
-if not first or first >= floor then write_extreme(KEYS[5], 'first', first) end
+write_extreme(KEYS[5], 'first', first)
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
