@@ -76,10 +76,10 @@ class Condition:
 
 def parse_list(kind: Kind, text: str) -> list[Condition]:
     """`("min", "2,5,2.0")` -> [min:2, min:5]: in the order asked, each once. Raises ValueError."""
-    conditions = list(dict.fromkeys(Condition.parse(kind, item) for item in text.split(",")))
-    if len(conditions) > MAX_CONDITIONS:
-        raise ValueError(f"Expected at most {MAX_CONDITIONS} values, got {len(conditions)}.")
-    return conditions
+    items = text.split(",")
+    if len(items) > MAX_CONDITIONS:
+        raise ValueError(f"Expected at most {MAX_CONDITIONS} values, got {len(items)}.")
+    return list(dict.fromkeys(Condition.parse(kind, item) for item in items))
 
 
 def parse_names(names: Iterable[str]) -> list[Condition]:

@@ -93,7 +93,7 @@ class WindowQuery(ConditionQuery):
         return attrs
 
     def window(self, now_ms: int) -> Window:
-        """The window as of `now_ms`, where a window of time ends."""
+        """The window as of `now_ms`, where a window of time ends. Raises ValidationError."""
         asked = self.validated_data
         if "games" in asked:
             return Window("games", asked["games"], count=asked["games"])
@@ -103,7 +103,10 @@ class WindowQuery(ConditionQuery):
         if "since" in asked:
             requested = {name: asked[name] for name in ("since", "until") if name in asked}
             until = to_ms(asked["until"]) if "until" in asked else now_ms
-            return Window("range", requested, from_ms=to_ms(asked["since"]), to_ms=min(until, now_ms))
+            since = to_ms(asked["since"])
+            if since >= now_ms:
+                raise serializers.ValidationError({"since": ["Lies in the future."]})
+            return Window("range", requested, from_ms=since, to_ms=min(until, now_ms))
         return Window("all", True)
 
     def own_parameters(self) -> Iterator[tuple[str, object]]:

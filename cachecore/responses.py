@@ -85,6 +85,7 @@ class Known(msgspec.Struct):
 
 
 MAX_KNOWN_URLS = 10_000
+MAX_KNOWN_URL_LENGTH = 1_000  # longer ones are answered from the cache by Django, and take no memory here
 known_urls: dict[Url, Known] = {}
 
 _decoder = msgspec.msgpack.Decoder(StoredAnswer)
@@ -191,7 +192,7 @@ def _learn(request: HttpRequest, known: Known) -> None:
         "Origin" in request.headers,
         request.headers.get("X-Forwarded-Proto", ""),
     )
-    if url in known_urls:
+    if url in known_urls or len(url.path) + len(url.query) > MAX_KNOWN_URL_LENGTH:
         return
     while len(known_urls) >= MAX_KNOWN_URLS:
         known_urls.pop(next(iter(known_urls)), None)

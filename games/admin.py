@@ -1,14 +1,14 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from games.crash_points import parse_hundredths
 from games.models import Game
-from games.rounds import TIME_FIELDS, Round, check
-from games.services import RejectedRounds, record_games, verify_again
+from games.rounds import TIME_FIELDS, Round
+from games.services import RejectedRounds, record_games, refuse, verify_again
 
 
 class GameForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -39,9 +39,15 @@ class GameForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         if not self.errors:
-            for name, reasons in check(self.told()).items():
-                self.add_error(name, reasons)
+            self._refuse(bool(cleaned["force"]))
         return cleaned
+
+    def _refuse(self, force: bool) -> None:
+        try:
+            refuse([self.told()], force=force)
+        except RejectedRounds as rejected:
+            for name, reasons in rejected.errors[0].items():
+                self.add_error(name, reasons)
 
     def told(self) -> Round:
         cleaned = self.cleaned_data
@@ -72,15 +78,9 @@ class GameAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     show_full_result_count = False
 
     def save_model(self, request: HttpRequest, obj: Game, form: Any, change: bool) -> None:
-        try:
-            record_games(
-                [form.told()],
-                source=f"admin {request.user.get_username()}"[:64],
-                force=form.cleaned_data["force"],
-            )
-        except RejectedRounds as error:
-            messages.set_level(request, messages.ERROR)
-            messages.error(request, f"Not saved: {error.errors[0]}")
+        source = f"admin {request.user.get_username()}"[:64]
+        record_games([form.told()], source=source, force=form.cleaned_data["force"])
+        obj.refresh_from_db()
 
     @admin.action(description="Verify the selected games again", permissions=["change"])
     def verify_games(self, request: HttpRequest, queryset: QuerySet[Game]) -> None:

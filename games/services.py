@@ -60,6 +60,11 @@ def record_games(rounds: Sequence[Round], *, source: str, force: bool = False) -
     raise AssertionError("unreachable")
 
 
+def refuse(rounds: Sequence[Round], *, force: bool = False) -> None:
+    """Raise RejectedRounds as `record_games` would; write nothing."""
+    _refuse_conflicts(_accepted(rounds), force)
+
+
 def verify_again(games: Iterable[Game]) -> list[int]:
     """Derive `verified`, `calculated_hundredths` and `formula` anew; returns the ids whose values changed."""
     stale = [game for game in games if _derive(game)]
@@ -97,7 +102,7 @@ def _upsert(told: Mapping[int, tuple[int, Round]], source: str, force: bool) -> 
     now = datetime.now(UTC)
     with transaction.atomic():
         known = {game.game_id: game for game in Game.objects.select_for_update().filter(game_id__in=told)}
-        _refuse_conflicts(told, known, force)
+        _refuse_conflicts(told, force)
         for game_id, (_, round_) in told.items():
             game = known.get(game_id)
             if game is None:
@@ -122,7 +127,7 @@ def _overwrite(games: Sequence[Game]) -> None:
     )
 
 
-def _refuse_conflicts(told: Mapping[int, tuple[int, Round]], known: Mapping[int, Game], force: bool) -> None:
+def _refuse_conflicts(told: Mapping[int, tuple[int, Round]], force: bool) -> None:
     errors: dict[int, Errors] = {}
     hashes = {round_.hash: (position, game_id) for game_id, (position, round_) in told.items() if round_.hash}
     for owner in Game.objects.filter(hash__in=hashes).only("hash"):

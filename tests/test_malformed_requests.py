@@ -49,6 +49,7 @@ CASES = {
     },
     "/api/analytics/occurrences/?min=2&hours=NaN": {"hours": ["A valid number is required."]},
     "/api/analytics/occurrences/?min=2&until=2026-01-01T00:00:00Z": {"since": ["Is needed with until."]},
+    "/api/analytics/occurrences/?min=2&since=2999-01-01T00:00:00Z": {"since": ["Lies in the future."]},
     "/api/analytics/occurrences/?min=2&all=false": {"all": ["Only all=true has a meaning."]},
     "/api/analytics/intervals/?min=2&interval=7": {"interval": ["Must divide a day of 1440 minutes."]},
     "/api/analytics/intervals/?min=2&hours=1.1&interval=60": {"hours": ["Must be whole intervals of 60 minutes."]},

@@ -1,0 +1,94 @@
+"""Games by hand: the admin goes through the same service as every other source."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.urls import reverse
+
+from games.models import Game
+from games.services import MAX_JUMP, record_games
+from tests import chains
+
+pytestmark = pytest.mark.django_db
+
+ADD = reverse("admin:games_game_add")
+LIST = reverse("admin:games_game_changelist")
+
+
+@pytest.fixture
+def genuine():
+    (told,) = chains.bcgame_rounds(1)
+    return told
+
+
+def form(told, **values):
+    times = {f"{name}_{part}": "" for name in ("prepare_time", "begin_time", "end_time") for part in (0, 1)}
+    return {"game_id": told.game_id, "hash": told.hash, "crash_point": "1.26", **times, **values}
+
+
+def change_url(game_id: int) -> str:
+    return reverse("admin:games_game_change", args=[game_id])
+
+
+def test_an_added_game_is_verified_and_says_who_added_it(admin_client, genuine):
+    response = admin_client.post(ADD, form(genuine, end_time_0="2026-01-01", end_time_1="12:00:00"))
+    assert response.status_code == 302
+    game = Game.objects.get()
+    assert (game.crash_hundredths, game.verified, game.source) == (126, True, "admin admin")
+    assert game.end_time == datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def test_a_corrected_game_is_verified_again(admin_client, genuine):
+    record_games([genuine], source="test")
+    admin_client.post(change_url(genuine.game_id), form(genuine, crash_point="9.99"))
+    game = Game.objects.get()
+    assert (game.crash_hundredths, game.verified) == (999, False)
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "reason"),
+    [
+        ({"crash_point": "0.5"}, "crash_point", "A crash point is at least 1."),
+        ({"hash": "abc"}, "hash", "expected 64 hexadecimal digits, got 3"),
+        ({"game_id": "0"}, "game_id", "Must be from 1 to 9007199254740991."),
+    ],
+)
+def test_a_bad_value_is_told_at_its_field_and_nothing_is_written(admin_client, genuine, values, field, reason):
+    response = admin_client.post(ADD, form(genuine, **values))
+    assert response.context["adminform"].form.errors[field] == [reason]
+    assert not Game.objects.exists()
+
+
+def test_a_rogue_id_needs_force(admin_client, genuine):
+    record_games([genuine], source="test")
+    rogue = genuine.game_id + MAX_JUMP + 1
+    values = {"game_id": rogue, "hash": "", "crash_point": "2"}
+    response = admin_client.post(ADD, form(genuine, **values))
+    assert "ahead of the newest game" in str(response.context["adminform"].form.errors["game_id"])
+    assert Game.objects.count() == 1
+    assert admin_client.post(ADD, form(genuine, **values, force="on")).status_code == 302
+    assert Game.objects.filter(game_id=rogue).exists()
+
+
+def test_the_list_filters_by_verdict_and_finds_by_id(admin_client, genuine):
+    record_games(chains.bcgame_rounds(3), source="test")
+    assert admin_client.get(f"{LIST}?verified__exact=1").context["cl"].result_count == 3
+    assert admin_client.get(f"{LIST}?q={genuine.game_id}").context["cl"].result_count == 1
+
+
+def test_the_action_verifies_again(admin_client, genuine):
+    record_games([genuine], source="test")
+    Game.objects.update(verified=False)
+    admin_client.post(LIST, {"action": "verify_games", "_selected_action": [genuine.game_id]})
+    assert Game.objects.get().verified is True
+
+
+def test_staff_without_the_permission_see_no_action_and_no_form(client, genuine):
+    record_games([genuine], source="test")
+    viewer = User.objects.create(username="viewer", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_game"))
+    client.force_login(viewer)
+    assert client.get(LIST).status_code == 200
+    assert client.post(ADD, form(genuine)).status_code == 403
+    assert client.post(change_url(genuine.game_id), form(genuine)).status_code == 403
