@@ -5,19 +5,17 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from celery.exceptions import CeleryError
 from django.conf import settings
-from kombu.exceptions import OperationalError as BrokerUnavailable
 
 from analytics import table
 from analytics.conditions import Condition, parse_names
 from analytics.live import pending, reader, rebuild, retention
 from analytics.live.apply import BATCH_GAMES, NoView, apply
-from analytics.live.keys import CHUNK_GAMES, WOKEN
+from analytics.live.keys import CHUNK_GAMES
 from analytics.live.ledger import differing
 from analytics.live.writer import Overtaken, Writer, the_writer
-from cachecore import connections, versions
-from cachecore.breaker import CircuitBreaker
+from analytics.waking import awake, wake_writer
+from cachecore import versions
 from cachecore.clock import now_ms
 from cachecore.connections import RoleUnavailable
 from cachecore.locks import LockHeld
@@ -25,11 +23,6 @@ from games.keys import GAMES
 from games.models import Game
 
 logger = logging.getLogger(__name__)
-
-# A broker that hangs costs a save two seconds, so it is asked seldom; beat wakes writers once it is back.
-BROKER_RETRY_SECONDS = 15.0
-
-_broker = CircuitBreaker(BROKER_RETRY_SECONDS)
 
 
 @dataclass(slots=True)
@@ -58,32 +51,13 @@ def games_changed(ids: Sequence[int]) -> None:
         logger.warning("%d changed games were not marked: %s", len(ids), error)
 
 
-def wake_writer() -> None:
-    """Enqueue one task unless one is on its way. A broker that is down costs one short try now and then."""
-    from analytics.tasks import apply_pending
-
-    with connections.use("state") as client:
-        if not client.set(WOKEN.key(), 1, nx=True, ex=WOKEN.ttl_seconds):
-            return
-    if not _broker.allow():
-        return
-    try:
-        apply_pending.delay()
-    except (BrokerUnavailable, CeleryError, OSError) as error:
-        _broker.failed()
-        logger.warning("the writer could not be woken, beat will: %s", error)
-    else:
-        _broker.succeeded()
-
-
 def apply_pending() -> Applied | None:
     """Apply every pending game, a batch at a time; build the view first where there is none.
 
     Returns None when another writer is at it. Raises RoleUnavailable, django.db.Error; what was not applied stays
     pending.
     """
-    with connections.use("state") as client:
-        client.delete(WOKEN.key())  # saves from here on wake a writer of their own
+    awake()
     try:
         with the_writer() as writer:
             applied = _apply_all(writer)

@@ -6,11 +6,12 @@ from typing import Any
 from celery import shared_task
 
 from analytics import services
+from analytics.waking import WRITER_TASK, wake_writer
 from cachecore.schedule import single_run
 from cachecore.tasks import request_warming
 
 
-@shared_task
+@shared_task(name=WRITER_TASK)
 def apply_pending() -> dict[str, Any] | None:
     """Bring the view up to date; woken by saves and, as the net, every five seconds by beat."""
     applied = services.apply_pending()
@@ -46,5 +47,5 @@ def clean_up() -> dict[str, int] | None:
 def _reconcile_and_wake(chunks: list[int]) -> dict[str, int]:
     found = services.reconcile(chunks)
     if found["marked"]:
-        services.wake_writer()
+        wake_writer()
     return found

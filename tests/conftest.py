@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 from django.db import connection
 
+from analytics import waking
 from cachecore import connections, responses
 from tests import servers
 
@@ -25,6 +26,7 @@ def _empty_redis(request):
     """Every test begins with an empty Valkey and closed breakers, and says whether it used the server."""
     for role in ROLES:
         connections.breaker(role).succeeded()
+    waking.broker.succeeded()
     responses.known_urls.clear()
     with connections.use("state") as client:
         client.flushall()

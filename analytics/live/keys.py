@@ -65,7 +65,7 @@ WOKEN = Family(
     type="string",
     ttl_seconds=2,
     holds="set while a writer's wake-up is on its way",
-    written_by="analytics.services.wake_writer",
+    written_by="analytics.waking.wake_writer",
     purged_by="the writer when it starts, else its TTL",
 )
 STATE = _family(

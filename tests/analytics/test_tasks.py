@@ -1,5 +1,7 @@
 """The way of a game: saved, marked, one task woken, applied; and what is lost on the way is found."""
 
+from itertools import pairwise
+
 import pytest
 
 from analytics import services, tasks
@@ -126,3 +128,13 @@ def test_expired_buckets_and_old_chunks_are_dropped(settings):
     assert reader.head().floor == 8_192
     assert set(reader.index()) == {2}
     assert reader.head().games == 4  # all-time counts stay
+
+
+def test_versions_of_a_burst_rise_at_most_ten_times_a_second(settings):
+    settings.ANALYTICS_VERSION_EVERY_MS = 100
+    raised = []
+    for game_id in range(1, 5):
+        record_games(rounds(game_id), source="test")
+        tasks.apply_pending()
+        raised.append(reader.head().version)
+    assert all(later - earlier >= 100 for earlier, later in pairwise(raised))
