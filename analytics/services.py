@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -11,6 +12,7 @@ from analytics import table
 from analytics.conditions import Condition, parse_names
 from analytics.live import pending, reader, rebuild, retention
 from analytics.live.apply import BATCH_GAMES, NoView, apply
+from analytics.live.drift import Drift, drifts
 from analytics.live.keys import CHUNK_GAMES
 from analytics.live.ledger import differing
 from analytics.live.writer import Overtaken, Writer, the_writer
@@ -23,6 +25,8 @@ from games.keys import GAMES
 from games.models import Game
 
 logger = logging.getLogger(__name__)
+
+DRIFT_LOOKS = 3
 
 
 @dataclass(slots=True)
@@ -71,8 +75,13 @@ def apply_pending() -> Applied | None:
     return applied
 
 
-def rebuild_view(*, wait_seconds: float = 0.0) -> int:
-    """Build the view from the table, swap it in, return its version. Raises LockHeld, Overtaken, RoleUnavailable."""
+class Built(NamedTuple):
+    games: int
+    version: int
+
+
+def rebuild_view(*, wait_seconds: float = 0.0) -> Built:
+    """Build the view from the table and swap it in. Raises LockHeld, Overtaken, RoleUnavailable."""
     with the_writer(wait_seconds=wait_seconds) as writer:
         return _rebuild(writer)
 
@@ -96,6 +105,23 @@ def reconcile(numbers: Iterable[int]) -> dict[str, int]:
         logger.warning("reconcile marked %d games in %d chunks", drift, checked)
         versions.raise_version(GAMES)  # whoever could not mark them could not raise it either
     return {"chunks": checked, "marked": drift}
+
+
+def find_drift(*, wait_seconds: float = 0.0) -> list[Drift]:
+    """Apply what is pending, then hold every cell of the view against the table; repairs nothing.
+
+    A game saved while the table is read may look like drift: then it is pending, and the look is repeated.
+    Raises LockHeld, Overtaken, RoleUnavailable, django.db.Error.
+    """
+    with the_writer(wait_seconds=wait_seconds) as writer:
+        for _ in range(DRIFT_LOOKS):
+            _apply_all(writer)
+            view = reader.head()
+            columns = table.columns_of(Game.objects.all())
+            found = list(drifts(view, columns, conditions())) if view is not None else []
+            if not found or not pending.size():
+                break
+    return found
 
 
 def newest_chunks() -> list[int]:
@@ -149,13 +175,13 @@ def _let_games_gather() -> None:
         time.sleep(wait_ms / 1000)
 
 
-def _rebuild(writer: Writer) -> int:
+def _rebuild(writer: Writer) -> Built:
     columns = table.columns_of(Game.objects.all())
     newest = int(columns.ids[-1]) if len(columns) else None
     writer.go_on()
     version = rebuild.rebuild(writer, columns, conditions(), floor=_ledger_floor(newest), bucket_floor=_bucket_floor())
     logger.info("the view was built from %d games", len(columns))
-    return version
+    return Built(len(columns), version)
 
 
 def _ledger_floor(newest: int | None) -> int:

@@ -1,0 +1,61 @@
+"""What the hashes of a view hold, computed from the table's columns: for the rebuild, and to check a view against."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from analytics.columns import UNKNOWN_TIME, Columns, Integers
+from analytics.compute.occurrences import Occurrences, occurrences
+from analytics.conditions import Condition
+from analytics.live import ledger
+from analytics.live.keys import ALL, BUCKET_SECONDS, ViewKeys
+
+Cells = dict[str, int | str]
+
+
+def view_cells(
+    view: ViewKeys, columns: Columns, conditions: Sequence[Condition], floor: int, bucket_floor: int
+) -> dict[str, Cells]:
+    """Key -> cells of every hash. Counts are over all `columns`; the chunks of the ledger begin at `floor`."""
+    kept = columns.where(columns.ids >= floor)
+    buckets = columns.end_ms // 1000 // BUCKET_SECONDS * BUCKET_SECONDS
+    counted = columns.timed() & (buckets >= bucket_floor)
+    cells: dict[str, Cells] = {
+        view.state: _state(columns, floor, bucket_floor),
+        view.chunks: {str(number): str(facts) for number, facts in ledger.facts(kept).items()},
+        view.intervals(ALL): _per_bucket(buckets[counted]),
+    }
+    for found in occurrences(columns, conditions):
+        met = columns.meet(found.condition)
+        cells[view.occurrences(found.condition)] = _occurrences(found, columns.ids[met])
+        cells[view.intervals(found.condition)] = _per_bucket(buckets[counted & met])
+    return cells
+
+
+def _state(columns: Columns, floor: int, bucket_floor: int) -> Cells:
+    cells: Cells = {"games": len(columns), "floor": floor, "bucket_floor": bucket_floor}
+    if len(columns):
+        cells |= {
+            "first": int(columns.ids[0]),
+            "first_time": int(columns.end_ms[0]),
+            "head": int(columns.ids[-1]),
+            "head_time": int(columns.end_ms[-1]),
+        }
+    return cells
+
+
+def _per_bucket(buckets: Integers) -> Cells:
+    starts, counts = np.unique(buckets, return_counts=True)
+    return {f"bucket_{start}": count for start, count in zip(starts.tolist(), counts.tolist(), strict=True)}
+
+
+def _occurrences(found: Occurrences, ids: Integers) -> Cells:
+    cells: Cells = {"count": found.count, "total_games": found.games}
+    if found.count:
+        cells |= {
+            "first_game": int(ids[0]),
+            "first_game_time": found.first_game_ms or UNKNOWN_TIME,
+            "last_game": int(ids[-1]),
+            "last_game_time": found.last_game_ms or UNKNOWN_TIME,
+        }
+    return cells

@@ -1,0 +1,70 @@
+"""Hold the live view against the table, cell by cell. Reads only."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from analytics.columns import Columns
+from analytics.conditions import Condition
+from analytics.live import ledger, reader
+from analytics.live.cells import Cells, view_cells
+from analytics.live.keys import CHUNK_GAMES, LIVE
+from analytics.live.ledger import ChunkFacts
+from analytics.live.reader import Head
+from cachecore import connections
+
+
+class Drift(NamedTuple):
+    """A cell of the view that the table does not give; None: no such cell."""
+
+    key: str
+    field: str
+    expected: str | None
+    actual: str | None
+
+
+def drifts(view: Head, columns: Columns, conditions: Sequence[Condition]) -> Iterator[Drift]:
+    """Every cell that differs from a computation over `columns`, all games of the table. Raises RoleUnavailable."""
+    yield from _ledger_drifts(columns.where(columns.ids >= view.floor))
+    for key, expected in view_cells(LIVE, columns, conditions, view.floor, view.bucket_floor).items():
+        actual = _read(key)
+        if key == LIVE.state:  # it also holds what no table knows
+            actual = {field: value for field, value in actual.items() if field in expected}
+        if key == LIVE.chunks:
+            yield from _cell_drifts(key, _counts(expected), _counts(actual))
+        else:
+            yield from _cell_drifts(key, expected, actual)
+
+
+def _ledger_drifts(kept: Columns) -> Iterator[Drift]:
+    held = reader.chunks(list(reader.index()))
+    told, seen = _by_id(kept), _by_id(held)
+    for game_id in ledger.differing(held, kept).tolist():
+        key = LIVE.ledger(game_id // CHUNK_GAMES)
+        yield Drift(key, str(game_id), _text(told.get(game_id)), _text(seen.get(game_id)))
+
+
+def _cell_drifts(key: str, expected: Cells, actual: Cells) -> Iterator[Drift]:
+    for field in sorted(expected.keys() | actual.keys()):
+        told, seen = _text(expected.get(field)), _text(actual.get(field))
+        if told != seen:
+            yield Drift(key, field, told, seen)
+
+
+def _counts(chunks: Cells) -> Cells:
+    """Without the bounds, which only widen."""
+    facts = {number: ChunkFacts.parse(str(text).encode()) for number, text in chunks.items()}
+    return {number: f"{one.games} {one.timed}" for number, one in facts.items()}
+
+
+def _read(key: str) -> Cells:
+    with connections.use("state") as client:
+        return {field.decode(): value.decode() for field, value in client.hgetall(key).items()}
+
+
+def _by_id(columns: Columns) -> dict[int, tuple[int, int]]:
+    values = zip(columns.crash.tolist(), columns.end_ms.tolist(), strict=True)
+    return dict(zip(columns.ids.tolist(), values, strict=True))
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,74 @@
+import pytest
+from django.core.management import CommandError, call_command
+
+from analytics import services
+from analytics.live import pending
+from cachecore import connections
+from cachecore.locks import lock
+from tests.analytics import games
+
+pytestmark = pytest.mark.django_db
+
+NOW_MS = 1_780_745_451_691
+
+
+@pytest.fixture(autouse=True)
+def view(settings):
+    settings.ANALYTICS_CONDITIONS = ["min:2", "floor:1"]
+    settings.ANALYTICS_BUCKET_DAYS = 10**5
+    games.put_all({i: (100 + i, NOW_MS + 60_000 * i) for i in range(1, 300)})
+    services.apply_pending()
+
+
+def test_a_true_view_shows_no_drift(capsys):
+    call_command("check_drift")
+    assert capsys.readouterr().out == "No drift: every cell is what the table gives.\n"
+
+
+def test_what_is_pending_is_applied_first_and_is_no_drift():
+    games.put(300, 500, NOW_MS)
+    pending.mark([300])
+    call_command("check_drift")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (
+            ["HINCRBY", "{analytics}:occurrences:min:2", "count", 1],
+            "{analytics}:occurrences:min:2 count: 201, should be 200",
+        ),
+        (
+            ["HSET", "{analytics}:intervals:all", "bucket_600", 1],
+            "{analytics}:intervals:all bucket_600: 1, should be None",
+        ),
+        (["HDEL", "{analytics}:state", "head"], "{analytics}:state head: None, should be 299"),
+        (["HSET", "{analytics}:chunks", 0, "1 1 0 9999999999999"], "{analytics}:chunks 0: 1 1, should be 299 299"),
+        (
+            ["SETRANGE", "{analytics}:ledger:0", 12 * 5, b"\0" * 12],
+            "{analytics}:ledger:0 5: None, should be (105, 1780745751691)",
+        ),
+    ],
+)
+def test_a_changed_cell_is_told_and_the_exit_says_so(capsys, command, told):
+    with connections.use("state") as client:
+        client.execute_command(*command)
+    with pytest.raises(CommandError, match="1 cells differ from the table; `rebuild_aggregates` mends them"):
+        call_command("check_drift")
+    assert capsys.readouterr().out == f"{told}\n"
+    call_command("rebuild_aggregates")
+    assert "Built the view from 299 games in " in capsys.readouterr().out
+    call_command("check_drift")
+
+
+@pytest.mark.parametrize("name", ["check_drift", "rebuild_aggregates"])
+def test_another_writer_at_work_is_one_line(name):
+    with lock("analytics-writer", 10), pytest.raises(CommandError, match="Another writer is at work"):
+        call_command(name, "--wait", "0.1")
+
+
+@pytest.mark.parametrize("name", ["check_drift", "rebuild_aggregates", "apply_pending"])
+def test_without_redis_it_is_one_line(name, valkey):
+    valkey.stop()
+    with pytest.raises(CommandError, match="Redis role 'state'"):
+        call_command(name)
