@@ -190,7 +190,7 @@ def _learning(url: Url, send: Send) -> Send:
     """Pass Django's answer on; of one that it stored, keep the headers for the hits to come."""
 
     async def passing_on(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] == 200:
+        if message["type"] == "http.response.start" and message["status"] in (200, 304):
             known = responses.known_urls.get(url)
             if known is not None and known.headers is None:
                 known.headers = _kept(message["headers"])
@@ -211,6 +211,7 @@ def _kept(headers: Headers) -> Headers | None:
 def _prepare(stored: StoredAnswer, kept: Headers) -> Prepared:
     shared = [
         *kept,
+        (b"content-type", responses.CONTENT_TYPE.encode()),
         (b"etag", stored.etag.encode()),
         (b"x-data-version", str(stored.version).encode()),
         (b"x-cache", b"HIT"),

@@ -182,6 +182,20 @@ def test_an_unchanged_answer_is_a_304(header, status):
     run(scenario)
 
 
+def test_a_url_first_asked_with_its_etag_is_served_from_then_on():
+    """As after a restart, when every browser still has the answer."""
+
+    async def scenario(door, django):
+        etag = (await ask(door, "/x/")).headers["etag"]
+        responses.known_urls.clear()  # another process
+        assert (await ask(door, "/x/", if_none_match=etag)).status == 304
+        hit = await ask(door, "/x/")
+        assert (hit.status, hit.body, hit.headers["content-type"]) == (200, b'["x"]', "application/json")
+        assert django.calls == 2
+
+    run(scenario)
+
+
 def test_head_has_the_headers_and_no_body():
     async def scenario(door, django):
         await ask(door, "/x/")
