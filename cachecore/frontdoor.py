@@ -37,10 +37,8 @@ L1_BYTES = 64 * 1024 * 1024
 KEPT_HEADERS = frozenset(
     {
         *(
-            b"content-type",
             b"cache-control",
             b"vary",
-            b"allow",
             b"x-content-type-options",
             b"referrer-policy",
         ),

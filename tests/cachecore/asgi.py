@@ -38,6 +38,8 @@ async def ask(app, path="/", query="", method="GET", body=b"", **headers) -> Ans
 
     await app(scope, receive, send)
     start = sent[0]
+    names = [name for name, _ in start["headers"]]
+    assert len(names) == len(set(names)), "a header is sent twice"
     return Answer(
         start["status"],
         {name.decode(): value.decode() for name, value in start["headers"]},
