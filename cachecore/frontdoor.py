@@ -35,17 +35,9 @@ L1_BYTES = 64 * 1024 * 1024
 # Set by Django on every answer of a URL alike: security and CORS headers. What differs from answer to answer
 # (X-Cache, Age, ETag, length) is made anew; Set-Cookie and limits are never kept.
 KEPT_HEADERS = frozenset(
-    {
-        *(
-            b"cache-control",
-            b"vary",
-            b"x-content-type-options",
-            b"referrer-policy",
-        ),
-        *(b"cross-origin-opener-policy", b"x-frame-options", b"strict-transport-security"),
-        *(b"content-security-policy", b"permissions-policy"),
-        *(b"access-control-allow-origin", b"access-control-expose-headers"),
-    }
+    b"cache-control vary x-content-type-options referrer-policy cross-origin-opener-policy x-frame-options "
+    b"strict-transport-security content-security-policy permissions-policy access-control-allow-origin "
+    b"access-control-expose-headers".split()
 )
 
 
