@@ -72,8 +72,8 @@ STATE = _family(
     name="analytics-state",
     pattern="{{analytics}}:{staging}state",
     type="hash",
-    holds="games; first, head (ids, with _time in ms); floor (oldest id in the ledger); bucket_floor (unix s); below; "
-    "conditions; built_ms",
+    holds="games; first, head (ids, with _time in ms); floor (oldest id in the ledger); bucket_floor (unix s); below "
+    "(changes down there); below_end (no game down there ended later, ms); conditions; built_ms",
     written_by=_APPLY,
     purged_by="the next rebuild",
     bounded_by="one key",

@@ -15,11 +15,15 @@ from analytics.live.ledger import ChunkFacts
 from cachecore import connections
 
 MOVING_RETRIES = 5
+STATE_FIELDS = {b"games", b"floor", b"bucket_floor", b"below", b"below_end", b"conditions", b"built_ms"}
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The view at one moment. `floor`: oldest id its ledger keeps; `games` counts all, also below it."""
+    """The view at one moment. `floor`: oldest id its ledger keeps; `games` counts all, also below it.
+
+    `below`: changes below the floor that no rebuild has taken in yet; `below_end_ms`: no game down there ended later.
+    """
 
     version: int
     epoch: str
@@ -31,6 +35,7 @@ class Head:
     floor: int
     bucket_floor: int
     below: int
+    below_end_ms: int
     conditions: str
     built_ms: int
 
@@ -115,8 +120,8 @@ def _ask_head(pipeline: Pipeline) -> None:
 
 def _head(replies: Sequence[Any]) -> Head | None:
     version, epoch, state = replies[:3]
-    if version is None or epoch is None:
-        return None
+    if version is None or epoch is None or not state.keys() >= STATE_FIELDS:
+        return None  # never built, or lost in part; the next writer builds it
     return Head(
         version=int(version),
         epoch=epoch.decode(),
@@ -128,6 +133,7 @@ def _head(replies: Sequence[Any]) -> Head | None:
         floor=int(state[b"floor"]),
         bucket_floor=int(state[b"bucket_floor"]),
         below=int(state[b"below"]),
+        below_end_ms=int(state[b"below_end"]),
         conditions=state[b"conditions"].decode(),
         built_ms=int(state[b"built_ms"]),
     )
@@ -144,17 +150,13 @@ def _occurrences(condition: Condition, cells: Mapping[bytes, bytes]) -> Occurren
 
 def _covers(window: Window, view: Head, index: Mapping[int, ChunkFacts]) -> bool:
     """Whether everything the window may hold is in the ledger."""
-    if not _dropped(view):
+    if view.below:
+        return False
+    if view.first is None or view.first >= view.floor:  # nothing was dropped
         return True
-    if window.kind == "games":
-        return sum(facts.games for facts in index.values()) >= window.count
-    oldest = min((facts.min_end_ms for facts in index.values() if facts.timed), default=None)
-    return window.of_time and oldest is not None and window.from_ms > oldest and not view.below
-
-
-def _dropped(view: Head) -> bool:
-    """Whether games exist that the ledger no longer keeps."""
-    return view.below > 0 or (view.first is not None and view.first < view.floor)
+    if window.of_time:
+        return window.from_ms > view.below_end_ms
+    return window.kind == "games" and sum(facts.games for facts in index.values()) >= window.count
 
 
 def _chunks_for(window: Window, index: Mapping[int, ChunkFacts]) -> list[int]:
@@ -196,7 +198,7 @@ def _recorded_between(inside: Columns, index: Mapping[int, ChunkFacts], read: Co
 
 def _reaches_back(window: Window, view: Head, index: Mapping[int, ChunkFacts], read: Columns) -> bool:
     """Whether a game ended before the window begins (or just then): the data are not cut off inside it."""
-    if _dropped(view):
+    if view.below_end_ms:  # of a game below the floor, and the window begins after it
         return True
     earlier_chunk = any(facts.timed and facts.max_end_ms < window.from_ms for facts in index.values())
     return earlier_chunk or bool((read.timed() & (read.end_ms <= window.from_ms)).any())

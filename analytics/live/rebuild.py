@@ -6,7 +6,7 @@ from typing import Any
 
 from redis import Redis
 
-from analytics.columns import Columns
+from analytics.columns import UNKNOWN_TIME, Columns
 from analytics.conditions import Condition, parse_names
 from analytics.live import ledger, scripts
 from analytics.live.cells import Cells, view_cells
@@ -45,7 +45,13 @@ def rebuild(writer: Writer, columns: Columns, conditions: Sequence[Condition], *
     The all-time counts are over all `columns`. Raises Overtaken, RoleUnavailable.
     """
     cells = view_cells(STAGED, columns, conditions, floor, bucket_floor)
-    cells[STAGED.state] |= {"conditions": _names(conditions), "built_ms": now_ms(), "below": 0}
+    below_end = int(columns.end_ms[columns.ids < floor].max(initial=UNKNOWN_TIME))
+    cells[STAGED.state] |= {
+        "conditions": _names(conditions),
+        "built_ms": now_ms(),
+        "below": 0,
+        "below_end": below_end,
+    }
     with connections.use("state") as client:
         client.delete(*_hashes(STAGED, conditions))  # what a killed build left; its chunks run out by themselves
         chunks = _write_ledger(client, columns.where(columns.ids >= floor))

@@ -274,3 +274,36 @@ def test_data_reach_back_when_an_older_game_lies_in_a_chunk_that_is_not_read(cli
     for answer in from_both_sources(client, "/api/analytics/occurrences/?min=2&hours=1"):
         assert answer["meta"]["window"]["complete"] is True
         assert answer["meta"]["window"]["games"] == 1
+
+
+def test_a_game_below_the_ledger_that_ended_inside_the_window_sends_the_question_to_the_table(client, settings):
+    settings.ANALYTICS_LEDGER_GAMES = 10
+    stray = {1: (200, now_ms() - 10 * MINUTE_MS)}  # an old id with a recent time
+    games.put_all(stray | {5_000 + i: (200, now_ms() - 100 * MINUTE_MS + i) for i in range(20)})
+    services.apply_pending()
+    around = client.get("/api/analytics/occurrences/?min=2&hours=1").json()
+    after = client.get("/api/analytics/occurrences/?min=2&hours=0.1").json()
+    assert (around["meta"]["source"], around["meta"]["window"]["games"]) == ("database", 1)
+    assert (after["meta"]["source"], after["meta"]["window"]["games"]) == ("live", 0)
+    assert after["meta"]["window"]["complete"] is True
+
+
+def test_a_view_that_lost_its_state_is_not_asked_and_is_built_again(client, recorded):
+    with connections.use("state") as redis:
+        redis.delete("{analytics}:state")
+    response = client.get("/api/analytics/occurrences/?min=2")
+    assert response.json()["meta"]["source"] == "database"
+    assert client.get("/api/analytics/status/").json()["view"] == "absent"
+    assert services.apply_pending().rebuilt
+    assert client.get("/api/analytics/status/").json()["view"] == "current"
+
+
+def test_dropping_chunks_remembers_their_newest_time(client, settings):
+    games.put_all({1: (200, now_ms() - 10 * MINUTE_MS), 5_000: (200, now_ms() - MINUTE_MS)})
+    services.apply_pending()
+    settings.ANALYTICS_LEDGER_GAMES = 10
+    services.clean_up()
+    sources = [
+        client.get(f"/api/analytics/occurrences/?min=2&hours={hours}").json()["meta"]["source"] for hours in (1, 0.1)
+    ]
+    assert sources == ["database", "live"]

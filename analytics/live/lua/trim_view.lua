@@ -19,13 +19,17 @@ local bucket_floor = math.max(tonumber(known[2]) or 0, tonumber(ARGV[4]))
 redis.call('HSET', KEYS[2], 'floor', string.format('%.0f', floor), 'bucket_floor', string.format('%.0f', bucket_floor))
 
 local chunks, buckets = 0, 0
+local below_end = tonumber(redis.call('HGET', KEYS[2], 'below_end')) or 0
 for _, chunk in ipairs(redis.call('HKEYS', KEYS[3])) do
   if tonumber(chunk) * CHUNK_GAMES < floor then
+    local newest_end = string.match(redis.call('HGET', KEYS[3], chunk), '(%d+)$')
+    below_end = math.max(below_end, tonumber(newest_end))
     redis.call('DEL', ARGV[2] .. chunk)
     redis.call('HDEL', KEYS[3], chunk)
     chunks = chunks + 1
   end
 end
+redis.call('HSET', KEYS[2], 'below_end', string.format('%.0f', below_end))
 for i = 4, #KEYS do
   for _, field in ipairs(redis.call('HKEYS', KEYS[i])) do
     if tonumber(string.match(field, '%d+')) < bucket_floor then
