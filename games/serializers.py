@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from games.crash_points import parse_hundredths
@@ -24,6 +25,7 @@ class GameSerializer(serializers.ModelSerializer[Game]):
         ]
 
 
+@extend_schema_serializer(many=False)  # a page is one object, though its view is a list
 class GamePageSerializer(serializers.Serializer[Any]):
     count = serializers.IntegerField()
     page = serializers.IntegerField()

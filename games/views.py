@@ -81,7 +81,7 @@ class GameViewSet(ViewSet):
 
         return cached(request, VERIFICATION, [("id", number), *query.parameters()], compute)
 
-    @extend_schema(request=RoundSerializer(many=True), responses=RecordedSerializer)
+    @extend_schema(request=RoundSerializer(many=True), responses={200: RecordedSerializer, 201: RecordedSerializer})
     def create(self, request: Request) -> Response:
         """Record one game or a list of up to 1,000; idempotent by `game_id`, all or nothing."""
         rounds = _rounds(request.data)
