@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
@@ -169,6 +170,28 @@ def test_a_web_process_answers_for_the_newest_game_of_another(process, unused_tc
     wait_until(lambda: get(base + path)[1]["meta"]["window"]["games"] == 30)
     assert get(base + "/api/games/?per_page=1")[1]["count"] == 30
     assert get(base + path)[0]["X-Cache"] == "HIT"
+
+
+def test_without_the_database_the_view_still_answers_and_the_rest_says_so(process, unused_tcp_port):
+    record_games(chains.bcgame_rounds(30), source="test")
+    services.apply_pending()
+    process(
+        *("-m", "granian", "--interface", "asgi", "--port", str(unused_tcp_port), "--workers", "1"),
+        "config.asgi:application",
+        DATABASE_URL="postgres://nobody@127.0.0.1:1/nothing",
+    )
+    base = f"http://127.0.0.1:{unused_tcp_port}"
+    wait_until(lambda: reachable(base))
+    _, answer = get(f"{base}/api/analytics/occurrences/?min=2")
+    assert (answer["meta"]["source"], answer["meta"]["window"]["games"]) == ("live", 30)
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        get(f"{base}/api/games/")
+    assert (refusal.value.code, refusal.value.headers["Retry-After"]) == (503, "5")
+    assert json.load(refusal.value) == {"detail": "The database does not answer now."}
+    with pytest.raises(urllib.error.HTTPError) as unready:
+        get(f"{base}/readyz")
+    parts = json.load(unready.value)
+    assert (unready.value.code, parts["database"]["ok"], parts["state"]["ok"]) == (503, False, True)
 
 
 @pytest.fixture
