@@ -125,7 +125,7 @@ def find_drift(*, wait_seconds: float = 0.0) -> list[Drift]:
 
 
 def newest_chunks() -> list[int]:
-    return list(table.chunk_numbers())[-2:]
+    return table.newest_chunk_numbers(2)
 
 
 def all_chunks() -> list[int]:

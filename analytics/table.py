@@ -1,10 +1,10 @@
 """The other loader: the same columns, read from the table."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from django.db.models import Max, Min, QuerySet
+from django.db.models import F, Min, QuerySet
 
 from analytics.columns import UNKNOWN_TIME, Columns, Slice, Window
 from analytics.live.keys import CHUNK_GAMES
@@ -53,11 +53,20 @@ def chunk(number: int) -> Columns:
     return columns_of(Game.objects.filter(game_id__gte=start, game_id__lt=start + CHUNK_GAMES))
 
 
-def chunk_numbers() -> Iterator[int]:
-    """Every chunk that the table may hold games of."""
-    ends = Game.objects.aggregate(first=Min("game_id"), last=Max("game_id"))
-    if ends["first"] is not None:
-        yield from range(ends["first"] // CHUNK_GAMES, ends["last"] // CHUNK_GAMES + 1)
+def chunk_numbers() -> set[int]:
+    """Every chunk that holds games. Asked of the rows, not made from the range: ids may lie far apart."""
+    numbers = Game.objects.order_by().annotate(number=F("game_id") / CHUNK_GAMES)
+    return set(numbers.values_list("number", flat=True).distinct())
+
+
+def newest_chunk_numbers(count: int) -> list[int]:
+    """The newest `count` chunks that hold games, ascending."""
+    numbers: list[int] = []
+    games = Game.objects.order_by("-game_id").values_list("game_id", flat=True)
+    while len(numbers) < count and (game_id := games.first()) is not None:
+        numbers.append(game_id // CHUNK_GAMES)
+        games = games.filter(game_id__lt=numbers[-1] * CHUNK_GAMES)
+    return numbers[::-1]
 
 
 def newest() -> tuple[int, datetime] | None:

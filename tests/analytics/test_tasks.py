@@ -95,6 +95,14 @@ def test_reconcile_looks_at_the_newest_two_chunks_and_daily_at_all():
     assert tasks.reconcile_all() == {"chunks": 3, "marked": 1}
 
 
+def test_ids_that_lie_far_apart_are_reconciled_as_well():
+    record_games(rounds(1, 2**53 - 1), source="test", force=True)
+    tasks.apply_pending()
+    assert tasks.reconcile_all() == {"chunks": 1, "marked": 0}  # the first chunk lies below what the ledger keeps
+    assert tasks.reconcile_newest() == {"chunks": 1, "marked": 0}
+    assert reader.head().newest == 2**53 - 1
+
+
 @pytest.mark.parametrize("fault", ["stop", "pause"])
 def test_a_hundred_saves_without_redis_succeed_and_the_view_recovers(valkey, fault):
     record_games(rounds(1), source="test")
