@@ -1,5 +1,6 @@
 """Games as columns, and the window of games that a question is about. Pure: no Django, no Redis."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -26,6 +27,17 @@ class Columns:
     def empty(cls) -> Self:
         nothing = np.empty(0, dtype=np.int64)
         return cls(nothing, nothing, nothing)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Columns"]) -> Self:
+        """One after the other; the ids must ascend over all of them."""
+        if not parts:
+            return cls.empty()
+        return cls(
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.crash for part in parts]),
+            np.concatenate([part.end_ms for part in parts]),
+        )
 
     def __len__(self) -> int:
         return len(self.ids)

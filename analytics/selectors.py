@@ -65,11 +65,10 @@ def intervals_answer(query: IntervalsQuery) -> Computed:
 
 def status() -> dict[str, Any]:
     """The state of the view beside the table's. Says what it cannot know as null. Raises django.db.Error."""
-    newest = table.newest()
     answer: dict[str, Any] = {
         "site": settings.SITE,
         "conditions": [str(condition) for condition in conditions()],
-        "newest_game": newest[0] if newest else None,
+        "newest_game": table.newest_id(),
     }
     try:
         return answer | _view_status()

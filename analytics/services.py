@@ -22,7 +22,6 @@ from cachecore.clock import now_ms
 from cachecore.connections import RoleUnavailable
 from cachecore.locks import LockHeld
 from games.keys import GAMES
-from games.models import Game
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +116,7 @@ def find_drift(*, wait_seconds: float = 0.0) -> list[Drift]:
         for _ in range(DRIFT_LOOKS):
             _apply_all(writer)
             view = reader.head()
-            columns = table.columns_of(Game.objects.all())
+            columns = table.all_columns(after_each_block=writer.go_on)
             found = list(drifts(view, columns, conditions())) if view is not None else []
             if not found or not pending.size():
                 break
@@ -176,10 +175,11 @@ def _let_games_gather() -> None:
 
 
 def _rebuild(writer: Writer) -> Built:
-    columns = table.columns_of(Game.objects.all())
+    columns = table.all_columns(after_each_block=writer.go_on)
     newest = int(columns.ids[-1]) if len(columns) else None
-    writer.go_on()
     version = rebuild.rebuild(writer, columns, conditions(), floor=_ledger_floor(newest), bucket_floor=_bucket_floor())
+    if versions.current(GAMES) is None:  # lost with the view; without one no answer about games is kept
+        versions.raise_version(GAMES)
     logger.info("the view was built from %d games", len(columns))
     return Built(len(columns), version)
 

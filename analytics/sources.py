@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
-# A view that lacks the table's newest game still answers while that game is younger than this.
+# A view that lacks games still answers while the oldest of them was recorded less than this ago.
 GRACE_MS = 10_000
 
 
@@ -63,14 +63,12 @@ def _ask_view(ask: Callable[[], tuple[Head, Answer] | None]) -> tuple[Source, An
 
 
 def is_current(view: Head) -> bool:
-    """Whether the view holds the table's newest game, or lacks it only for a moment."""
+    """Whether the view holds the table's newest game, or lacks games only since a moment ago."""
     try:
-        newest = table.newest()
+        since = table.unapplied_since(view.newest)
     except (OperationalError, InterfaceError):
         return True  # nobody can tell, and there is nothing else to answer from
-    if newest is None or (view.newest is not None and view.newest >= newest[0]):
-        return True
-    return now_ms() - table.to_ms(newest[1]) < GRACE_MS
+    return since is None or now_ms() - table.to_ms(since) < GRACE_MS
 
 
 def _database(view: Head | None, *, settled: bool) -> Source:

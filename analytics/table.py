@@ -1,10 +1,10 @@
 """The other loader: the same columns, read from the table."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from django.db.models import F, Min, QuerySet
+from django.db.models import F, Max, Min, QuerySet
 
 from analytics.columns import UNKNOWN_TIME, Columns, Slice, Window
 from analytics.live.keys import CHUNK_GAMES
@@ -13,12 +13,13 @@ from games.models import Game
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 ROWS_PER_FETCH = 5_000
+BLOCK_GAMES = 50_000
 
 
 def slice_of(window: Window) -> Slice:
     """The games of a window. Raises django.db.Error."""
     if window.kind == "all":
-        everything = columns_of(Game.objects.all())
+        everything = all_columns()
         return Slice(everything, len(everything), reaches_back=True)
     if window.kind == "games":
         newest = columns_of(Game.objects.order_by("-game_id")[: window.count])
@@ -41,6 +42,17 @@ def columns_of(games: QuerySet[Game]) -> Columns:
         np.array(crash, dtype=np.int64)[order],
         np.array([to_ms(time) for time in times], dtype=np.int64)[order],
     )
+
+
+def all_columns(after_each_block: Callable[[], None] = lambda: None) -> Columns:
+    """Every game, read by id in blocks: no more than a block is ever in memory as Python objects."""
+    blocks = [Columns.empty()]
+    last = 0
+    while len(block := columns_of(Game.objects.filter(game_id__gt=last).order_by("game_id")[:BLOCK_GAMES])):
+        blocks.append(block)
+        last = int(block.ids[-1])
+        after_each_block()
+    return Columns.joined(blocks)
 
 
 def rows_of(ids: Iterable[int]) -> Columns:
@@ -69,9 +81,8 @@ def newest_chunk_numbers(count: int) -> list[int]:
     return numbers[::-1]
 
 
-def newest() -> tuple[int, datetime] | None:
-    """Id and time of recording of the newest game."""
-    found: tuple[int, datetime] | None = Game.objects.order_by("-game_id").values_list("game_id", "created_at").first()
+def newest_id() -> int | None:
+    found: int | None = Game.objects.aggregate(newest=Max("game_id"))["newest"]
     return found
 
 

@@ -30,6 +30,17 @@ UNAVAILABLE = (
 )
 
 
+# What a server that is there and cannot serve answers; redis-py has no class of its own for these.
+UNAVAILABLE_REPLIES = ("BUSY ", "MISCONF ", "NOREPLICAS ", "MASTERDOWN ", "TRYAGAIN ")
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether it is the server's state that fails, and not what we asked of it."""
+    if isinstance(error, UNAVAILABLE):
+        return True
+    return isinstance(error, redis.ResponseError) and str(error).startswith(UNAVAILABLE_REPLIES)
+
+
 class RoleUnavailable(Exception):
     """A Redis role does not serve now. Reads go on without it; locks, versions and configuration fail loudly."""
 
@@ -55,12 +66,12 @@ def use(role: Role) -> Iterator[Any]:
         raise RoleUnavailable(role, "not tried, it failed a moment ago")
     try:
         yield get_redis_connection(ALIASES[role])
-    except UNAVAILABLE as error:
+    except BaseException as error:
+        if not is_unavailable(error):
+            circuit.released()
+            raise
         circuit.failed()
         raise RoleUnavailable(role, type(error).__name__) from error
-    except BaseException:
-        circuit.released()
-        raise
     circuit.succeeded()
 
 
@@ -72,12 +83,12 @@ async def use_async(role: Role, client: redis.asyncio.Redis) -> AsyncIterator[An
         raise RoleUnavailable(role, "not tried, it failed a moment ago")
     try:
         yield client
-    except UNAVAILABLE as error:
+    except BaseException as error:
+        if not is_unavailable(error):
+            circuit.released()
+            raise
         circuit.failed()
         raise RoleUnavailable(role, type(error).__name__) from error
-    except BaseException:
-        circuit.released()
-        raise
     circuit.succeeded()
 
 

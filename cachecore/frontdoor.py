@@ -31,6 +31,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 L1_BYTES = 64 * 1024 * 1024
+MAX_NOT_KEPT = 1_000
+NO_WEIGHT = ("q=0", "q=0.0", "q=0.00", "q=0.000")
 
 # Set by Django on every answer of a URL alike: security and CORS headers. What differs from answer to answer
 # (X-Cache, Age, ETag, length) is made anew; Set-Cookie and limits are never kept.
@@ -71,6 +73,8 @@ class CachedAnswers:
         self._watcher = watcher
         self._l1: LRUCache[Url, Prepared] = LRUCache(L1_BYTES, getsizeof=_size)
         self._under_way: dict[Url, asyncio.Future[None]] = {}
+        # URLs whose answers Django does not keep: nobody waits for another's.
+        self._not_kept: LRUCache[Url, bool] = LRUCache(MAX_NOT_KEPT)
         self._cache: GatheredReads | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -92,6 +96,9 @@ class CachedAnswers:
         if prepared := self._remembered(request.url):
             return await _serve(prepared, request, send)
         known = responses.known_urls.get(request.url)
+        if known is None and request.url not in self._not_kept and (first := self._under_way.get(request.url)):
+            await asyncio.shield(first)  # the first request for this URL: perhaps its answer serves us all
+            known = responses.known_urls.get(request.url)
         if known is None:
             return await self._ask_django(request.url, scope, receive, send)
         if prepared := await self._stored(request.url, known):
@@ -138,6 +145,8 @@ class CachedAnswers:
         finally:
             if self._under_way.get(url) is done:
                 del self._under_way[url]
+            if url not in responses.known_urls:
+                self._not_kept[url] = True
             done.set_result(None)
 
 
@@ -156,9 +165,9 @@ def _public_request(scope: Scope) -> Request | None:
             scope["query_string"].decode("latin-1"),
             found.get(b"x-timezone", b"").decode("latin-1"),
             b"origin" in found,
-            found.get(b"x-forwarded-proto", b"").decode("latin-1"),
+            found.get(b"x-forwarded-proto") == b"https",
         ),
-        b"gzip" in found.get(b"accept-encoding", b""),
+        _takes_gzip(found.get(b"accept-encoding", b"")),
         found.get(b"if-none-match", b"").decode("latin-1"),
         scope["method"] == "HEAD",
     )
@@ -167,6 +176,16 @@ def _public_request(scope: Scope) -> Request | None:
 @lru_cache(maxsize=1024)
 def _wants_json(accept: bytes) -> bool:
     return b"*/*" in accept or b"application/json" in accept or b"application/*" in accept
+
+
+@lru_cache(maxsize=1024)
+def _takes_gzip(accept_encoding: bytes) -> bool:
+    """Whether gzip is named, and not with a weight of nothing (RFC 9110, 12.5.3)."""
+    for coding in accept_encoding.decode("latin-1").split(","):
+        name, _, weight = coding.partition(";")
+        if name.strip().lower() == "gzip":
+            return weight.replace(" ", "") not in NO_WEIGHT
+    return False
 
 
 @lru_cache(maxsize=1024)
@@ -183,19 +202,19 @@ def _learning(url: Url, send: Send) -> Send:
         if message["type"] == "http.response.start" and message["status"] in (200, 304):
             known = responses.known_urls.get(url)
             if known is not None and known.headers is None:
-                known.headers = _kept(message["headers"])
+                known.headers = _kept(message["headers"], cross_origin=url.cross_origin)
         await send(message)
 
     return passing_on
 
 
-def _kept(headers: Headers) -> Headers | None:
-    """None where the answer sets a cookie or names one origin: such an answer is not for everybody."""
+def _kept(headers: Headers, *, cross_origin: bool) -> Headers | None:
+    """None where the answer sets a cookie, or was not for every origin: such an answer is not for everybody."""
     if any(name.lower() == b"set-cookie" for name, _ in headers):
         return None
     kept = [(name.lower(), value) for name, value in headers if name.lower() in KEPT_HEADERS]
     origins = [value for name, value in kept if name == b"access-control-allow-origin"]
-    return kept if origins in ([], [b"*"]) else None
+    return kept if origins == ([b"*"] if cross_origin else []) else None
 
 
 def _prepare(stored: StoredAnswer, kept: Headers) -> Prepared:

@@ -1,5 +1,6 @@
 """JSON as the API speaks it, encoded by msgspec: fast, strict (no NaN), times as ISO 8601 with offset."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,4 +23,7 @@ class MsgspecJSONRenderer(JSONRenderer):
     ) -> bytes:
         if data is None:
             return b""
-        return msgspec.json.encode(data, enc_hook=str)
+        try:
+            return msgspec.json.encode(data, enc_hook=str)
+        except UnicodeEncodeError:  # a lone surrogate that a client sent comes back escaped, as it came
+            return json.dumps(data, default=str).encode()

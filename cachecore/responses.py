@@ -8,6 +8,7 @@ answer computed from older data can never be found under a newer version.
 import gzip
 import hashlib
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -70,7 +71,7 @@ class Url(NamedTuple):
     query: str
     timezone: str
     cross_origin: bool
-    forwarded_proto: str
+    forwarded_https: bool
 
 
 class Known(msgspec.Struct):
@@ -87,6 +88,7 @@ class Known(msgspec.Struct):
 MAX_KNOWN_URLS = 10_000
 MAX_KNOWN_URL_LENGTH = 1_000  # longer ones are answered from the cache by Django, and take no memory here
 known_urls: dict[Url, Known] = {}
+_learning = threading.Lock()
 
 _decoder = msgspec.msgpack.Decoder(StoredAnswer)
 
@@ -181,7 +183,11 @@ def _respond(request: HttpRequest, stored: StoredAnswer, outcome: str, known: Kn
         response["X-Data-Version"] = str(stored.version)
     if outcome != "BYPASS":
         _learn(request, known)
-    return get_conditional_response(request, etag=stored.etag, response=response) or response
+    conditional = get_conditional_response(request, etag=stored.etag, response=response) or response
+    for name in ("X-Cache", "Age", "X-Data-Version"):
+        if name in response:
+            conditional[name] = response[name]
+    return conditional
 
 
 def _learn(request: HttpRequest, known: Known) -> None:
@@ -190,10 +196,11 @@ def _learn(request: HttpRequest, known: Known) -> None:
         request.META.get("QUERY_STRING", ""),
         request.headers.get("X-Timezone", ""),
         "Origin" in request.headers,
-        request.headers.get("X-Forwarded-Proto", ""),
+        request.headers.get("X-Forwarded-Proto") == "https",
     )
-    if url in known_urls or len(url.path) + len(url.query) > MAX_KNOWN_URL_LENGTH:
+    if url in known_urls or len(url.path) + len(url.query) + len(url.timezone) > MAX_KNOWN_URL_LENGTH:
         return
-    while len(known_urls) >= MAX_KNOWN_URLS:
-        known_urls.pop(next(iter(known_urls)), None)
-    known_urls[url] = known
+    with _learning:
+        while len(known_urls) >= MAX_KNOWN_URLS:
+            known_urls.pop(next(iter(known_urls)))
+        known_urls[url] = known

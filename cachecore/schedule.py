@@ -28,7 +28,8 @@ LAST_RUN = Family(
 
 
 class LastRun(msgspec.Struct, frozen=True):
-    """`outcome` is "done" or "failed"; `result` is what the job returned, or the error."""
+    """`outcome` is "done" or "failed"; `result` is what the job returned, or the kind of error: the status page is
+    public, the log has the rest."""
 
     started_ms: int
     finished_ms: int
@@ -69,7 +70,7 @@ def _recorded(name: str, job: Callable[[], Any]) -> Any:
     try:
         result = job()
     except Exception as error:
-        _record(name, LastRun(started, now_ms(), "failed", repr(error)))
+        _record(name, LastRun(started, now_ms(), "failed", type(error).__name__))
         raise
     _record(name, LastRun(started, now_ms(), "done", result))
     return result

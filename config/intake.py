@@ -36,16 +36,17 @@ class Intake:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             _refuse_strange_query(scope)
+            _refuse_strange_charset(scope)
             body = await self._body(scope, receive)
         except Refused as refused:
             return await _answer(send, refused)
         except Disconnected:
             return None
-        headers = [(name, value) for name, value in scope["headers"] if b"_" not in name]
+        headers = [(name, value) for name, value in scope["headers"] if _means_something(scope, name)]
         return await self._app({**scope, "headers": headers}, _replay(body, receive), send)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        if not _has_body(scope):
             return b""
         self._refuse_long(_declared_length(scope))
         body, more = bytearray(), True
@@ -66,6 +67,23 @@ class Intake:
 def _refuse_strange_query(scope: Scope) -> None:
     if not scope["query_string"].isascii():
         raise Refused(400, "The query string is not ASCII: percent-encode it.")
+
+
+def _refuse_strange_charset(scope: Scope) -> None:
+    """Django would read the query and the body by it; JSON is UTF-8 (RFC 8259)."""
+    for name, value in scope["headers"]:
+        charset = value.lower().partition(b"charset=")[2].partition(b";")[0].strip(b"\"' ")
+        if name == b"content-type" and _has_body(scope) and charset not in (b"", b"utf-8", b"utf8", b"us-ascii"):
+            raise Refused(415, "The charset is not UTF-8.")
+
+
+def _has_body(scope: Scope) -> bool:
+    return scope["method"] not in ("GET", "HEAD", "OPTIONS")
+
+
+def _means_something(scope: Scope, name: bytes) -> bool:
+    """Not: a name with an underscore, or the type of a body that is not there."""
+    return b"_" not in name and (name != b"content-type" or _has_body(scope))
 
 
 def _declared_length(scope: Scope) -> int:

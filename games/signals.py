@@ -28,12 +28,14 @@ class _Announcement:
     def __init__(self, ids: Iterable[int]) -> None:
         self.ids = set(ids)
 
-    def __call__(self) -> None:
+    def tell(self) -> None:
         try:
             versions.raise_version(GAMES)
         except RoleUnavailable as error:
             # Cached answers live on for their TTL at the most; `reconcile` raises the version when Redis is back.
             logger.warning("games changed, version not raised: %s", error)
+        except Exception:  # the rows are committed: whatever it is, the listeners must hear of them
+            logger.exception("games changed, version not raised")
         for _, outcome in games_changed.send_robust(sender=Game, ids=tuple(sorted(self.ids))):
             if isinstance(outcome, Exception):
                 logger.error("a listener to games_changed failed: %r", outcome)
@@ -45,10 +47,11 @@ def announce(ids: Iterable[int], using: str | None = None) -> None:
     # Django drops the hooks of a rolled back savepoint, so only a hook of this very savepoint may gather for it.
     here = set(connection.savepoint_ids)
     for savepoints, hook, _ in reversed(connection.run_on_commit):
-        if isinstance(hook, _Announcement) and savepoints == here:
-            hook.ids.update(ids)
+        announcement = getattr(hook, "__self__", None)
+        if isinstance(announcement, _Announcement) and savepoints == here:
+            announcement.ids.update(ids)
             return
-    transaction.on_commit(_Announcement(ids), using=using, robust=True)
+    transaction.on_commit(_Announcement(ids).tell, using=using, robust=True)
 
 
 @receiver(post_save, sender=Game)

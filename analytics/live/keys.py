@@ -1,6 +1,6 @@
 """The keys of the live view. All share the hash tag {analytics}: one slot of a cluster, one script may touch all.
 
-A view that is being built stands under {analytics}:staging: until it is swapped in.
+A view that is being built stands under {analytics}:staging:<token>: until it is swapped in.
 """
 
 from dataclasses import dataclass
@@ -148,4 +148,8 @@ class ViewKeys:
 
 
 LIVE = ViewKeys()
-STAGED = ViewKeys("staging:")
+
+
+def staged(token: int) -> ViewKeys:
+    """Of one writer's build: one that stalled cannot write into the next one's."""
+    return ViewKeys(f"staging:{token}:")

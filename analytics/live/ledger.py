@@ -35,14 +35,7 @@ class ChunkFacts:
 
 def decode(chunks: Mapping[int, bytes]) -> Columns:
     """The games of these chunks (number -> bytes), in id order."""
-    parts = [_decode_chunk(number, data) for number, data in sorted(chunks.items())]
-    if not parts:
-        return Columns.empty()
-    return Columns(
-        np.concatenate([part.ids for part in parts]),
-        np.concatenate([part.crash for part in parts]),
-        np.concatenate([part.end_ms for part in parts]),
-    )
+    return Columns.joined([_decode_chunk(number, data) for number, data in sorted(chunks.items())])
 
 
 def encode(columns: Columns) -> dict[int, bytes]:

@@ -192,8 +192,11 @@ def _recorded_between(inside: Columns, index: Mapping[int, ChunkFacts], read: Co
     first, last = int(inside.ids[0]), int(inside.ids[-1])
     among_read = int(((read.ids >= first) & (read.ids <= last)).sum())
     read_chunks = set((read.ids // CHUNK_GAMES).tolist())
-    between = range(first // CHUNK_GAMES + 1, last // CHUNK_GAMES)
-    return among_read + sum(index[n].games for n in between if n in index and n not in read_chunks)
+    return among_read + sum(
+        facts.games
+        for number, facts in index.items()
+        if first // CHUNK_GAMES < number < last // CHUNK_GAMES and number not in read_chunks
+    )
 
 
 def _reaches_back(window: Window, view: Head, index: Mapping[int, ChunkFacts], read: Columns) -> bool:

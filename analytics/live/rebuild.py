@@ -8,17 +8,17 @@ from redis import Redis
 
 from analytics.columns import UNKNOWN_TIME, Columns
 from analytics.conditions import Condition, parse_names
-from analytics.live import ledger, scripts
+from analytics.live import ledger, reader, scripts
 from analytics.live.cells import Cells, view_cells
 from analytics.live.keys import (
     ALL,
     EPOCH,
     LIVE,
-    STAGED,
     UPDATES_CHANNEL,
     VERSION,
     WRITER,
     ViewKeys,
+    staged,
 )
 from analytics.live.writer import Overtaken, Writer
 from cachecore import connections
@@ -30,12 +30,9 @@ CHUNKS_PER_CALL = 64
 
 
 def needed(conditions: Sequence[Condition]) -> bool:
-    """Whether there is no view, one with other conditions, or one that a change below its ledger has passed by."""
-    with connections.use("state") as client, client.pipeline(transaction=False) as pipeline:
-        pipeline.exists(EPOCH.key())
-        pipeline.hmget(LIVE.state, ["conditions", "below"])
-        exists, (known, below) = pipeline.execute()
-    return not exists or known != _names(conditions).encode() or bool(int(below or 0))
+    """Whether there is no whole view, one with other conditions, or one that a change below its ledger passed by."""
+    view = reader.head()
+    return view is None or view.conditions != _names(conditions) or view.below > 0
 
 
 def rebuild(writer: Writer, columns: Columns, conditions: Sequence[Condition], *, floor: int, bucket_floor: int) -> int:
@@ -44,38 +41,39 @@ def rebuild(writer: Writer, columns: Columns, conditions: Sequence[Condition], *
     `floor`: oldest game id the ledger keeps, a multiple of the chunk size; `bucket_floor`: oldest bucket, unix s.
     The all-time counts are over all `columns`. Raises Overtaken, RoleUnavailable.
     """
-    cells = view_cells(STAGED, columns, conditions, floor, bucket_floor)
+    view = staged(writer.token)
+    cells = view_cells(view, columns, conditions, floor, bucket_floor)
     below_end = int(columns.end_ms[columns.ids < floor].max(initial=UNKNOWN_TIME))
-    cells[STAGED.state] |= {
+    cells[view.state] |= {
         "conditions": _names(conditions),
         "built_ms": now_ms(),
         "below": 0,
         "below_end": below_end,
     }
-    with connections.use("state") as client:
-        client.delete(*_hashes(STAGED, conditions))  # what a killed build left; its chunks run out by themselves
-        chunks = _write_ledger(client, columns.where(columns.ids >= floor))
-        for key, values in cells.items():
-            _write_hash(client, key, values)
+    chunks = _write_ledger(writer, view, columns.where(columns.ids >= floor))
+    for key, values in cells.items():
+        writer.go_on()
+        _write_hash(key, values)
     writer.go_on()
     with connections.use("state") as client:
-        return _swap(client, writer, conditions, chunks)
+        return _swap(client, writer, view, conditions, chunks)
 
 
-def _write_ledger(client: Redis, kept: Columns) -> list[int]:
+def _write_ledger(writer: Writer, view: ViewKeys, kept: Columns) -> list[int]:
     chunks = ledger.encode(kept)
     numbers = list(chunks)
     for start in range(0, len(numbers), CHUNKS_PER_CALL):
-        with client.pipeline(transaction=False) as pipeline:
+        writer.go_on()
+        with connections.use("state") as client, client.pipeline(transaction=False) as pipeline:
             for number in numbers[start : start + CHUNKS_PER_CALL]:
-                pipeline.set(STAGED.ledger(number), chunks[number], ex=STAGING_SECONDS)
+                pipeline.set(view.ledger(number), chunks[number], ex=STAGING_SECONDS)
             pipeline.execute()
     return numbers
 
 
-def _write_hash(client: Redis, key: str, cells: Cells) -> None:
+def _write_hash(key: str, cells: Cells) -> None:
     items = list(cells.items())
-    with client.pipeline(transaction=False) as pipeline:
+    with connections.use("state") as client, client.pipeline(transaction=False) as pipeline:
         for start in range(0, len(items), FIELDS_PER_CALL):
             pipeline.hset(key, mapping=dict(items[start : start + FIELDS_PER_CALL]))
         if items:
@@ -88,13 +86,13 @@ def _hashes(view: ViewKeys, conditions: Iterable[Condition]) -> list[str]:
     return [view.state, view.chunks, view.intervals(ALL), *per_condition]
 
 
-def _swap(client: Redis, writer: Writer, conditions: Sequence[Condition], chunks: Sequence[int]) -> int:
+def _swap(client: Redis, writer: Writer, view: ViewKeys, conditions: Sequence[Condition], chunks: Sequence[int]) -> int:
     known: Any = client.hget(LIVE.state, "conditions")
     old_conditions = parse_names(known.decode().split()) if known else []
     removed = [key for key in _hashes(LIVE, {*old_conditions, *conditions}) if key != LIVE.chunks]
     pairs = [
-        *zip(_hashes(STAGED, conditions), _hashes(LIVE, conditions), strict=True),
-        *((STAGED.ledger(number), LIVE.ledger(number)) for number in chunks),
+        *zip(_hashes(view, conditions), _hashes(LIVE, conditions), strict=True),
+        *((view.ledger(number), LIVE.ledger(number)) for number in chunks),
     ]
     status, version = scripts.swap_view(
         client,

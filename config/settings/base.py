@@ -1,5 +1,7 @@
 """What every environment shares. Topics have files of their own; secrets have no defaults here."""
 
+from corsheaders.defaults import default_headers
+
 from config.env import BASE_DIR, env
 from config.settings.caches import *
 from config.settings.celery import *
@@ -83,6 +85,7 @@ CORS_ALLOW_ALL_ORIGINS = env.bool("CORS_ALLOW_ALL_ORIGINS", default=True)
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_METHODS = ("GET", "HEAD", "OPTIONS")
+CORS_ALLOW_HEADERS = (*default_headers, "x-timezone")
 CORS_EXPOSE_HEADERS = ("X-Cache", "X-Data-Version", "Age", "ETag")
 
 X_FRAME_OPTIONS = "DENY"

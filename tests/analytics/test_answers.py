@@ -11,6 +11,7 @@ from analytics import services
 from cachecore import connections
 from cachecore.clock import now_ms
 from games.keys import GAMES
+from games.models import Game
 from tests.analytics import games
 from tests.analytics.oracle import meets
 
@@ -214,8 +215,6 @@ def test_a_view_that_is_behind_is_not_asked_and_its_stand_in_is_kept_for_a_momen
     games.put(1, 200, now_ms() - 60_000)
     services.apply_pending()
     games.put(2, 300, now_ms() - 30_000)  # recorded, never announced
-    from games.models import Game
-
     Game.objects.filter(game_id=2).update(created_at=datetime.now(UTC) - timedelta(seconds=11))
     answer = client.get("/api/analytics/occurrences/?min=2")
     assert answer.json()["meta"]["source"] == "database"
@@ -296,6 +295,22 @@ def test_a_view_that_lost_its_state_is_not_asked_and_is_built_again(client, reco
     assert client.get("/api/analytics/status/").json()["view"] == "absent"
     assert services.apply_pending().rebuilt
     assert client.get("/api/analytics/status/").json()["view"] == "current"
+
+
+def test_a_view_of_another_release_is_built_again(client, recorded):
+    with connections.use("state") as redis:
+        redis.hdel("{analytics}:state", "below_end")
+    assert services.apply_pending().rebuilt
+    assert client.get("/api/analytics/status/").json()["view"] == "current"
+
+
+def test_a_view_that_has_long_been_behind_is_not_saved_by_a_fresh_game(client):
+    games.put(1, 200, now_ms() - 60_000)
+    services.apply_pending()
+    games.put_all({i: (300, now_ms()) for i in (2, 3)})
+    Game.objects.filter(game_id=2).update(created_at=datetime.now(UTC) - timedelta(seconds=11))
+    assert client.get("/api/analytics/occurrences/?min=2").json()["meta"]["source"] == "database"
+    assert client.get("/api/analytics/status/").json()["view"] == "behind"
 
 
 def test_dropping_chunks_remembers_their_newest_time(client, settings):

@@ -11,6 +11,7 @@ from analytics.live.keys import ANALYTICS, EPOCH, LIVE, WRITER
 from analytics.live.writer import Overtaken, the_writer
 from analytics.table import rows_of
 from cachecore import connections, versions
+from cachecore.locks import LOCK
 from games.models import Game
 from tests.analytics import games
 from tests.analytics.oracle import expected_cells
@@ -211,6 +212,19 @@ def test_a_flushed_redis_gets_a_new_view_with_a_new_epoch_and_a_higher_version(c
         assert client.get(EPOCH.key()) != epoch
     assert versions.current(ANALYTICS) > version
     assert_view_equals_table(conditions)
+
+
+def test_a_stalled_build_cannot_write_into_the_next_ones(conditions):
+    games.put_all(dict.fromkeys(range(1, 20), (200, NOW_MS)))
+    with the_writer() as stalled:
+        with connections.use("state") as client:
+            client.delete(LOCK.key(name="analytics-writer"))  # its lock ran out
+        services.apply_pending()  # the next writer builds
+        before = actual_cells(conditions)
+        games.put(20, 300, NOW_MS)
+        with pytest.raises(Overtaken):
+            rebuild.rebuild(stalled, rows_of(range(1, 21)), services.conditions(), floor=0, bucket_floor=0)
+    assert actual_cells(conditions) == before
 
 
 def test_changed_conditions_rebuild_the_view_and_leave_no_key_of_the_old_ones(conditions, settings):
