@@ -9,13 +9,13 @@ from analytics.compute.intervals import Grid, Intervals
 from analytics.compute.occurrences import Occurrences
 from analytics.conditions import Condition
 from analytics.sources import Source
-from analytics.table import to_datetime
 from games.fairness.law import Law
+from games.times import from_unix_ms
 
 
 def time_text(ms: int | None, zone: ZoneInfo) -> datetime | None:
     """An instant in the caller's zone; None for an unknown one."""
-    return None if ms is None or ms == UNKNOWN_TIME else to_datetime(ms).astimezone(zone)
+    return None if ms is None or ms == UNKNOWN_TIME else from_unix_ms(ms).astimezone(zone)
 
 
 def percentage(count: int, games: int) -> float | None:

@@ -1,7 +1,7 @@
 """The other loader: the same columns, read from the table."""
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 from django.db.models import F, Max, Min, QuerySet
@@ -9,9 +9,8 @@ from django.db.models import F, Max, Min, QuerySet
 from analytics.columns import UNKNOWN_TIME, Columns, Slice, Window
 from analytics.live.keys import CHUNK_GAMES
 from games.models import Game
+from games.times import from_unix_ms, unix_ms
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
 ROWS_PER_FETCH = 5_000
 BLOCK_GAMES = 50_000
 
@@ -24,8 +23,8 @@ def slice_of(window: Window) -> Slice:
     if window.kind == "games":
         newest = columns_of(Game.objects.order_by("-game_id")[: window.count])
         return Slice(newest, len(newest), reaches_back=len(newest) == window.count)
-    start = to_datetime(window.from_ms)
-    inside = columns_of(Game.objects.filter(end_time__gte=start, end_time__lt=to_datetime(window.to_ms)))
+    start = from_unix_ms(window.from_ms)
+    inside = columns_of(Game.objects.filter(end_time__gte=start, end_time__lt=from_unix_ms(window.to_ms)))
     earlier = Game.objects.filter(end_time__lte=start).exists()
     return Slice(inside, _recorded_between(inside), earlier)
 
@@ -94,11 +93,7 @@ def unapplied_since(head: int | None) -> datetime | None:
 
 
 def to_ms(time: datetime | None) -> int:
-    return UNKNOWN_TIME if time is None else (time - EPOCH) // MILLISECOND
-
-
-def to_datetime(ms: int) -> datetime:
-    return EPOCH + ms * MILLISECOND
+    return UNKNOWN_TIME if time is None else unix_ms(time)
 
 
 def _recorded_between(inside: Columns) -> int:

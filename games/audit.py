@@ -59,9 +59,10 @@ class Checker:
 
     def check(self, chunk: list[Game]) -> None:
         """Verify again and store what changed."""
-        sound = [game for game in chunk if not is_malformed(game.hash)]
-        self.checked.changed += len(verify_again(sound))
-        for game in chunk:
+        changed = verify_again([game.game_id for game in chunk if not is_malformed(game.hash)])
+        self.checked.changed += len(changed)
+        anew = Game.objects.in_bulk(changed)
+        for game in (anew.get(game.game_id, game) for game in chunk):
             self._count(game)
             if self._chain:
                 self._follow(game)

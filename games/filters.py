@@ -1,7 +1,6 @@
 """The games list's query: filters, order, page."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -10,6 +9,7 @@ from rest_framework import serializers
 from games.crash_points import format_hundredths
 from games.models import Game
 from games.query import CrashPointField, FloorField, InstantField, Query
+from games.times import unix_ms
 
 ORDERINGS = {
     "-game_id": ["-game_id"],
@@ -68,12 +68,8 @@ class GamesQuery(Query):
             yield "floor", asked["floor"]
         for name in ("since", "until"):
             if name in asked:
-                yield name, _unix_ms(asked[name])
+                yield name, unix_ms(asked[name])
         if "verified" in asked:
             yield "verified", str(asked["verified"]).lower()
         if asked["ordering"] != "-game_id":
             yield "ordering", asked["ordering"]
-
-
-def _unix_ms(time: datetime) -> int:
-    return int(time.timestamp() * 1000)

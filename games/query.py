@@ -1,7 +1,7 @@
 """What a caller may ask: every parameter known, checked and canonical, or a 400 that names it."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import Any, Self
 from zoneinfo import ZoneInfo, available_timezones
@@ -11,6 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from games.crash_points import format_hundredths, parse_hundredths
+from games.times import EARLIEST, LATEST, to_milliseconds
 
 MAX_ASKED_HUNDREDTHS = 10_000_000 * 100
 
@@ -40,7 +41,7 @@ class FloorField(serializers.IntegerField):
 
 
 class InstantField(serializers.DateTimeField):
-    """An ISO 8601 time with its offset; a time without one could mean any of forty instants."""
+    """An ISO 8601 time with its offset, cut to milliseconds; a time without one could mean any of forty instants."""
 
     def enforce_timezone(self, value: datetime) -> datetime:
         if value.tzinfo is None:
@@ -48,10 +49,10 @@ class InstantField(serializers.DateTimeField):
         return value
 
     def to_internal_value(self, value: Any) -> datetime:
-        try:
-            return super().to_internal_value(value).astimezone(UTC)
-        except OverflowError as error:
-            raise serializers.ValidationError("Is outside the calendar.") from error
+        time = super().to_internal_value(value)
+        if not EARLIEST <= time <= LATEST:
+            raise serializers.ValidationError(f"Must be from {EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}.")
+        return to_milliseconds(time)
 
 
 @extend_schema_field({"type": "string", "example": "Europe/London"})

@@ -10,11 +10,12 @@ from django.db.models import Max
 
 from games import fairness
 from games.models import Game
-from games.rounds import TIME_FIELDS, Errors, Round, check, normalise
+from games.rounds import TIME_FIELDS, Errors, Round, check, check_order, normalise
 from games.signals import announce
 
 MAX_JUMP = 1_000_000  # ids ahead of the newest game; further, a rogue id would become the head
 RACE_RETRIES = 3
+VERIFIED_PER_TRANSACTION = 500
 
 TOLD_FIELDS = ("hash", "crash_hundredths", *TIME_FIELDS)
 DERIVED_FIELDS = ("calculated_hundredths", "verified", "formula")
@@ -60,25 +61,36 @@ def record_games(rounds: Sequence[Round], *, source: str, force: bool = False) -
     raise AssertionError("unreachable")
 
 
-def refuse(rounds: Sequence[Round], *, force: bool = False) -> None:
+def refuse(rounds: Sequence[Round], *, source: str, force: bool = False) -> None:
     """Raise RejectedRounds as `record_games` would; write nothing."""
-    _refuse_conflicts(_accepted(rounds), force)
-
-
-def verify_again(games: Iterable[Game]) -> list[int]:
-    """Derive `verified`, `calculated_hundredths` and `formula` anew; returns the ids whose values changed."""
-    stale = [game for game in games if _derive(game)]
     with transaction.atomic():
+        record_games(rounds, source=source, force=force)
+        transaction.set_rollback(True)
+
+
+def verify_again(ids: Sequence[int]) -> list[int]:
+    """Derive `verified`, `calculated_hundredths` and `formula` anew; returns the ids whose values changed."""
+    changed: list[int] = []
+    for start in range(0, len(ids), VERIFIED_PER_TRANSACTION):
+        changed += _verify_again(ids[start : start + VERIFIED_PER_TRANSACTION])
+    return changed
+
+
+def _verify_again(ids: Sequence[int]) -> list[int]:
+    with transaction.atomic():
+        locked = Game.objects.select_for_update().filter(game_id__in=ids)
+        stale = [game for game in locked if _derive(game)]
         Game.objects.bulk_update(stale, DERIVED_FIELDS, batch_size=200)
-        ids = [game.game_id for game in stale]
-        if ids:
-            announce(ids)
-    return ids
+        changed = [game.game_id for game in stale]
+        if changed:
+            announce(changed)
+    return changed
 
 
 def _accepted(rounds: Sequence[Round]) -> dict[int, tuple[int, Round]]:
     """The rounds by game id, each with its position in the call."""
-    errors = {position: found for position, told in enumerate(rounds) if (found := check(told))}
+    now = datetime.now(UTC)
+    errors = {position: found for position, told in enumerate(rounds) if (found := check(told, now))}
     by_id: dict[int, tuple[int, Round]] = {}
     hashes: dict[str, int] = {}
     for position, told in enumerate(rounds):
@@ -111,6 +123,7 @@ def _upsert(told: Mapping[int, tuple[int, Round]], source: str, force: bool) -> 
                 updated.append(_fill(game, round_, source, now))
             else:
                 recorded.unchanged.append(game_id)
+        _refuse_disorder(told, updated)
         Game.objects.bulk_create(created, batch_size=500)
         _overwrite(updated)
         recorded.created = [game.game_id for game in created]
@@ -141,6 +154,13 @@ def _refuse_conflicts(told: Mapping[int, tuple[int, Round]], force: bool) -> Non
                 errors[position] = {
                     "game_id": [f"More than {MAX_JUMP} ahead of the newest game, {newest}; force it if it is right."]
                 }
+    if errors:
+        raise RejectedRounds(errors)
+
+
+def _refuse_disorder(told: Mapping[int, tuple[int, Round]], updated: Iterable[Game]) -> None:
+    """What is told may be in order and what results of it not."""
+    errors = {told[game.game_id][0]: found for game in updated if (found := check_order(game))}
     if errors:
         raise RejectedRounds(errors)
 

@@ -34,7 +34,7 @@ def test_timed_rounds_are_acceptable_and_end_when_told():
     noon = datetime(2023, 1, 5, 12, tzinfo=UTC)
     rounds = timed(bcgame_rounds(3), noon)
     assert [r.end_time for r in rounds] == [noon - timedelta(seconds=s) for s in (40, 20, 0)]
-    assert [check(r) for r in rounds] == [{}, {}, {}]
+    assert [check(r, datetime.now(UTC)) for r in rounds] == [{}, {}, {}]
 
 
 @pytest.mark.django_db

@@ -49,7 +49,7 @@ CASES = {
     },
     "/api/analytics/occurrences/?min=2&hours=NaN": {"hours": ["A valid number is required."]},
     "/api/analytics/occurrences/?min=2&until=2026-01-01T00:00:00Z": {"since": ["Is needed with until."]},
-    "/api/analytics/occurrences/?min=2&since=2999-01-01T00:00:00Z": {"since": ["Lies in the future."]},
+    "/api/analytics/occurrences/?min=2&since=2099-01-01T00:00:00Z": {"since": ["Lies in the future."]},
     "/api/analytics/occurrences/?min=2&all=false": {"all": ["Only all=true has a meaning."]},
     "/api/analytics/intervals/?min=2&interval=7": {"interval": ["Must divide a day of 1440 minutes."]},
     "/api/analytics/intervals/?min=2&hours=1.1&interval=60": {"hours": ["Must be whole intervals of 60 minutes."]},
@@ -83,3 +83,17 @@ def test_an_unknown_path_is_json_too(client):
 def test_a_page_past_the_last_is_a_404(client):
     response = client.get("/api/games/?page=2")
     assert (response.status_code, response.json()) == (404, {"detail": "There are 1 pages."})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/api/analytics/occurrences/?min=2&since=0001-01-01T00:00:00Z&tz=America/New_York",
+        "/api/analytics/occurrences/?min=2&since=2020-01-01T00:00:00Z&until=9999-12-31T23:59:59Z&tz=Asia/Tokyo",
+        "/api/games/?since=1970-01-01T00:00:00Z",
+    ],
+)
+def test_times_outside_of_reason_are_refused(client, url):
+    response = client.get(url)
+    assert response.status_code == 400
+    assert list(response.json()["errors"].values()) == [["Must be from 2009-01-03 to 2100-01-01."]]

@@ -24,7 +24,7 @@ def to_round(values: Mapping[str, str]) -> Round:
         hash=known(values.get("hash", "")),
         **{name: time(name, values.get(name, "")) for name in TIME_FIELDS},
     )
-    if errors := check(told):
+    if errors := check(told, datetime.now(UTC)):
         raise BadLine(reason_of(errors))
     return normalise(told)
 

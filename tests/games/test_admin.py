@@ -39,6 +39,37 @@ def test_an_added_game_is_verified_and_says_who_added_it(admin_client, genuine):
     assert game.end_time == datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
+def test_saving_without_a_change_changes_nothing(admin_client, genuine):
+    (told,) = chains.timed([genuine], datetime(2026, 1, 1, 12, 0, 0, 123_000, tzinfo=UTC))
+    record_games([told], source="test")
+    page = admin_client.get(change_url(told.game_id)).context["adminform"].form
+    values = {
+        field.html_name if part is None else f"{field.html_name}_{part}": value
+        for field in page
+        for part, value in shown(field)
+    }
+    assert admin_client.post(change_url(told.game_id), values).status_code == 302
+    game = Game.objects.get()
+    assert (game.end_time.microsecond, game.source) == (123_000, "test")
+
+
+def shown(field):
+    """What the page sends back for a field that nobody touched."""
+    value = field.value()
+    if isinstance(value, datetime):
+        return [(0, f"{value:%Y-%m-%d}"), (1, f"{value:%H:%M:%S}")]
+    return [(None, "" if value is None else value)] if field.name != "force" else []
+
+
+def test_a_value_cannot_be_cleared_and_says_so(admin_client, genuine):
+    record_games([genuine], source="test")
+    response = admin_client.post(change_url(genuine.game_id), form(genuine, hash=""))
+    assert response.context["adminform"].form.errors["hash"] == [
+        "A value cannot be cleared: delete the game and record it anew."
+    ]
+    assert Game.objects.get().hash == genuine.hash
+
+
 def test_a_corrected_game_is_verified_again(admin_client, genuine):
     record_games([genuine], source="test")
     admin_client.post(change_url(genuine.game_id), form(genuine, crash_point="9.99"))
@@ -90,5 +121,6 @@ def test_staff_without_the_permission_see_no_action_and_no_form(client, genuine)
     viewer.user_permissions.add(Permission.objects.get(codename="view_game"))
     client.force_login(viewer)
     assert client.get(LIST).status_code == 200
+    assert client.get(change_url(genuine.game_id)).status_code == 200
     assert client.post(ADD, form(genuine)).status_code == 403
     assert client.post(change_url(genuine.game_id), form(genuine)).status_code == 403

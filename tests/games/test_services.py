@@ -87,6 +87,20 @@ def test_times_out_of_order_are_refused():
     assert refusal.value.errors == {0: {"end_time": ["Must not be before begin_time or prepare_time."]}}
 
 
+def test_times_that_only_the_stored_ones_put_out_of_order_are_refused():
+    record(replace(GENUINE, begin_time=GENUINE.end_time - timedelta(seconds=5)))
+    with pytest.raises(RejectedRounds) as refusal:
+        record(replace(GENUINE, end_time=GENUINE.end_time - timedelta(hours=1)))
+    assert refusal.value.errors == {0: {"end_time": ["Must not be before begin_time or prepare_time."]}}
+    assert Game.objects.get().end_time == GENUINE.end_time.replace(microsecond=123_000)
+
+
+def test_a_time_in_the_future_is_refused():
+    with pytest.raises(RejectedRounds) as refusal:
+        record(replace(GENUINE, end_time=datetime.now(UTC) + timedelta(minutes=11)))
+    assert refusal.value.errors == {0: {"end_time": ["Lies in the future."]}}
+
+
 def test_one_id_told_twice_with_different_values_is_refused():
     with pytest.raises(RejectedRounds) as refusal:
         record(GENUINE, replace(GENUINE, crash_hundredths=200))
@@ -123,6 +137,6 @@ def test_ids_are_ordered_as_numbers_over_ten_million():
 def test_verify_again_changes_only_what_differs():
     record(GENUINE)
     Game.objects.update(verified=False, formula="wrong")
-    assert verify_again(Game.objects.all()) == [GENUINE.game_id]
-    assert verify_again(Game.objects.all()) == []
+    assert verify_again([GENUINE.game_id]) == [GENUINE.game_id]
+    assert verify_again([GENUINE.game_id]) == []
     assert Game.objects.get().formula == "bcgame-758160"
