@@ -95,11 +95,12 @@ def reconcile(numbers: Iterable[int]) -> dict[str, int]:
     for number in numbers:
         if view is None or number * CHUNK_GAMES < view.floor:
             continue
-        ids = differing(reader.chunks([number]), table.chunk(number))
+        ids = differing(reader.chunks([number]), table.chunk(number)).tolist()
+        unmarked = sorted(set(ids) - pending.waiting(ids))  # what waits to be applied is no drift
         checked += 1
-        if len(ids):
-            drift += len(ids)
-            pending.mark(ids.tolist())
+        if unmarked:
+            drift += len(unmarked)
+            pending.mark(unmarked)
     if drift:
         logger.warning("reconcile marked %d games in %d chunks", drift, checked)
         versions.raise_version(GAMES)  # whoever could not mark them could not raise it either
@@ -121,6 +122,18 @@ def find_drift(*, wait_seconds: float = 0.0) -> list[Drift]:
             if not found or not pending.size():
                 break
     return found
+
+
+def mend_aggregates() -> int:
+    """Rebuild the view when a cell of it differs from the table; returns how many did.
+
+    Raises LockHeld, Overtaken, RoleUnavailable, django.db.Error.
+    """
+    found = find_drift()
+    if found:
+        logger.warning("%d cells of the view differ from the table, such as %s: rebuilding", len(found), found[0])
+        rebuild_view()
+    return len(found)
 
 
 def newest_chunks() -> list[int]:

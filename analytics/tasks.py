@@ -6,7 +6,9 @@ from typing import Any
 from celery import shared_task
 
 from analytics import services
+from analytics.live.writer import Overtaken
 from analytics.waking import WRITER_TASK, wake_writer
+from cachecore.locks import LockHeld
 from cachecore.schedule import single_run
 from cachecore.tasks import request_warming
 
@@ -32,8 +34,12 @@ def reconcile_newest() -> dict[str, int]:
 @shared_task
 @single_run("reconcile-all", ttl_seconds=10 * 60)
 def reconcile_all() -> dict[str, int]:
-    """Daily: every chunk."""
-    return _reconcile_and_wake(services.all_chunks())
+    """Daily: every chunk, and every cell that is counted from them."""
+    found = _reconcile_and_wake(services.all_chunks())
+    try:
+        return found | {"cells": services.mend_aggregates()}
+    except (LockHeld, Overtaken):
+        return found  # a writer is at work; tomorrow again
 
 
 @shared_task

@@ -23,6 +23,15 @@ def oldest(count: int) -> dict[int, int]:
     return {int(game_id): int(sequence) for game_id, sequence in marked}
 
 
+def waiting(ids: Sequence[int]) -> set[int]:
+    """Those of these ids that are marked."""
+    if not ids:
+        return set()
+    with connections.use("state") as client:
+        scores = client.zmscore(PENDING.key(), list(ids))
+    return {game_id for game_id, score in zip(ids, scores, strict=True) if score is not None}
+
+
 def size() -> int:
     with connections.use("state") as client:
         return int(client.zcard(PENDING.key()))

@@ -83,7 +83,7 @@ def test_reconcile_finds_what_was_never_marked():
     assert tasks.reconcile_newest() == {"chunks": 1, "marked": 3}
     applied = tasks.apply_pending()
     assert (applied["new"], applied["corrected"], applied["removed"]) == (1, 1, 1)
-    assert tasks.reconcile_all() == {"chunks": 1, "marked": 0}
+    assert tasks.reconcile_all() == {"chunks": 1, "marked": 0, "cells": 0}
     assert last_run("reconcile-newest").result == {"chunks": 1, "marked": 3}
 
 
@@ -92,13 +92,33 @@ def test_reconcile_looks_at_the_newest_two_chunks_and_daily_at_all():
     tasks.apply_pending()
     games.put(1, 999)
     assert tasks.reconcile_newest() == {"chunks": 2, "marked": 0}
-    assert tasks.reconcile_all() == {"chunks": 3, "marked": 1}
+    assert tasks.reconcile_all() == {"chunks": 3, "marked": 1, "cells": 0}
+
+
+def test_what_waits_to_be_applied_is_no_drift():
+    record_games(rounds(1), source="test")
+    tasks.apply_pending()
+    record_games(rounds(2), source="test")
+    assert tasks.reconcile_newest() == {"chunks": 1, "marked": 0}
+
+
+def test_the_daily_run_mends_a_wrong_count():
+    record_games(rounds(1, 2, 3), source="test")
+    tasks.apply_pending()
+    with connections.use("state") as client:
+        client.hincrby("{analytics}:occurrences:min:2", "count", 5)
+    assert tasks.reconcile_all()["cells"] == 1
+    assert tasks.reconcile_all()["cells"] == 0
 
 
 def test_ids_that_lie_far_apart_are_reconciled_as_well():
     record_games(rounds(1, 2**53 - 1), source="test", force=True)
     tasks.apply_pending()
-    assert tasks.reconcile_all() == {"chunks": 1, "marked": 0}  # the first chunk lies below what the ledger keeps
+    assert tasks.reconcile_all() == {
+        "chunks": 1,
+        "marked": 0,
+        "cells": 0,
+    }  # the first chunk lies below what the ledger keeps
     assert tasks.reconcile_newest() == {"chunks": 1, "marked": 0}
     assert reader.head().newest == 2**53 - 1
 

@@ -1,4 +1,5 @@
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
@@ -9,6 +10,12 @@ from cachecore import connections
 def ping() -> bool:
     with connections.use("state") as client:
         return client.ping()
+
+
+def ping_until_refused(seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        ping()
 
 
 def test_a_hung_redis_costs_one_time_limit_and_then_nothing(valkey, settings):
@@ -38,6 +45,19 @@ def test_it_recovers_without_a_hand(valkey):
         except connections.RoleUnavailable:
             continue
     assert connections.breaker("state").state == "closed"
+
+
+def test_a_server_busy_with_a_script_counts_as_away(valkey):
+    endless = redis.Redis.from_url(valkey.url, socket_timeout=20)
+    stopper = redis.Redis.from_url(valkey.url)
+    stopper.config_set("busy-reply-threshold", 10)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(endless.eval, "while true do end", 0)
+        with pytest.raises(connections.RoleUnavailable):
+            ping_until_refused()
+        stopper.script_kill()
+        assert isinstance(running.exception(), redis.ResponseError)
+    assert connections.breaker("state").state == "open"
 
 
 def test_a_fault_of_ours_stays_loud_and_opens_nothing():

@@ -155,6 +155,43 @@ def test_an_answer_for_one_origin_is_never_served_to_another():
     run(scenario, Django(extra_headers=[(b"access-control-allow-origin", b"https://a.example")]))
 
 
+def test_headers_of_a_refused_origin_are_not_kept_for_an_allowed_one():
+    async def scenario(door, django):
+        for _ in range(2):
+            await ask(door, "/x/", origin="https://stranger.example")
+        assert django.calls == 2  # never learned: the next may be one that is allowed
+
+    run(scenario)
+
+
+def test_first_requests_for_a_url_wait_for_the_first_of_them():
+    async def scenario(door, django):
+        django.gate.clear()
+        waiting = [asyncio.create_task(ask(door, "/x/")) for _ in range(20)]
+        async with asyncio.timeout(5):
+            while not (door._under_way and len(next(iter(door._under_way.values()))._callbacks or ()) == 19):
+                await asyncio.sleep(0)
+        django.gate.set()
+        answers = await asyncio.gather(*waiting)
+        assert django.calls == 1
+        assert {answer.body for answer in answers} == {b'["x"]'}
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("accepts", "zipped"),
+    [("gzip", True), ("br, GZIP;q=0.5", True), ("gzip;q=0, identity", False), ("gzip; q=0.0", False), ("xgzip", False)],
+)
+def test_gzip_is_for_those_who_weigh_it(accepts, zipped):
+    async def scenario(door, django):
+        for _ in range(2):
+            answer = await ask(door, "/x/", accept_encoding=accepts)
+        assert ("content-encoding" in answer.headers) == zipped
+
+    run(scenario, Django(body="y" * 5_000))
+
+
 def test_large_answers_are_zipped_for_those_who_take_it():
     async def scenario(door, django):
         for _ in range(2):

@@ -54,6 +54,17 @@ def test_a_header_with_an_underscore_cannot_pass_for_one_with_a_dash():
     assert json.loads(asyncio.run(with_underscore()).body)["headers"] == ["host"]
 
 
+def test_a_charset_that_json_does_not_have_is_a_415():
+    answer = post(Intake(echo, 10), b"{}", content_type="application/json; charset=utf-16")
+    assert (answer.status, json.loads(answer.body)) == (415, {"detail": "The charset is not UTF-8."})
+    assert post(Intake(echo, 10), b"{}", content_type='application/json; charset="UTF-8"').status == 200
+
+
+def test_the_type_of_an_absent_body_does_not_reach_django():
+    answer = asyncio.run(ask(Intake(echo, 10), content_type="text/plain; charset=rot13"))
+    assert json.loads(answer.body)["headers"] == ["host"]
+
+
 def test_nobody_is_answered_who_left():
     sent = []
 

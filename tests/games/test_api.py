@@ -258,6 +258,11 @@ def test_a_body_that_is_not_json_is_a_400(ingest, body):
     assert not Game.objects.exists()
 
 
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"\\ud800": 1}', "[[[[1]]]]"])
+def test_an_absurd_body_is_a_400(ingest, body):
+    assert ingest(body).status_code == 400
+
+
 def test_another_content_type_is_a_415(ingest):
     assert ingest("game_id=1", content_type="application/x-www-form-urlencoded").status_code == 415
 

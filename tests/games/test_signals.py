@@ -1,7 +1,7 @@
 import pytest
 from django.db import transaction
 
-from cachecore import versions
+from cachecore import connections, versions
 from games.keys import GAMES
 from games.models import Game
 from games.rounds import Round
@@ -69,6 +69,14 @@ def test_deleting_many_rows_in_one_transaction_announces_once(told):
 def test_a_single_save_is_announced(told):
     Game.objects.create(game_id=9, crash_hundredths=150, source="test")
     assert told == [(9,)]
+
+
+def test_the_listeners_hear_of_it_also_when_the_version_cannot_be_raised(told):
+    with connections.use("state") as client:
+        client.lpush(GAMES.key, "not a version")  # any fault of Redis that is not its absence
+    record_games(rounds(1), source="test")
+    assert told == [(1,)]
+    assert Game.objects.filter(game_id=1).exists()
 
 
 def test_a_failing_listener_harms_neither_the_save_nor_the_others(told):
