@@ -87,14 +87,15 @@ def _view_status() -> dict[str, Any]:
     waiting = pending.size()
     if view is None:
         return {"view": "absent"} | dict.fromkeys(VIEW_FIELDS) | {"pending": waiting}
+    lag_ms = _lag_ms(view.newest)
     return {
-        "view": "current" if sources.is_current(view) else "behind",
+        "view": "behind" if lag_ms >= sources.GRACE_MS else "current",
         "version": view.version,
         "epoch": view.epoch,
         "built_at_ms": view.built_ms,
         "applied_games": view.games,
         "applied_head": view.newest,
-        "lag_ms": _lag_ms(view.newest),
+        "lag_ms": lag_ms,
         "pending": waiting,
         "last_reconcile": schedule.last_run("reconcile-newest"),
         "last_full_reconcile": schedule.last_run("reconcile-all"),

@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from games.crash_points import format_hundredths, parse_hundredths
+from games.crash_points import format_hundredths, parse_hundredths, to_number
 from games.times import EARLIEST, LATEST, to_milliseconds
 
 MAX_ASKED_HUNDREDTHS = 10_000_000 * 100
@@ -30,7 +30,7 @@ class CrashPointField(serializers.Field):  # type: ignore[type-arg]
         return hundredths
 
     def to_representation(self, value: int) -> float:
-        return value / 100
+        return to_number(value)
 
 
 class FloorField(serializers.IntegerField):

@@ -9,6 +9,7 @@ from django.utils import timezone
 from rest_framework.exceptions import NotFound
 
 from games import fairness
+from games.crash_points import to_number
 from games.filters import GamesQuery
 from games.models import MAX_GAME_ID, Game
 from games.serializers import GameSerializer
@@ -61,7 +62,7 @@ def verification(found: Game) -> dict[str, Any]:
         "game_id": found.game_id,
         "site": settings.SITE,
         "verified": found.verified,
-        "crash_point": found.crash_hundredths / 100,
+        "crash_point": to_number(found.crash_hundredths),
         "steps": steps,
         "link": _chain_link(found),
         "reason": None if found.verified is not None else _why_unknown(found),

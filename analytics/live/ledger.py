@@ -1,6 +1,6 @@
 """The ledger's bytes: 4096 games a chunk, 12 bytes a game. No Redis here."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -51,10 +51,6 @@ def differing(one: Columns, other: Columns) -> Integers:
     """Ids that only one of them holds, or both with other values."""
     ids = np.union1d(one.ids, other.ids)
     return ids[np.any(_at(one, ids) != _at(other, ids), axis=0)]
-
-
-def chunks_of(ids: Iterable[int]) -> list[int]:
-    return sorted({game_id // CHUNK_GAMES for game_id in ids})
 
 
 def _by_chunk(columns: Columns) -> Iterator[tuple[int, Columns]]:

@@ -270,7 +270,9 @@ def test_a_failing_leader_does_not_take_its_followers_down():
         async def failing_once(scope, receive, send):
             if not responding.is_set():
                 responding.set()
-                await asyncio.sleep(0.02)
+                async with asyncio.timeout(5):
+                    while not next(iter(door._under_way.values()))._callbacks:  # until the follower waits
+                        await asyncio.sleep(0)
                 raise RuntimeError
             await django_call(scope, receive, send)
 
