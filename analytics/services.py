@@ -9,8 +9,9 @@ from typing import NamedTuple
 from django.conf import settings
 
 from analytics import table
+from analytics.columns import Columns
 from analytics.conditions import Condition, parse_names
-from analytics.live import pending, reader, rebuild, retention
+from analytics.live import pending, reader, rebuild, retention, series
 from analytics.live.apply import BATCH_GAMES, NoView, apply
 from analytics.live.drift import Drift, drifts
 from analytics.live.keys import CHUNK_GAMES
@@ -165,6 +166,7 @@ def _apply_all(writer: Writer) -> Applied:
         _let_games_gather()
         marked = pending.oldest(BATCH_GAMES)
         if not marked:
+            _restore_series(writer, configured)
             return applied
         writer.go_on()
         try:
@@ -176,6 +178,17 @@ def _apply_all(writer: Writer) -> Applied:
         applied.batches += 1
         for name in ("new", "corrected", "removed", "unchanged", "below"):
             setattr(applied, name, getattr(applied, name) + getattr(done, name))
+
+
+def _restore_series(writer: Writer, configured: Sequence[Condition]) -> None:
+    """Compute anew what changes of older games removed; a writer that was killed before leaves it to the next."""
+    lost = series.missing(configured)
+    view = reader.head() if lost else None
+    if view is None or view.below:
+        return
+    kept = reader.chunks(list(reader.index()))
+    dropped = Columns.empty() if view.holds_all else table.all_columns(after_each_block=writer.go_on, below=view.floor)
+    series.restore(writer, Columns.joined([dropped, kept]), lost)
 
 
 def _let_games_gather() -> None:

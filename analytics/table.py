@@ -3,16 +3,15 @@
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-import numpy as np
-from django.db.models import F, Max, Min, QuerySet
+from django.db.models import F, Max, Min
 
 from analytics.columns import UNKNOWN_TIME, Columns, Slice, Window
 from analytics.live.keys import CHUNK_GAMES
+from analytics.loading import columns_of
 from games.models import Game
 from games.times import from_unix_ms, unix_ms
 
-ROWS_PER_FETCH = 5_000
-BLOCK_GAMES = 50_000
+BLOCK_GAMES = 100_000
 
 
 def slice_of(window: Window) -> Slice:
@@ -29,25 +28,14 @@ def slice_of(window: Window) -> Slice:
     return Slice(inside, _recorded_between(inside), earlier)
 
 
-def columns_of(games: QuerySet[Game]) -> Columns:
-    """In ascending id order, whatever the query's order. Times are cut to milliseconds."""
-    rows = list(games.values_list("game_id", "crash_hundredths", "end_time").iterator(chunk_size=ROWS_PER_FETCH))
-    if not rows:
-        return Columns.empty()
-    ids, crash, times = zip(*rows, strict=True)
-    order = np.argsort(ids)
-    return Columns(
-        np.array(ids, dtype=np.int64)[order],
-        np.array(crash, dtype=np.int64)[order],
-        np.array([to_ms(time) for time in times], dtype=np.int64)[order],
-    )
-
-
-def all_columns(after_each_block: Callable[[], None] = lambda: None) -> Columns:
-    """Every game, read by id in blocks: no more than a block is ever in memory as Python objects."""
+def all_columns(after_each_block: Callable[[], None] = lambda: None, below: int | None = None) -> Columns:
+    """Every game (with an id `below` that), read by id in blocks: a writer extends its lock in between."""
+    games = Game.objects.order_by("game_id")
+    if below is not None:
+        games = games.filter(game_id__lt=below)
     blocks = [Columns.empty()]
     last = 0
-    while len(block := columns_of(Game.objects.filter(game_id__gt=last).order_by("game_id")[:BLOCK_GAMES])):
+    while len(block := columns_of(games.filter(game_id__gt=last)[:BLOCK_GAMES])):
         blocks.append(block)
         last = int(block.ids[-1])
         after_each_block()

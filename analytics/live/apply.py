@@ -7,7 +7,7 @@ from typing import NamedTuple
 from analytics.columns import Columns
 from analytics.conditions import Condition
 from analytics.live import scripts
-from analytics.live.keys import ALL, EPOCH, LIVE, PENDING, UPDATES_CHANNEL, VERSION, WRITER
+from analytics.live.keys import ALL, EPOCH, EVENTS, LIVE, PENDING, UPDATES_CHANNEL, VERSION, WRITER
 from analytics.live.writer import Overtaken, Writer
 from cachecore import connections
 
@@ -43,8 +43,8 @@ def apply(writer: Writer, marked: Mapping[int, int], rows: Columns, conditions: 
             client,
             [
                 *(family.key() for family in keys),
-                *(LIVE.state, LIVE.chunks, LIVE.intervals(ALL)),
-                *(key for c in conditions for key in (LIVE.occurrences(c), LIVE.intervals(c))),
+                *(LIVE.state, LIVE.chunks, LIVE.intervals(ALL), LIVE.series, EVENTS.key()),
+                *(key for condition in conditions for key in LIVE.of_condition(condition)),
             ],
             [
                 writer.token,
@@ -52,6 +52,7 @@ def apply(writer: Writer, marked: Mapping[int, int], rows: Columns, conditions: 
                 LIVE.ledger(""),
                 b"".join(_six(c.lowest) + _six(c.highest) for c in conditions),
                 _packed(marked, rows),
+                " ".join(str(condition) for condition in conditions),
             ],
         )
     if status == b"no view":
@@ -68,7 +69,7 @@ def _packed(marked: Mapping[int, int], rows: Columns) -> bytes:
     }
     return b"".join(
         _GAME.pack(game_id, sequence) + b"".join(map(_six, found.get(game_id, (0, 0))))
-        for game_id, sequence in marked.items()
+        for game_id, sequence in sorted(marked.items())
     )
 
 

@@ -1,4 +1,7 @@
-"""What the hashes of a view hold, computed from the table's columns: for the rebuild, and to check a view against."""
+"""What the hashes and sorted sets of a view hold, computed from the table's columns.
+
+For the rebuild, and to check a view against.
+"""
 
 from collections.abc import Sequence
 
@@ -7,16 +10,19 @@ import numpy as np
 from analytics.columns import UNKNOWN_TIME, Columns, Integers
 from analytics.compute.occurrences import Occurrences, occurrences
 from analytics.conditions import Condition
-from analytics.live import ledger
+from analytics.live import ledger, series
 from analytics.live.keys import ALL, BUCKET_SECONDS, ViewKeys
 
-Cells = dict[str, int | str]
+Cells = dict[str, int | str]  # fields of a hash, or members of a sorted set with their scores
 
 
 def view_cells(
     view: ViewKeys, columns: Columns, conditions: Sequence[Condition], floor: int, bucket_floor: int
 ) -> dict[str, Cells]:
-    """Key -> cells of every hash. Counts are over all `columns`; the chunks of the ledger begin at `floor`."""
+    """Key -> cells of every hash but that of the series.
+
+    Counts are over all `columns`; the chunks of the ledger begin at `floor`.
+    """
     kept = columns.where(columns.ids >= floor)
     buckets = columns.end_ms // 1000 // BUCKET_SECONDS * BUCKET_SECONDS
     counted = columns.timed() & (buckets >= bucket_floor)
@@ -30,6 +36,16 @@ def view_cells(
         cells[view.occurrences(found.condition)] = _occurrences(found, columns.ids[met])
         cells[view.intervals(found.condition)] = _per_bucket(buckets[counted & met])
     return cells
+
+
+def series_cells(view: ViewKeys, columns: Columns, conditions: Sequence[Condition]) -> tuple[Cells, dict[str, Cells]]:
+    """The hash of the newest series, and key -> members of the sorted sets."""
+    found = {condition: series.kept(columns, condition) for condition in conditions}
+    sets: dict[str, Cells] = {}
+    for condition, kept in found.items():
+        sets[view.closed_series(condition)] = dict(kept.closed)
+        sets[view.longest_series(condition)] = dict(kept.longest)
+    return {str(condition): str(kept.newest) for condition, kept in found.items()}, sets
 
 
 def _state(columns: Columns, floor: int, bucket_floor: int) -> Cells:

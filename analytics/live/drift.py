@@ -6,7 +6,7 @@ from typing import NamedTuple
 from analytics.columns import Columns
 from analytics.conditions import Condition
 from analytics.live import ledger, reader
-from analytics.live.cells import Cells, view_cells
+from analytics.live.cells import Cells, series_cells, view_cells
 from analytics.live.keys import CHUNK_GAMES, LIVE
 from analytics.live.ledger import ChunkFacts
 from analytics.live.reader import Head
@@ -33,6 +33,10 @@ def drifts(view: Head, columns: Columns, conditions: Sequence[Condition]) -> Ite
             yield from _cell_drifts(key, _counts(expected), _counts(actual))
         else:
             yield from _cell_drifts(key, expected, actual)
+    newest, sets = series_cells(LIVE, columns, conditions)
+    yield from _cell_drifts(LIVE.series, newest, _read(LIVE.series))
+    for key, expected in sets.items():
+        yield from _cell_drifts(key, expected, _members(key))
 
 
 def _ledger_drifts(kept: Columns) -> Iterator[Drift]:
@@ -59,6 +63,11 @@ def _counts(chunks: Cells) -> Cells:
 def _read(key: str) -> Cells:
     with connections.use("state") as client:
         return {field.decode(): value.decode() for field, value in client.hgetall(key).items()}
+
+
+def _members(key: str) -> Cells:
+    with connections.use("state") as client:
+        return {member.decode(): int(score) for member, score in client.zrange(key, 0, -1, withscores=True)}
 
 
 def _by_id(columns: Columns) -> dict[int, tuple[int, int]]:

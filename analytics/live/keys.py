@@ -115,11 +115,51 @@ INTERVALS = _family(
     bounded_by="ANALYTICS_BUCKET_DAYS * 144 fields per configured condition",
 )
 
+SERIES = _family(
+    name="analytics-series",
+    pattern="{{analytics}}:{staging}series",
+    type="hash",
+    holds="condition -> 'start end length closer streak before' of its newest series (live.series.Newest); "
+    "absent: being computed anew",
+    written_by=_APPLY + ", analytics.live.series",
+    purged_by="lua/apply_games.lua where an older game changed; the next rebuild",
+    bounded_by="one field per configured condition",
+)
+CLOSED_SERIES = _family(
+    name="analytics-series-closed",
+    pattern="{{analytics}}:{staging}series:closed:{condition}",
+    type="zset",
+    holds="the last 1,000 series before the newest, 'start end length closer streak'; score = end game",
+    written_by=SERIES.written_by,
+    purged_by=SERIES.purged_by,
+    bounded_by="1,000 members per configured condition",
+)
+LONGEST_SERIES = _family(
+    name="analytics-series-longest",
+    pattern="{{analytics}}:{staging}series:longest:{condition}",
+    type="zset",
+    holds="the ten longest series before the newest, as above; score = length",
+    written_by=SERIES.written_by,
+    purged_by=SERIES.purged_by,
+    bounded_by="ten members per configured condition",
+)
+EVENTS = _family(
+    name="analytics-events",
+    pattern="{{analytics}}:events",
+    type="stream",
+    holds="what each batch changed, as JSON in the field `event`; id = <version>-0",
+    written_by="lua/apply_games.lua, lua/swap_view.lua",
+    purged_by="the next rebuild",
+    bounded_by="the last 4,096 entries, about, of at most 20 games each",
+)
+
 UPDATES_CHANNEL = "analytics_updates"
 ANALYTICS = Namespace("analytics", VERSION.key(), UPDATES_CHANNEL, follows=GAMES)
 
 CHUNK_GAMES = 4096
 BUCKET_SECONDS = 10 * 60
+CLOSED_KEPT = 1_000
+LONGEST_KEPT = 10
 ALL = "all"  # beside the conditions in INTERVALS
 
 
@@ -145,6 +185,25 @@ class ViewKeys:
 
     def intervals(self, condition: object) -> str:
         return INTERVALS.key(staging=self.staging, condition=condition)
+
+    @property
+    def series(self) -> str:
+        return SERIES.key(staging=self.staging)
+
+    def closed_series(self, condition: object) -> str:
+        return CLOSED_SERIES.key(staging=self.staging, condition=condition)
+
+    def longest_series(self, condition: object) -> str:
+        return LONGEST_SERIES.key(staging=self.staging, condition=condition)
+
+    def of_condition(self, condition: object) -> tuple[str, str, str, str]:
+        """The keys of one condition, as the scripts take them."""
+        return (
+            self.occurrences(condition),
+            self.intervals(condition),
+            self.closed_series(condition),
+            self.longest_series(condition),
+        )
 
 
 LIVE = ViewKeys()

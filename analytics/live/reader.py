@@ -40,6 +40,11 @@ class Head:
     built_ms: int
 
     @property
+    def holds_all(self) -> bool:
+        """Whether the ledger holds every game: nothing was dropped."""
+        return self.first is None or self.first >= self.floor
+
+    @property
     def coverage(self) -> Coverage:
         """Of all games."""
         span = self.newest - self.first + 1 if self.newest is not None and self.first is not None else 0
@@ -152,7 +157,7 @@ def _covers(window: Window, view: Head, index: Mapping[int, ChunkFacts]) -> bool
     """Whether everything the window may hold is in the ledger."""
     if view.below:
         return False
-    if view.first is None or view.first >= view.floor:  # nothing was dropped
+    if view.holds_all:
         return True
     if window.of_time:
         return window.from_ms > view.below_end_ms

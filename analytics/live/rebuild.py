@@ -2,17 +2,18 @@
 
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from redis import Redis
 
 from analytics.columns import UNKNOWN_TIME, Columns
 from analytics.conditions import Condition, parse_names
 from analytics.live import ledger, reader, scripts
-from analytics.live.cells import Cells, view_cells
+from analytics.live.cells import Cells, series_cells, view_cells
 from analytics.live.keys import (
     ALL,
     EPOCH,
+    EVENTS,
     LIVE,
     UPDATES_CHANNEL,
     VERSION,
@@ -25,7 +26,7 @@ from cachecore import connections
 from cachecore.clock import now_ms
 
 STAGING_SECONDS = 60 * 60  # a build that was killed leaves nothing for ever
-FIELDS_PER_CALL = 2_000
+CELLS_PER_CALL = 2_000
 CHUNKS_PER_CALL = 64
 
 
@@ -50,10 +51,14 @@ def rebuild(writer: Writer, columns: Columns, conditions: Sequence[Condition], *
         "below": 0,
         "below_end": below_end,
     }
+    cells[view.series], sets = series_cells(view, columns, conditions)
     chunks = _write_ledger(writer, view, columns.where(columns.ids >= floor))
     for key, values in cells.items():
         writer.go_on()
-        _write_hash(key, values)
+        _write(key, values, "hset")
+    for key, values in sets.items():
+        writer.go_on()
+        _write(key, values, "zadd")
     writer.go_on()
     with connections.use("state") as client:
         return _swap(client, writer, view, conditions, chunks)
@@ -71,33 +76,34 @@ def _write_ledger(writer: Writer, view: ViewKeys, kept: Columns) -> list[int]:
     return numbers
 
 
-def _write_hash(key: str, cells: Cells) -> None:
+def _write(key: str, cells: Cells, command: Literal["hset", "zadd"]) -> None:
+    """Fields of a hash, or members of a sorted set."""
     items = list(cells.items())
     with connections.use("state") as client, client.pipeline(transaction=False) as pipeline:
-        for start in range(0, len(items), FIELDS_PER_CALL):
-            pipeline.hset(key, mapping=dict(items[start : start + FIELDS_PER_CALL]))
+        for start in range(0, len(items), CELLS_PER_CALL):
+            getattr(pipeline, command)(key, mapping=dict(items[start : start + CELLS_PER_CALL]))
         if items:
             pipeline.expire(key, STAGING_SECONDS)
         pipeline.execute()
 
 
-def _hashes(view: ViewKeys, conditions: Iterable[Condition]) -> list[str]:
-    per_condition = [key for c in conditions for key in (view.occurrences(c), view.intervals(c))]
-    return [view.state, view.chunks, view.intervals(ALL), *per_condition]
+def _keys(view: ViewKeys, conditions: Iterable[Condition]) -> list[str]:
+    per_condition = [key for condition in conditions for key in view.of_condition(condition)]
+    return [view.state, view.chunks, view.intervals(ALL), view.series, *per_condition]
 
 
 def _swap(client: Redis, writer: Writer, view: ViewKeys, conditions: Sequence[Condition], chunks: Sequence[int]) -> int:
     known: Any = client.hget(LIVE.state, "conditions")
     old_conditions = parse_names(known.decode().split()) if known else []
-    removed = [key for key in _hashes(LIVE, {*old_conditions, *conditions}) if key != LIVE.chunks]
+    removed = [key for key in _keys(LIVE, {*old_conditions, *conditions}) if key != LIVE.chunks]
     pairs = [
-        *zip(_hashes(view, conditions), _hashes(LIVE, conditions), strict=True),
+        *zip(_keys(view, conditions), _keys(LIVE, conditions), strict=True),
         *((view.ledger(number), LIVE.ledger(number)) for number in chunks),
     ]
     status, version = scripts.swap_view(
         client,
         [
-            *(VERSION.key(), EPOCH.key(), WRITER.key(), LIVE.chunks, *removed),
+            *(VERSION.key(), EPOCH.key(), WRITER.key(), LIVE.chunks, EVENTS.key(), *removed),
             *(key for pair in pairs for key in pair),
         ],
         [writer.token, UPDATES_CHANNEL, LIVE.ledger(""), secrets.token_hex(8), len(removed)],

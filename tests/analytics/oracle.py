@@ -30,6 +30,7 @@ def expected_cells(
         met = {game_id: values for game_id, values in games.items() if meets(condition, values[0])}
         cells[f"occurrences:{condition}"] = _occurrences(met, len(games))
         cells[f"intervals:{condition}"] = _buckets(met.values(), bucket_floor)
+        cells |= _series(condition, games)
     return cells
 
 
@@ -66,6 +67,38 @@ def _occurrences(met: dict[int, tuple[int, int]], total: int) -> dict[str, int]:
             "last_game_time": met[last][1],
         }
     return cells
+
+
+def series(condition: str, games: dict[int, tuple[int, int]]) -> tuple[list[dict], int]:
+    """Every series, oldest first, game by game; and the games in a row that met the condition before the first."""
+    found: list[dict] = []
+    leading = 0
+    for game_id in sorted(games):
+        if not meets(condition, games[game_id][0]):
+            if not found or found[-1]["closer"]:
+                found.append({"start": game_id, "end": game_id, "length": 0, "closer": 0, "streak": 0})
+            found[-1]["end"] = game_id
+            found[-1]["length"] += 1
+        elif found:
+            found[-1]["closer"] = found[-1]["closer"] or game_id
+            found[-1]["streak"] += 1
+        else:
+            leading += 1
+    return found, leading
+
+
+def _series(condition: str, games: dict[int, tuple[int, int]]) -> dict:
+    found, leading = series(condition, games)
+    if not found:
+        newest = (0, 0, 0, 0, leading, 0)
+        return {f"series:{condition}": newest, f"series:closed:{condition}": {}, f"series:longest:{condition}": {}}
+    closed = [tuple(one.values()) for one in found[:-1]]
+    longest = sorted(closed, key=lambda one: (one[2], one[0]))[-10:]
+    return {
+        f"series:{condition}": (*found[-1].values(), len(closed)),
+        f"series:closed:{condition}": {one: one[1] for one in closed[-1000:]},
+        f"series:longest:{condition}": {one: one[2] for one in longest},
+    }
 
 
 def _buckets(games, bucket_floor: int) -> dict[int, int]:

@@ -29,6 +29,11 @@ def actual_cells(conditions: list[str]) -> dict:
             occurrences = _hash(client, f"occurrences:{condition}")
             cells[f"occurrences:{condition}"] = {name: int(value) for name, value in occurrences.items()}
             cells[f"intervals:{condition}"] = _buckets(client, condition)
+            newest = client.hget(PREFIX + "series", condition)
+            cells[f"series:{condition}"] = tuple(map(int, newest.split())) if newest else None
+            for name in (f"series:closed:{condition}", f"series:longest:{condition}"):
+                members = client.zrange(PREFIX + name, 0, -1, withscores=True)
+                cells[name] = {tuple(map(int, member.split())): int(score) for member, score in members}
     return cells
 
 

@@ -8,23 +8,34 @@
 -- KEYS[5]  state          hash; family STATE
 -- KEYS[6]  chunks         hash; family CHUNKS
 -- KEYS[7]  intervals:all  hash; family INTERVALS
--- KEYS[8 .. 7+2c]         per condition: occurrences (OCCURRENCES), intervals (INTERVALS)
+-- KEYS[8]  series         hash, field = condition; family SERIES
+-- KEYS[9]  events         stream; family EVENTS
+-- KEYS[10 .. 9+4c]        per condition: occurrences (OCCURRENCES), intervals (INTERVALS), closed series (CLOSED_SERIES),
+--                         longest series (LONGEST_SERIES)
 -- ARGV[1]  token     the caller's writer token
 -- ARGV[2]  channel   for the message about the new version
 -- ARGV[3]  ledger    prefix of the chunk keys: chunks are named by what is found, in the same slot
 -- ARGV[4]  conditions  per condition 12 bytes: lowest and highest hundredths that meet it (6 bytes each)
--- ARGV[5]  games     per game 28 bytes: id (8), sequence number (8), crash point in hundredths (6; 0 = no such game),
---                    end time in ms (6; 0 = unknown)
+-- ARGV[5]  games     in ascending id order, per game 28 bytes: id (8), sequence number (8), crash point in hundredths
+--                    (6; 0 = no such game), end time in ms (6; 0 = unknown)
+-- ARGV[6]  names     of the conditions in the same order, between spaces
 -- Returns  {status, version, new, corrected, removed, unchanged, below}; status "applied", "overtaken" (a newer writer
 --          took over) or "no view"; nothing is written unless "applied"
--- Writes   KEYS[1], KEYS[4 ..], chunk keys; no TTL; PUBLISH channel '{"namespace":..,"version":..,"head":..,"games":..}'
+-- Writes   KEYS[1], KEYS[4 ..], chunk keys; no TTL; PUBLISH channel '{"namespace":..,"version":..,"head":..,"games":..}';
+--          one entry of the stream, its id <version>-0
 -- Cost     about 60 commands for one game; per batch each cell is written once
+--
+-- Series depend on the order of the games. Games that follow the head are appended to them in O(1); any other change
+-- that matters to a condition removes its series here, and the writer computes them anew before it lets go of its lock
+-- (live/series.py). So they are right or absent, never stale.
 
 local CHUNK_GAMES, RECORD_BYTES, GAME_BYTES = 4096, 12, 28
 local BUCKET_SECONDS = 600
-local FIRST_CONDITION_KEY = 8
+local FIRST_CONDITION_KEY, KEYS_PER_CONDITION = 10, 4
+local CLOSED_KEPT, LONGEST_KEPT, EVENTS_KEPT, CHANGES_TOLD = 1000, 10, 4096, 20
 
-if redis.call('EXISTS', KEYS[2]) == 0 then return {'no view', 0, 0, 0, 0, 0, 0} end
+local epoch = redis.call('GET', KEYS[2])
+if not epoch then return {'no view', 0, 0, 0, 0, 0, 0} end
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return {'overtaken', 0, 0, 0, 0, 0, 0} end
 
 local function text(number) return string.format('%.0f', number) end
@@ -75,7 +86,9 @@ end
 local conditions = {}
 for i = 1, #ARGV[4] / RECORD_BYTES do
   local low, high = struct.unpack('>I6I6', ARGV[4], (i - 1) * RECORD_BYTES + 1)
-  conditions[i] = {low = low, high = high, counts = 0, buckets = {}, touched = false}
+  local key = FIRST_CONDITION_KEY + KEYS_PER_CONDITION * (i - 1)
+  conditions[i] = {low = low, high = high, counts = 0, buckets = {}, touched = false, key = KEYS[key],
+                   intervals = KEYS[key + 1], closed = KEYS[key + 2], longest = KEYS[key + 3]}
 end
 
 local state = redis.call('HMGET', KEYS[5], 'games', 'first', 'head', 'floor', 'bucket_floor')
@@ -109,8 +122,54 @@ local function chunk_facts(chunk)
   return facts
 end
 
--- Take one value of a game out of the sums (by = -1) or put one in (by = 1).
-local function count_game(id, crash, end_ms, by)
+-- Series: maximal runs of games that do not meet the condition. ------------------------------------------------------
+-- Per condition six numbers: start, end and length of the newest run (0 0 0: none yet), the game that closed it (0: it
+-- is open), the games in a row that meet the condition since, and how many runs came before.
+
+local names = {}
+for name in string.gmatch(ARGV[6], '%S+') do names[#names + 1] = name end
+if #names > 0 then
+  for i, known in ipairs(redis.call('HMGET', KEYS[8], unpack(names))) do
+    if known then
+      local run = {}
+      for number in string.gmatch(known, '%d+') do run[#run + 1] = tonumber(number) end
+      conditions[i].run = {from = run[1], to = run[2], length = run[3], closer = run[4], streak = run[5], before = run[6]}
+      conditions[i].ends, conditions[i].lengths = {}, {}
+    end
+  end
+end
+
+local function end_run(condition, run)
+  local row = string.format('%016.0f %.0f %.0f %.0f %.0f', run.from, run.to, run.length, run.closer, run.streak)
+  table.insert(condition.ends, text(run.to))
+  table.insert(condition.ends, row)
+  if not condition.shortest then -- of the ten longest; 0 while they are fewer
+    local shortest = redis.call('ZRANGE', condition.longest, -LONGEST_KEPT, -LONGEST_KEPT, 'WITHSCORES')
+    condition.shortest = tonumber(shortest[2]) or 0
+  end
+  if run.length >= condition.shortest then
+    table.insert(condition.lengths, text(run.length))
+    table.insert(condition.lengths, row)
+  end
+  run.before = run.before + 1
+end
+
+local function append_to_run(condition, run, id, met)
+  condition.appended = true
+  if met then
+    if run.length > 0 and run.streak == 0 then run.closer = id end
+    run.streak = run.streak + 1
+  elseif run.length > 0 and run.streak == 0 then
+    run.to, run.length = id, run.length + 1
+  else
+    if run.length > 0 then end_run(condition, run) end
+    run.from, run.to, run.length, run.closer, run.streak = id, id, 1, 0, 0
+  end
+end
+
+-- One game, old values -> new values; a crash point of 0 is no game -----------------------------------------------------
+
+local function count_in_chunk(id, end_ms, by)
   games = games + by
   local facts = chunk_facts(chunk_of(id))
   facts.games = facts.games + by
@@ -121,43 +180,61 @@ local function count_game(id, crash, end_ms, by)
       facts.max = math.max(facts.max, end_ms)
     end
   end
-  local bucket = bucket_of(end_ms)
-  add(all_buckets, bucket, by)
-  for _, condition in ipairs(conditions) do
-    if crash >= condition.low and crash <= condition.high then
-      condition.counts = condition.counts + by
-      condition.touched = true
-      add(condition.buckets, bucket, by)
-    end
-  end
-end
-
-local function first_and_last(condition, index)
-  if condition.loaded then return end
-  local known = redis.call('HMGET', KEYS[FIRST_CONDITION_KEY + 2 * (index - 1)], 'first_game', 'last_game')
-  condition.first, condition.last, condition.loaded = tonumber(known[1]), tonumber(known[2]), true
 end
 
 -- Widen or give up a condition's first and last game as this game comes to meet it or no longer does.
-local function move_extremes(id, old_crash, new_crash)
-  for index, condition in ipairs(conditions) do
-    local met = old_crash ~= 0 and old_crash >= condition.low and old_crash <= condition.high
-    local meets = new_crash ~= 0 and new_crash >= condition.low and new_crash <= condition.high
+local function move_extremes(condition, id, meets)
+  if not condition.loaded then
+    local known = redis.call('HMGET', condition.key, 'first_game', 'last_game')
+    condition.first, condition.last, condition.loaded = tonumber(known[1]), tonumber(known[2]), true
+  end
+  if meets then
+    condition.first = math.min(condition.first or id, id)
+    condition.last = math.max(condition.last or id, id)
+  else
+    if id == condition.first then condition.first_left = true end
+    if id == condition.last then condition.last_left = true end
+  end
+end
+
+local function change_game(id, old_crash, old_end_ms, crash, end_ms)
+  if old_crash ~= 0 then count_in_chunk(id, old_end_ms, -1) end
+  if crash ~= 0 then count_in_chunk(id, end_ms, 1) end
+  local old_bucket, bucket = old_crash ~= 0 and bucket_of(old_end_ms), crash ~= 0 and bucket_of(end_ms)
+  add(all_buckets, old_bucket, -1)
+  add(all_buckets, bucket, 1)
+  local follows = old_crash == 0 and (not head or id > head)
+  for _, condition in ipairs(conditions) do
+    local low, high = condition.low, condition.high
+    local met = old_crash ~= 0 and old_crash >= low and old_crash <= high
+    local meets = crash ~= 0 and crash >= low and crash <= high
+    if met then
+      condition.counts = condition.counts - 1
+      add(condition.buckets, old_bucket, -1)
+    end
+    if meets then
+      condition.counts = condition.counts + 1
+      add(condition.buckets, bucket, 1)
+    end
     if met or meets then
-      first_and_last(condition, index)
-      if meets then
-        condition.first = math.min(condition.first or id, id)
-        condition.last = math.max(condition.last or id, id)
-      else
-        if id == condition.first then condition.first_left = true end
-        if id == condition.last then condition.last_left = true end
-      end
+      condition.touched = true
+      move_extremes(condition, id, meets)
+    end
+    local run = condition.run
+    if run and follows then
+      append_to_run(condition, run, id, meets)
+    elseif run and (old_crash == 0 or crash == 0 or met ~= meets) then -- others follow this game
+      condition.broken, condition.run = true, nil
     end
   end
 end
 
+-- The batch ---------------------------------------------------------------------------------------------------------
+
+local ids, sequences, changes = {}, {}, {}
 for i = 1, #ARGV[5] / GAME_BYTES do
   local id, sequence, crash, end_ms = struct.unpack('>I8I8I6I6', ARGV[5], (i - 1) * GAME_BYTES + 1)
+  ids[i], sequences[i] = text(id), sequence
   if id < floor then
     below = below + 1
   else
@@ -165,10 +242,11 @@ for i = 1, #ARGV[5] / GAME_BYTES do
     if old_crash == crash and (crash == 0 or old_end_ms == end_ms) then
       unchanged = unchanged + 1
     else
-      write_game(id, crash, crash == 0 and 0 or end_ms)
-      if old_crash ~= 0 then count_game(id, old_crash, old_end_ms, -1) end
-      if crash ~= 0 then count_game(id, crash, end_ms, 1) end
-      move_extremes(id, old_crash, crash)
+      if crash == 0 then end_ms = 0 end
+      write_game(id, crash, end_ms)
+      change_game(id, old_crash, old_end_ms, crash, end_ms)
+      local change = old_crash == 0 and 'new' or crash == 0 and 'removed' or 'corrected'
+      changes[#changes + 1] = {id, crash, end_ms, change}
       if crash == 0 then
         removed = removed + 1
         if id == head then head_left = true end
@@ -179,12 +257,20 @@ for i = 1, #ARGV[5] / GAME_BYTES do
       end
     end
   end
-  local known = redis.call('ZSCORE', KEYS[4], text(id))
-  if known and tonumber(known) == sequence then redis.call('ZREM', KEYS[4], text(id)) end
+end
+
+-- An id that was marked again since its row was read stays pending.
+if #ids > 0 then
+  local done = {}
+  for i, known in ipairs(redis.call('ZMSCORE', KEYS[4], unpack(ids))) do
+    if known and tonumber(known) == sequences[i] then done[#done + 1] = ids[i] end
+  end
+  if #done > 0 then redis.call('ZREM', KEYS[4], unpack(done)) end
 end
 
 if below > 0 then redis.call('HINCRBY', KEYS[5], 'below', below) end
--- Each cell once (none when nothing changed) ------------------------------------------------------------------------------------------------------
+
+-- Each cell once (none when nothing changed) -------------------------------------------------------------------------
 
 local function write_buckets(key, buckets)
   for bucket, by in pairs(buckets) do
@@ -219,8 +305,8 @@ end
 -- The last game that is left may lie below the floor, where only a rebuild finds it.
 local lost_below = false
 
-for index, condition in ipairs(conditions) do
-  local key = KEYS[FIRST_CONDITION_KEY + 2 * (index - 1)]
+for _, condition in ipairs(conditions) do
+  local key = condition.key
   redis.call('HSET', key, 'total_games', text(games))
   if condition.touched then
     redis.call('HINCRBY', key, 'count', condition.counts)
@@ -232,9 +318,31 @@ for index, condition in ipairs(conditions) do
     end
     write_extreme(key, 'first_game', condition.first)
     write_extreme(key, 'last_game', condition.last)
-    write_buckets(KEYS[FIRST_CONDITION_KEY + 2 * (index - 1) + 1], condition.buckets)
+    write_buckets(condition.intervals, condition.buckets)
   end
 end
+
+local runs = {}
+for i, condition in ipairs(conditions) do
+  local run = condition.run
+  if condition.broken then
+    redis.call('HDEL', KEYS[8], names[i])
+    redis.call('DEL', condition.closed, condition.longest)
+  elseif condition.appended then
+    runs[#runs + 1] = names[i]
+    runs[#runs + 1] = string.format('%.0f %.0f %.0f %.0f %.0f %.0f', run.from, run.to, run.length, run.closer,
+                                    run.streak, run.before)
+    if #condition.ends > 0 then
+      redis.call('ZADD', condition.closed, unpack(condition.ends))
+      redis.call('ZREMRANGEBYRANK', condition.closed, 0, -CLOSED_KEPT - 1)
+    end
+    if #condition.lengths > 0 then
+      redis.call('ZADD', condition.longest, unpack(condition.lengths))
+      redis.call('ZREMRANGEBYRANK', condition.longest, 0, -LONGEST_KEPT - 1)
+    end
+  end
+end
+if #runs > 0 then redis.call('HSET', KEYS[8], unpack(runs)) end
 
 if first_left then first = find_game(first, 1, 1, math.huge) end
 if head_left then
@@ -250,6 +358,22 @@ local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local version = math.max((tonumber(redis.call('GET', KEYS[1])) or 0) + 1, now_ms)
 redis.call('SET', KEYS[1], text(version))
-redis.call('PUBLISH', ARGV[2], '{"namespace":"analytics","version":' .. text(version) .. ',"head":' .. (head and text(head) or 'null')
-           .. ',"games":' .. text(games) .. '}')
+redis.call('PUBLISH', ARGV[2], '{"namespace":"analytics","version":' .. text(version) .. ',"head":'
+           .. (head and text(head) or 'null') .. ',"games":' .. text(games) .. '}')
+
+-- Of a large batch the newest games are told; `omitted` says how many are not.
+local told_from, told = math.max(1, #changes - CHANGES_TOLD + 1), {}
+for i = told_from, #changes do
+  told[#told + 1] = string.format('{"game_id":%.0f,"crash_hundredths":%.0f,"end_ms":%.0f,"change":"%s"}',
+                                  unpack(changes[i]))
+end
+local event = string.format(
+  '{"epoch":"%s","version":%.0f,"at_ms":%.0f,"head":%s,"games":%.0f,"new":%d,"corrected":%d,"removed":%d,'
+  .. '"omitted":%d,"changes":[%s]}', epoch, version, now_ms, head and text(head) or 'null', games, new, corrected,
+  removed, told_from - 1, table.concat(told, ','))
+local id = text(version) .. '-0'
+if redis.pcall('XADD', KEYS[9], 'MAXLEN', '~', EVENTS_KEPT, id, 'event', event).err then
+  redis.call('DEL', KEYS[9]) -- its last id is above a version that was lost: the history begins anew
+  redis.call('XADD', KEYS[9], id, 'event', event)
+end
 return {'applied', version, new, corrected, removed, unchanged, below}

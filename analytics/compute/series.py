@@ -1,0 +1,128 @@
+"""Series: maximal runs of games, in id order, that do not meet a condition. Pure: columns in, dataclasses out.
+
+A series says nothing about the next game: its chance does not depend on how long a series has lasted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analytics.columns import Columns, Integers
+from analytics.conditions import Condition
+
+OPEN = 0  # in place of the id of the game that closed a series
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """`length` games from id `start` to `end` that did not meet the condition.
+
+    `closer`: the game that ended it (OPEN while none has); `streak`: games in a row that met it from the closer on.
+    """
+
+    start: int
+    end: int
+    length: int
+    closer: int
+    streak: int
+
+    @property
+    def is_open(self) -> bool:
+        return self.closer == OPEN
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Runs:
+    """All series of some columns, oldest first, as parallel arrays. `leading`: games that met it before the first."""
+
+    start: Integers
+    end: Integers
+    length: Integers
+    closer: Integers
+    streak: Integers
+    leading: int
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def __getitem__(self, index: int) -> Series:
+        return Series(*(int(column[index]) for column in self._columns))
+
+    def take(self, indices: Integers) -> list[Series]:
+        rows = zip(*(column[indices].tolist() for column in self._columns), strict=True)
+        return [Series(*row) for row in rows]
+
+    @property
+    def _columns(self) -> tuple[Integers, ...]:
+        return self.start, self.end, self.length, self.closer, self.streak
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`current`: games that the open series counts, 0 when the newest game met the condition; None: not in view."""
+
+    count: int
+    longest: int | None
+    current: int | None
+    mean: float | None
+
+
+def runs(columns: Columns, condition: Condition) -> Runs:
+    met = columns.meet(condition)
+    edges = np.flatnonzero(np.diff(np.concatenate(([True], met, [True])).astype(np.int8)))
+    first, after = edges[::2], edges[1::2]  # [first, after) of every run
+    following = np.append(first[1:], len(columns))[: len(first)]
+    closed = after < len(columns)
+    closer = np.zeros(len(first), dtype=np.int64)
+    closer[closed] = columns.ids[after[closed]]
+    return Runs(
+        columns.ids[first],
+        columns.ids[after - 1],
+        after - first,
+        closer,
+        following - after,
+        int(first[0]) if len(first) else len(columns),
+    )
+
+
+def touching(found: Runs, first_game: int, last_game: int) -> Integers:
+    """Indices of the series that hold games of [first_game, last_game], newest first."""
+    return np.flatnonzero((found.end >= first_game) & (found.start <= last_game))[::-1]
+
+
+def by_length(found: Runs, indices: Integers) -> Integers:
+    """The longest first; of equals the newest."""
+    return indices[np.lexsort((-found.start[indices], -found.length[indices]))]
+
+
+def summary(found: Runs, indices: Integers, *, reaches_newest: bool) -> Summary:
+    lengths = found.length[indices]
+    current = _open_length(found) if reaches_newest else None
+    if not len(lengths):
+        return Summary(0, None, current, None)
+    return Summary(len(lengths), int(lengths.max()), current, float(lengths.mean()))
+
+
+def _open_length(found: Runs) -> int:
+    return found[-1].length if len(found) and found[-1].is_open else 0
+
+
+def reaches_earlier(columns: Columns, conditions: Sequence[Condition], first_game: int) -> bool:
+    """Whether a series that holds `first_game` may begin before these columns do."""
+    at = int(np.searchsorted(columns.ids, first_game))
+    if at >= len(columns):
+        return False
+    return any(not columns.meet(condition)[: at + 1].any() for condition in conditions)
+
+
+def reaches_later(columns: Columns, conditions: Sequence[Condition], last_game: int) -> bool:
+    """Whether a series that holds `last_game`, or the streak after it, may end after these columns do."""
+    at = int(np.searchsorted(columns.ids, last_game, side="right")) - 1
+    return any(not _streak_ends(columns.meet(condition)[max(at, 0) :]) for condition in conditions)
+
+
+def _streak_ends(met: np.ndarray) -> bool:
+    """Whether a game that met is followed by one that did not."""
+    where = np.flatnonzero(met)
+    return len(where) > 0 and not bool(met[where[0] :].all())

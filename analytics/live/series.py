@@ -1,0 +1,131 @@
+"""The series of the configured conditions, as the view keeps them: the newest, the last 1,000 closed, the ten longest.
+
+They depend on the order of the games. In order, the script appends; where an older game changed it removes them, and
+`restore` computes them anew, in the same writer's lock. So what is there is right, and what is missing is asked of
+the ledger.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from analytics.columns import Columns
+from analytics.compute.series import Series, runs
+from analytics.conditions import Condition
+from analytics.live import scripts
+from analytics.live.keys import CLOSED_KEPT, LIVE, LONGEST_KEPT, WRITER
+from analytics.live.writer import Overtaken, Writer
+from cachecore import connections
+
+Members = dict[str, int]  # of a sorted set: row -> score
+
+
+class Newest(NamedTuple):
+    """The newest series, open or followed by a streak, and how many came `before`.
+
+    Where no game has missed the condition yet its length is 0 and its streak counts every game.
+    """
+
+    series: Series
+    before: int
+
+    @classmethod
+    def parse(cls, text: bytes) -> Self:
+        *series, before = map(int, text.split())
+        return cls(Series(*series), before)
+
+    def __str__(self) -> str:
+        return f"{_numbers(self.series)} {self.before}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the view keeps of one condition's series."""
+
+    newest: Newest
+    closed: Members
+    longest: Members
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The same as read: `closed` oldest first, `longest` shortest first."""
+
+    newest: Newest
+    closed: list[Series]
+    longest: list[Series]
+
+
+def kept(columns: Columns, condition: Condition) -> Kept:
+    """From all games of the table."""
+    found = runs(columns, condition)
+    if not len(found):
+        return Kept(Newest(Series(0, 0, 0, 0, found.leading), 0), {}, {})
+    before = len(found) - 1
+    last = np.arange(max(0, before - CLOSED_KEPT), before)
+    longest = np.lexsort((found.start[:before], found.length[:before]))[-LONGEST_KEPT:]
+    return Kept(
+        Newest(found[-1], before),
+        {row(one): one.end for one in found.take(last)},
+        {row(one): one.length for one in found.take(longest)},
+    )
+
+
+def row(series: Series) -> str:
+    """A member of a sorted set. The start has a fixed width, so that members of one score stand in id order."""
+    return f"{series.start:016d} {series.end} {series.length} {series.closer} {series.streak}"
+
+
+def parse_row(member: bytes) -> Series:
+    return Series(*map(int, member.split()))
+
+
+def ask(pipeline: Any, condition: Condition, *, closed: int, longest: bool) -> None:
+    """Queue the reads that `known` takes: the newest `closed` of the closed ones, and the ten longest if wanted."""
+    pipeline.hget(LIVE.series, str(condition))
+    pipeline.zrange(LIVE.closed_series(condition), -closed, -1) if closed else pipeline.echo(b"")
+    pipeline.zrange(LIVE.longest_series(condition), 0, -1) if longest else pipeline.echo(b"")
+
+
+def known(replies: Sequence[Any]) -> Known | None:
+    """Three replies of `ask`; None where the series are being computed anew."""
+    newest, closed, longest = replies
+    if newest is None:
+        return None
+    return Known(Newest.parse(newest), [parse_row(m) for m in closed], [parse_row(m) for m in longest])
+
+
+def missing(conditions: Sequence[Condition]) -> list[Condition]:
+    """Those whose series were removed. Raises RoleUnavailable."""
+    if not conditions:
+        return []
+    with connections.use("state") as client:
+        found = client.hmget(LIVE.series, [str(condition) for condition in conditions])
+    return [condition for condition, text in zip(conditions, found, strict=True) if text is None]
+
+
+def restore(writer: Writer, columns: Columns, conditions: Sequence[Condition]) -> None:
+    """Put in the series of these conditions, computed over all games of the view. Raises Overtaken, RoleUnavailable."""
+    for condition in conditions:
+        writer.go_on()
+        _put(writer, condition, kept(columns, condition))
+
+
+def _put(writer: Writer, condition: Condition, found: Kept) -> None:
+    rows: list[str | int] = [
+        item for members in (found.closed, found.longest) for pair in members.items() for item in pair
+    ]
+    with connections.use("state") as client:
+        status = scripts.put_series(
+            client,
+            [WRITER.key(), LIVE.series, LIVE.closed_series(condition), LIVE.longest_series(condition)],
+            [writer.token, str(condition), str(found.newest), len(found.closed), *rows],
+        )
+    if status != b"put":
+        raise Overtaken
+
+
+def _numbers(series: Series) -> str:
+    return f"{series.start} {series.end} {series.length} {series.closer} {series.streak}"
