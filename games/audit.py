@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from django.conf import settings
-
 from games import fairness
+from games.links import linked
 from games.models import Game
 from games.services import verify_again
 
@@ -101,17 +100,8 @@ class Checker:
 
 def link_between(before: Game, game: Game) -> Link:
     """Not checkable: ids or hashes are missing between the two, or they are not known to be on one chain."""
-    formula = fairness.formula_for(settings.SITE, game.game_id)
-    if (
-        before.game_id != game.game_id - 1
-        or is_malformed(game.hash)
-        or before.hash is None
-        or game.hash is None
-        or formula is None
-        or not fairness.links(settings.SITE, game.game_id)
-    ):
-        return Link.NOT_CHECKABLE
-    return Link.UNBROKEN if fairness.previous_hash(formula, game.hash) == before.hash else Link.BROKEN
+    verdict = linked(game.game_id, game.hash, before.hash) if before.game_id == game.game_id - 1 else None
+    return {True: Link.UNBROKEN, False: Link.BROKEN, None: Link.NOT_CHECKABLE}[verdict]
 
 
 def is_malformed(hash_: str | None) -> bool:

@@ -35,6 +35,11 @@ class Game(models.Model):
         editable=False,
         help_text="Whether the hash gives the crash point; empty where it cannot be known.",
     )
+    linked = models.BooleanField(
+        null=True,
+        editable=False,
+        help_text="Whether the hash leads to the previous game's; empty where it cannot be known.",
+    )
     formula = models.CharField(max_length=32, blank=True, editable=False, help_text="The era that verified it.")
     prepare_time = models.DateTimeField(null=True, blank=True)
     begin_time = models.DateTimeField(null=True, blank=True)
@@ -61,6 +66,7 @@ class Game(models.Model):
             models.Index(name="game_end_time", fields=["end_time"], condition=Q(end_time__isnull=False)),
             models.Index(name="game_crash_point", fields=["crash_hundredths", "game_id"]),
             models.Index(name="game_not_verified", fields=["game_id"], condition=Q(verified=False)),
+            models.Index(name="game_chain_broken", fields=["game_id"], condition=Q(linked=False)),
         ]
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from games import fairness
+from games.links import Hashes, hashes_around, linked, relink_following
 from games.models import Game
 from games.rounds import TIME_FIELDS, Errors, Round, check, check_order, normalise
 from games.signals import announce
@@ -18,7 +19,7 @@ RACE_RETRIES = 3
 VERIFIED_PER_TRANSACTION = 500
 
 TOLD_FIELDS = ("hash", "crash_hundredths", *TIME_FIELDS)
-DERIVED_FIELDS = ("calculated_hundredths", "verified", "formula")
+DERIVED_FIELDS = ("calculated_hundredths", "verified", "linked", "formula")
 WRITTEN_FIELDS = (*TOLD_FIELDS, *DERIVED_FIELDS, "source", "updated_at")
 
 
@@ -78,8 +79,9 @@ def verify_again(ids: Sequence[int]) -> list[int]:
 
 def _verify_again(ids: Sequence[int]) -> list[int]:
     with transaction.atomic():
-        locked = Game.objects.select_for_update().filter(game_id__in=ids)
-        stale = [game for game in locked if _derive(game)]
+        locked = list(Game.objects.select_for_update().filter(game_id__in=ids))
+        hashes = hashes_around(ids)
+        stale = [game for game in locked if _derive(game, hashes)]
         Game.objects.bulk_update(stale, DERIVED_FIELDS, batch_size=200)
         changed = [game.game_id for game in stale]
         if changed:
@@ -124,8 +126,13 @@ def _upsert(told: Mapping[int, tuple[int, Round]], source: str, force: bool) -> 
             else:
                 recorded.unchanged.append(game_id)
         _refuse_disorder(told, updated)
+        changed = {game.game_id: game.hash for game in (*created, *updated)}
+        hashes = hashes_around(changed) | changed
+        for game in (*created, *updated):
+            _derive(game, hashes)
         Game.objects.bulk_create(created, batch_size=500)
         _overwrite(updated)
+        relink_following(changed, hashes)
         recorded.created = [game.game_id for game in created]
         recorded.updated = [game.game_id for game in updated]
         if recorded.changed:
@@ -176,17 +183,17 @@ def _fill(game: Game, told: Round, source: str, now: datetime) -> Game:
         value = getattr(told, name)
         if value is not None:
             setattr(game, name, value)
-    _derive(game)
     game.source = source
     game.updated_at = now
     return game
 
 
-def _derive(game: Game) -> bool:
-    """Set what follows from hash and crash point; whether anything changed."""
+def _derive(game: Game, hashes: Hashes) -> bool:
+    """Set what follows from its hash, its crash point and the hash of the game before; whether anything changed."""
     before = [getattr(game, name) for name in DERIVED_FIELDS]
     verdict = fairness.verify(settings.SITE, game.game_id, game.hash, game.crash_hundredths)
     game.calculated_hundredths = verdict.calculated_hundredths
     game.verified = verdict.verified
+    game.linked = linked(game.game_id, game.hash, hashes.get(game.game_id - 1))
     game.formula = verdict.formula or ""
     return before != [getattr(game, name) for name in DERIVED_FIELDS]

@@ -58,3 +58,9 @@ def announce(ids: Iterable[int], using: str | None = None) -> None:
 @receiver(post_delete, sender=Game)
 def _row_changed(instance: Game, using: str, **kwargs: Any) -> None:
     announce([instance.pk], using)
+
+
+@receiver(post_delete, sender=Game)
+def _unlink_following(instance: Game, using: str, **kwargs: Any) -> None:
+    """What the next game's hash leads to is not there any more."""
+    Game.objects.using(using).filter(game_id=instance.pk + 1, linked__isnull=False).update(linked=None)

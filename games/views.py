@@ -49,6 +49,7 @@ class GameViewSet(ViewSet):
     """Games as recorded, newest first."""
 
     permission_classes = [MayIngest]
+    throttle_scope, write_throttle_scope = "games", "ingest"
     lookup_field = "game_id"
     lookup_value_regex = "[0-9]{1,20}"
 

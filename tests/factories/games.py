@@ -4,6 +4,7 @@ import factory
 from django.conf import settings
 
 from games import fairness
+from games.links import linked
 from games.models import Game
 from games.rounds import Round
 from tests.chains import BCGAME_LAST, bcgame_rounds
@@ -30,6 +31,12 @@ class GameFactory(factory.django.DjangoModelFactory):
     verified = factory.LazyAttribute(lambda game: _verdict(game).verified)
     formula = factory.LazyAttribute(lambda game: _verdict(game).formula or "")
     source = "test"
+
+    @classmethod
+    def _create(cls, model_class, *args, **values):
+        previous = Game.objects.filter(game_id=values["game_id"] - 1).values_list("hash", flat=True).first()
+        values.setdefault("linked", linked(values["game_id"], values["hash"], previous))
+        return super()._create(model_class, *args, **values)
 
 
 @cache

@@ -1,0 +1,51 @@
+"""`linked`: whether a stored hash leads to the previous game's, kept true by every write."""
+
+import pytest
+
+from games.models import Game
+from games.rounds import Round
+from games.services import record_games
+from tests.chains import BCGAME_LAST, bcgame_rounds
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def rounds() -> list[Round]:
+    """Four genuine games in ascending order."""
+    return sorted(bcgame_rounds(4), key=lambda told: told.game_id)
+
+
+def links() -> list[bool | None]:
+    return list(Game.objects.order_by("game_id").values_list("linked", flat=True))
+
+
+def test_a_genuine_chain_is_linked_but_for_its_first_game(rounds):
+    record_games(rounds, source="test")
+    assert links() == [None, True, True, True]
+
+
+@pytest.mark.parametrize("order", [[3, 2, 1, 0], [1, 3, 0, 2]])
+def test_links_do_not_depend_on_the_order_of_recording(rounds, order):
+    for index in order:
+        record_games([rounds[index]], source="test")
+    assert links() == [None, True, True, True]
+
+
+def test_a_strange_hash_breaks_both_its_links(rounds):
+    stranger = Round(game_id=rounds[1].game_id, hash="ab" * 32, crash_hundredths=200)
+    record_games([rounds[0], stranger, *rounds[2:]], source="test")
+    assert links() == [None, False, False, True]
+    record_games([rounds[1]], source="test")
+    assert links() == [None, True, True, True]
+
+
+def test_a_deleted_game_leaves_the_next_one_unlinked(rounds):
+    record_games(rounds, source="test")
+    Game.objects.get(game_id=BCGAME_LAST - 2).delete()
+    assert links() == [None, None, True]
+
+
+def test_a_game_without_a_hash_is_linked_to_nothing(rounds):
+    record_games([rounds[0], Round(game_id=rounds[1].game_id, crash_hundredths=200), rounds[2]], source="test")
+    assert links() == [None, None, None]
