@@ -1,7 +1,7 @@
 """Games as columns, and the window of games that a question is about. Pure: no Django, no Redis."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
@@ -45,8 +45,24 @@ class Columns:
     def where(self, mask: Mask) -> "Columns":
         return Columns(self.ids[mask], self.crash[mask], self.end_ms[mask])
 
-    def newest(self, count: int) -> "Columns":
-        return Columns(self.ids[-count:], self.crash[-count:], self.end_ms[-count:])
+    def newest(self, count: int, skip: int = 0) -> "Columns":
+        """The newest `count` games but for the very newest `skip`."""
+        end = max(0, len(self) - skip)
+        part = slice(max(0, end - count), end)
+        return Columns(self.ids[part], self.crash[part], self.end_ms[part])
+
+    def ids_between(self, first: int, last: int) -> "Columns":
+        """Games with ids from `first` to `last`, both included."""
+        start, end = np.searchsorted(self.ids, [first, last + 1])
+        part = slice(int(start), int(end))
+        return Columns(self.ids[part], self.crash[part], self.end_ms[part])
+
+    def at(self, game_id: int) -> tuple[int, int] | None:
+        """Crash point and end time of one game; None where it is not here."""
+        index = int(np.searchsorted(self.ids, game_id))
+        if index == len(self.ids) or self.ids[index] != game_id:
+            return None
+        return int(self.crash[index]), int(self.end_ms[index])
 
     def timed(self) -> Mask:
         known: Mask = self.end_ms != UNKNOWN_TIME
@@ -65,7 +81,8 @@ class Columns:
 class Window:
     """What a question is about, resolved: the last `count` games, the games ended in [from_ms, to_ms), or all.
 
-    `requested` is what the caller wrote, for the answer.
+    `requested` is what the caller wrote, for the answer; `skip`: of a window of games, how many newer ones it passes
+    over.
     """
 
     kind: Literal["games", "hours", "range", "all"]
@@ -73,6 +90,16 @@ class Window:
     count: int = 0
     from_ms: int = 0
     to_ms: int = 0
+    skip: int = 0
+
+    @property
+    def previous(self) -> "Window | None":
+        """The window of the same size just before; None where nothing can be before."""
+        if self.kind == "all":
+            return None
+        if self.kind == "games":
+            return replace(self, skip=self.skip + self.count)
+        return replace(self, from_ms=2 * self.from_ms - self.to_ms, to_ms=self.from_ms)
 
     @property
     def of_time(self) -> bool:
@@ -106,6 +133,22 @@ class Slice:
             last - first + 1 - self.recorded_between,
             self.reaches_back,
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """A window with all recorded games around it: those between its first and last id, and as many before and after
+    as the question needs. `reaches_newest`: the window's last game is the newest recorded."""
+
+    window: Slice
+    around: Columns
+    reaches_newest: bool
+
+    @property
+    def recorded(self) -> Columns:
+        """All games from the window's first to its last id, in the window or not."""
+        ids = self.window.columns.ids
+        return self.around.ids_between(int(ids[0]), int(ids[-1])) if len(ids) else Columns.empty()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from django.conf import settings
 from analytics import table
 from analytics.columns import Columns
 from analytics.conditions import Condition, parse_names
-from analytics.live import pending, reader, rebuild, retention, series
+from analytics.live import pending, reader, rebuild, repairs, retention, series
 from analytics.live.apply import BATCH_GAMES, NoView, apply
 from analytics.live.drift import Drift, drifts
 from analytics.live.keys import CHUNK_GAMES
@@ -102,6 +102,7 @@ def reconcile(numbers: Iterable[int]) -> dict[str, int]:
         if unmarked:
             drift += len(unmarked)
             pending.mark(unmarked)
+            repairs.found_games(unmarked)
     if drift:
         logger.warning("reconcile marked %d games in %d chunks", drift, checked)
         versions.raise_version(GAMES)  # whoever could not mark them could not raise it either
@@ -134,6 +135,7 @@ def mend_aggregates() -> int:
     if found:
         logger.warning("%d cells of the view differ from the table, such as %s: rebuilding", len(found), found[0])
         rebuild_view()
+        repairs.mended_cells(len(found))
     return len(found)
 
 
@@ -167,6 +169,7 @@ def _apply_all(writer: Writer) -> Applied:
         marked = pending.oldest(BATCH_GAMES)
         if not marked:
             _restore_series(writer, configured)
+            repairs.settle()
             return applied
         writer.go_on()
         try:

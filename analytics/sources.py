@@ -1,18 +1,21 @@
 """Live view or table: one decision, one place."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from django.db import InterfaceError, OperationalError
 
 from analytics import table
-from analytics.columns import Coverage, Slice, Window
+from analytics.columns import Columns, Coverage, Slice, Stretch, Window
+from analytics.compute.last_games import LastGames
 from analytics.compute.occurrences import Occurrences
 from analytics.conditions import Condition
-from analytics.live import reader
-from analytics.live.reader import Head, Moving
+from analytics.live import all_time, reader, slices
+from analytics.live.all_time import AllSeries
+from analytics.live.moments import Moving
+from analytics.live.reader import Head
 from cachecore.clock import now_ms
 from cachecore.connections import RoleUnavailable
 
@@ -33,17 +36,61 @@ class Source:
     epoch: str | None
     settled: bool
 
+    @property
+    def makeshift(self) -> "Source":
+        """The table stood in for this one, for a moment."""
+        return replace(self, name="database", settled=False)
 
-def slice_of(window: Window) -> tuple[Source, Slice]:
-    """The games of a window. Raises django.db.Error when the table is asked and does not answer."""
-    source, found = _ask_view(lambda: reader.slice_of(window))
-    return source, found if found is not None else table.slice_of(window)
+
+def slices_of(windows: Sequence[Window]) -> tuple[Source, list[Slice]]:
+    """The games of windows, all of one moment. Raises django.db.Error when the table is asked and does not answer."""
+    return _ask(lambda: slices.slices_of(windows), lambda: table.slices_of(windows))
 
 
-def all_time(conditions: list[Condition]) -> tuple[Source, Coverage, list[Occurrences]] | None:
+def stretch_of(window: Window, conditions: Sequence[Condition]) -> tuple[Source, Stretch]:
+    """A window with the series of these conditions around it. Raises as above."""
+    return _ask(lambda: slices.stretch_of(window, conditions), lambda: table.stretch_of(window, conditions))
+
+
+def last_met(conditions: Sequence[Condition], limit: int) -> tuple[Source, tuple[Coverage, list[LastGames]]]:
+    """The newest games that met each condition. Raises as above."""
+
+    def ask() -> tuple[Head, tuple[Coverage, list[LastGames]]] | None:
+        found = slices.last_met(conditions, limit)
+        return None if found is None else (found[0], (found[0].coverage, found[1]))
+
+    return _ask(ask, lambda: table.last_met(conditions, limit))
+
+
+def all_occurrences(conditions: Sequence[Condition]) -> tuple[Source, Coverage, list[Occurrences]] | None:
     """Counts over all games in O(1) from the aggregates; None where only the games themselves can tell."""
-    source, found = _ask_view(lambda: reader.all_time(conditions))
+    source, found = _ask_view(lambda: all_time.occurrences(conditions))
     return (source, *found) if found is not None else None
+
+
+def all_series(
+    conditions: Sequence[Condition], sort: Literal["time", "length"], limit: int
+) -> tuple[Source, Coverage, list[AllSeries], Columns] | None:
+    """Series of all games from what the view keeps, and the games they name; None as above."""
+
+    def ask() -> tuple[Head, tuple[Coverage, list[AllSeries], Columns]] | None:
+        found = all_time.all_series(conditions, sort, limit)
+        return None if found is None else (found[0], (found[0].coverage, *found[1]))
+
+    source, found = _ask_view(ask)
+    if found is None:
+        return None
+    covered, rows, games = found
+    named = {number for one in rows for row in one.series for number in (row.start, row.end, row.closer) if number}
+    dropped = named - set(games.ids.tolist())
+    if dropped:  # older than the ledger keeps
+        games = Columns.joined([table.rows_of(dropped), games])
+    return source, covered, rows, games
+
+
+def _ask(ask: Callable[[], tuple[Head, Answer] | None], otherwise: Callable[[], Answer]) -> tuple[Source, Answer]:
+    source, found = _ask_view(ask)
+    return source, found if found is not None else otherwise()
 
 
 def _ask_view(ask: Callable[[], tuple[Head, Answer] | None]) -> tuple[Source, Answer | None]:

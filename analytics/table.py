@@ -1,31 +1,110 @@
 """The other loader: the same columns, read from the table."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
+from django.db import connection, transaction
 from django.db.models import F, Max, Min
 
-from analytics.columns import UNKNOWN_TIME, Columns, Slice, Window
+from analytics.columns import UNKNOWN_TIME, Columns, Coverage, Slice, Stretch, Window
+from analytics.compute.last_games import LastGames
+from analytics.compute.series import reaches_earlier, reaches_later
+from analytics.conditions import Condition
 from analytics.live.keys import CHUNK_GAMES
 from analytics.loading import columns_of
 from games.models import Game
 from games.times import from_unix_ms, unix_ms
 
 BLOCK_GAMES = 100_000
+FIRST_BLOCK = 1_024  # of games around a window; each next one is twice as large
 
 
-def slice_of(window: Window) -> Slice:
-    """The games of a window. Raises django.db.Error."""
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """What is read in the block is read of one state of the table; in a transaction, of whatever that sees."""
+    if connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def slices_of(windows: Sequence[Window]) -> list[Slice]:
+    """The games of these windows. Raises django.db.Error."""
+    with one_moment():
+        return [_slice(window) for window in windows]
+
+
+def stretch_of(window: Window, conditions: Sequence[Condition]) -> Stretch:
+    """A window, and around it every series of these conditions that holds a game of it. Raises django.db.Error."""
+    with one_moment():
+        found = _slice(window)
+        if not len(found.columns):
+            return Stretch(found, found.columns, reaches_newest=False)
+        first, last = int(found.columns.ids[0]), int(found.columns.ids[-1])
+        around = found.columns if not window.of_time else columns_of(Game.objects.filter(game_id__range=(first, last)))
+        around = _with_earlier(around, conditions, first)
+        around = _with_later(around, conditions, last)
+        return Stretch(found, around, reaches_newest=last == newest_id())
+
+
+def last_met(conditions: Sequence[Condition], limit: int) -> tuple[Coverage, list[LastGames]]:
+    """The newest games that met each condition, and what all games are. Raises django.db.Error."""
+    with one_moment():
+        return _all_games(), [_last_met(condition, limit) for condition in conditions]
+
+
+def _last_met(condition: Condition, limit: int) -> LastGames:
+    met = Game.objects.filter(crash_hundredths__range=(condition.lowest, condition.highest)).order_by("-game_id")
+    ids = tuple(met.values_list("game_id", flat=True)[:limit])
+    return LastGames(condition, ids, Game.objects.filter(game_id__gt=ids[0]).count() if ids else None)
+
+
+def _all_games() -> Coverage:
+    games = Game.objects.order_by("game_id").values_list("game_id", "end_time")
+    first, last = games.first(), games.last()
+    if first is None or last is None:
+        return Coverage(None, None, UNKNOWN_TIME, UNKNOWN_TIME, 0, 0, complete=True)
+    count = games.count()
+    missing = last[0] - first[0] + 1 - count
+    return Coverage(first[0], last[0], to_ms(first[1]), to_ms(last[1]), count, missing, complete=True)
+
+
+def _slice(window: Window) -> Slice:
     if window.kind == "all":
         everything = all_columns()
         return Slice(everything, len(everything), reaches_back=True)
     if window.kind == "games":
-        newest = columns_of(Game.objects.order_by("-game_id")[: window.count])
+        newest = columns_of(Game.objects.order_by("-game_id")[window.skip : window.skip + window.count])
         return Slice(newest, len(newest), reaches_back=len(newest) == window.count)
     start = from_unix_ms(window.from_ms)
     inside = columns_of(Game.objects.filter(end_time__gte=start, end_time__lt=from_unix_ms(window.to_ms)))
     earlier = Game.objects.filter(end_time__lte=start).exists()
     return Slice(inside, _recorded_between(inside), earlier)
+
+
+def _with_earlier(around: Columns, conditions: Sequence[Condition], first: int) -> Columns:
+    games, count = Game.objects.order_by("-game_id"), FIRST_BLOCK
+    while reaches_earlier(around, conditions, first):
+        block = columns_of(games.filter(game_id__lt=int(around.ids[0]))[:count])
+        if not len(block):
+            break
+        around, count = Columns.joined([block, around]), 2 * count
+    return around
+
+
+def _with_later(around: Columns, conditions: Sequence[Condition], last: int) -> Columns:
+    games, count = Game.objects.order_by("game_id"), FIRST_BLOCK
+    while reaches_later(around, conditions, last):
+        block = columns_of(games.filter(game_id__gt=int(around.ids[-1]))[:count])
+        if not len(block):
+            break
+        around, count = Columns.joined([around, block]), 2 * count
+    return around
 
 
 def all_columns(after_each_block: Callable[[], None] = lambda: None, below: int | None = None) -> Columns:

@@ -1,10 +1,13 @@
 """Reads."""
 
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import Max
+from django.db.models import Count, Max, QuerySet
 from django.utils import timezone
 from rest_framework.exceptions import NotFound
 
@@ -53,6 +56,44 @@ def _link(query: GamesQuery, page: int) -> str:
     """Relative, so that one stored answer serves every host name."""
     asked = query.initial_data
     return "?" + urlencode([("page", page), *((k, v) for k, v in asked.items() if k != "page")])
+
+
+def games_by_id(ids: Collection[int]) -> dict[int, Game]:
+    return Game.objects.in_bulk(list(ids))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Stored verdicts over some games; of mismatches and broken links also the newest ids."""
+
+    verified: int
+    mismatched: int
+    unverifiable: int
+    linked: int
+    broken: int
+    not_checkable: int
+    mismatched_games: list[int]
+    broken_games: list[int]
+
+
+def verdicts(games: QuerySet[Game], listed: int) -> Verdicts:
+    groups = games.order_by().values_list("verified", "linked").annotate(games=Count("pk"))
+    verified: Counter[bool | None] = Counter()
+    linked: Counter[bool | None] = Counter()
+    for is_verified, is_linked, count in groups:
+        verified[is_verified] += count
+        linked[is_linked] += count
+    ids = games.order_by("-game_id").values_list("game_id", flat=True)
+    return Verdicts(
+        verified=verified[True],
+        mismatched=verified[False],
+        unverifiable=verified[None],
+        linked=linked[True],
+        broken=linked[False],
+        not_checkable=linked[None],
+        mismatched_games=list(ids.filter(verified=False)[:listed]),
+        broken_games=list(ids.filter(linked=False)[:listed]),
+    )
 
 
 def verification(found: Game) -> dict[str, Any]:

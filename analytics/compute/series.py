@@ -101,7 +101,7 @@ def summary(found: Runs, indices: Integers, *, reaches_newest: bool) -> Summary:
     current = _open_length(found) if reaches_newest else None
     if not len(lengths):
         return Summary(0, None, current, None)
-    return Summary(len(lengths), int(lengths.max()), current, float(lengths.mean()))
+    return Summary(len(lengths), int(lengths.max()), current, int(lengths.sum()) / len(lengths))
 
 
 def _open_length(found: Runs) -> int:

@@ -153,6 +153,25 @@ EVENTS = _family(
     bounded_by="the last 4,096 entries, about, of at most 20 games each",
 )
 
+DRIFTED = _family(
+    name="analytics-drifted",
+    pattern="{{analytics}}:drifted",
+    type="set",
+    holds="games that reconciling found to differ and that are not applied yet",
+    written_by="analytics.live.repairs",
+    purged_by="analytics.live.repairs.settle",
+    bounded_by="the games found to differ since the last writer's run",
+)
+REPAIRS = _family(
+    name="analytics-repairs",
+    pattern="{{analytics}}:repairs",
+    type="hash",
+    holds="found, repaired: games and cells that differed from the table",
+    written_by="analytics.live.repairs",
+    purged_by="never",
+    bounded_by="two fields",
+)
+
 UPDATES_CHANNEL = "analytics_updates"
 ANALYTICS = Namespace("analytics", VERSION.key(), UPDATES_CHANNEL, follows=GAMES)
 

@@ -7,7 +7,7 @@ the ledger.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from analytics.live.writer import Overtaken, Writer
 from cachecore import connections
 
 Members = dict[str, int]  # of a sorted set: row -> score
+NO_ROWS = (1, 0)  # a range of ranks that holds nothing
 
 
 class Newest(NamedTuple):
@@ -57,6 +58,13 @@ class Known:
     closed: list[Series]
     longest: list[Series]
 
+    def rows(self, sort: Literal["time", "length"]) -> list[Series]:
+        """The newest first or the longest first; of equals the newest."""
+        newest = [self.newest.series] if self.newest.series.length else []
+        if sort == "time":
+            return newest + self.closed[::-1]
+        return sorted(newest + self.longest, key=lambda one: (-one.length, -one.start))
+
 
 def kept(columns: Columns, condition: Condition) -> Kept:
     """From all games of the table."""
@@ -82,11 +90,11 @@ def parse_row(member: bytes) -> Series:
     return Series(*map(int, member.split()))
 
 
-def ask(pipeline: Any, condition: Condition, *, closed: int, longest: bool) -> None:
-    """Queue the reads that `known` takes: the newest `closed` of the closed ones, and the ten longest if wanted."""
+def ask(pipeline: Any, condition: Condition, *, closed: int) -> None:
+    """Queue the reads that `known` takes: of the closed series the newest `closed`, and the ten longest."""
     pipeline.hget(LIVE.series, str(condition))
-    pipeline.zrange(LIVE.closed_series(condition), -closed, -1) if closed else pipeline.echo(b"")
-    pipeline.zrange(LIVE.longest_series(condition), 0, -1) if longest else pipeline.echo(b"")
+    pipeline.zrange(LIVE.closed_series(condition), *((-closed, -1) if closed else NO_ROWS))
+    pipeline.zrange(LIVE.longest_series(condition), 0, -1)
 
 
 def known(replies: Sequence[Any]) -> Known | None:

@@ -1,4 +1,4 @@
-"""What a caller may ask of the analytics: conditions, a window, an interval."""
+"""A window of games: games=N, hours=H, since/until or all=true."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -8,16 +8,12 @@ from typing import Any
 from rest_framework import serializers
 
 from analytics.columns import Window
-from analytics.conditions import KINDS, Condition, parse_list
 from analytics.table import to_ms
 from games.query import InstantField, Query
 
 MAX_WINDOW_GAMES = 100_000
 MAX_WINDOW_HOURS = 2_160
-MAX_ROWS = 10_000
 HOUR_MS = 60 * 60 * 1000
-MINUTE_MS = 60 * 1000
-DAY_MINUTES = 24 * 60
 
 WINDOW_NAMES = ("games", "hours", "since", "until", "all")
 
@@ -35,35 +31,8 @@ class HoursField(serializers.DecimalField):
         return hours
 
 
-class ConditionQuery(Query):
-    """Exactly one of min, max and floor, with one value or several."""
-
-    min = serializers.CharField(required=False, help_text="Crash point at least x; up to 50 values: 2,5,10.")
-    max = serializers.CharField(required=False, help_text="Crash point at most x; up to 50 values.")
-    floor = serializers.CharField(required=False, help_text="Integer part of the crash point; up to 50 values.")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        given = [kind for kind in KINDS if kind in attrs]
-        if len(given) != 1:
-            problem = "Give exactly one of min, max and floor."
-            raise serializers.ValidationError({kind: [problem] for kind in given or KINDS})
-        try:
-            attrs["conditions"] = parse_list(given[0], attrs[given[0]])
-        except ValueError as error:
-            raise serializers.ValidationError({given[0]: [str(error)]}) from error
-        return attrs
-
-    @property
-    def conditions(self) -> list[Condition]:
-        conditions: list[Condition] = self.validated_data["conditions"]
-        return conditions
-
-    def own_parameters(self) -> Iterator[tuple[str, object]]:
-        yield self.conditions[0].kind, ",".join(condition.value for condition in self.conditions)
-
-
-class WindowQuery(ConditionQuery):
-    """A condition over a window: games=N, hours=H, since/until or all=true; at most one of these."""
+class WindowQuery(Query):
+    """At most one window; each endpoint has its default."""
 
     games = serializers.IntegerField(
         required=False, min_value=1, max_value=MAX_WINDOW_GAMES, help_text="The last N games."
@@ -118,52 +87,6 @@ class WindowQuery(ConditionQuery):
         for name in WINDOW_NAMES:
             if name in asked:
                 yield name, _canonical(asked[name])
-
-
-class OccurrencesQuery(WindowQuery):
-    """Default: the last 100 games."""
-
-
-class IntervalsQuery(WindowQuery):
-    """Default: the last 24 hours by ten minutes."""
-
-    interval = serializers.IntegerField(
-        default=10, min_value=1, max_value=DAY_MINUTES, help_text="Minutes; divides a day."
-    )
-
-    default_window = ("hours", Decimal(24))
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        attrs = super().validate(attrs)
-        if DAY_MINUTES % attrs["interval"]:
-            raise serializers.ValidationError({"interval": [f"Must divide a day of {DAY_MINUTES} minutes."]})
-        for name in ("games", "all"):
-            if name in attrs:
-                raise serializers.ValidationError({name: ["Intervals are of time: give hours or since/until."]})
-        if "hours" in attrs and attrs["hours"] * 60 % attrs["interval"]:
-            raise serializers.ValidationError({"hours": [f"Must be whole intervals of {attrs['interval']} minutes."]})
-        return attrs
-
-    @property
-    def width_ms(self) -> int:
-        return int(self.validated_data["interval"]) * MINUTE_MS
-
-    def window(self, now_ms: int) -> Window:
-        """With hours: so many whole aligned intervals, the last of them open and cut at now."""
-        window = super().window(now_ms)
-        if window.kind == "hours":
-            end = (now_ms // self.width_ms + 1) * self.width_ms
-            length = int(self.validated_data["hours"] * HOUR_MS)
-            window = Window("hours", window.requested, from_ms=end - length, to_ms=now_ms)
-        rows = -(-(window.to_ms - window.from_ms) // self.width_ms) * len(self.conditions)
-        if rows > MAX_ROWS:
-            raise serializers.ValidationError({"interval": [f"Gives {rows} rows; at most {MAX_ROWS} are answered."]})
-        return window
-
-    def own_parameters(self) -> Iterator[tuple[str, object]]:
-        yield from ConditionQuery.own_parameters(self)
-        yield "interval", self.validated_data["interval"]
-        yield from self.window_parameters()
 
 
 def _canonical(value: Any) -> object:

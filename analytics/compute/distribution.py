@@ -1,0 +1,39 @@
+"""How the crash points spread over bins, beside what the site's law expects. Pure: columns in, dataclasses out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+
+from analytics.columns import Columns
+from games.fairness.law import Law
+
+# Source: CRASH_FORMULAS §3; the bins of the chi-square test too.
+DEFAULT_EDGES = (100, 101, 110, 120, 135, 150, 175, 200, 250, 300, 400, 500, 750, 1_000, 2_000, 5_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Crash points from `low` to below `high` hundredths (None: no end)."""
+
+    low: int
+    high: int | None
+    count: int
+    probability: Fraction
+
+
+def distribution(columns: Columns, edges: Sequence[int], law: Law) -> list[Bin]:
+    """`edges`: where bins begin, ascending, the first at 100. Every game is in one bin."""
+    index = np.searchsorted(np.array(edges), columns.crash, side="right") - 1
+    found = np.bincount(index, minlength=len(edges)).tolist()
+    bounds = [*pairwise(edges), (edges[-1], None)]
+    return [
+        Bin(low, high, count, _probability(low, high, law)) for (low, high), count in zip(bounds, found, strict=True)
+    ]
+
+
+def _probability(low: int, high: int | None, law: Law) -> Fraction:
+    beyond = law.probability_at_least(high) if high is not None else Fraction(0)
+    return law.probability_at_least(low) - beyond

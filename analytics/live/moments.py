@@ -1,0 +1,83 @@
+"""Read as much of the ledger as a question needs, all of it at one moment.
+
+Which chunks are needed shows only as they are read, so a read is repeated with more of them; each is one transaction.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.client import Pipeline
+
+from analytics.columns import Columns
+from analytics.live import ledger
+from analytics.live.keys import LIVE
+from analytics.live.ledger import ChunkFacts
+from analytics.live.reader import Head, ask_head, parse_head, parse_index
+from cachecore import connections
+
+MAX_READS = 20  # the chunks read double each time
+
+Numbers = set[int]
+Ask = Callable[[Pipeline], None]
+
+
+class Moving(Exception):
+    """The view moved on during every try; ask the table."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moment:
+    """The view's head and index, the games of the chunks in `read`, and the replies to what else was asked."""
+
+    head: Head
+    index: dict[int, ChunkFacts]
+    read: frozenset[int]
+    columns: Columns
+    replies: list[Any]
+
+
+def read_until(needed: Callable[[Moment], Numbers | None], ask: Ask = lambda pipeline: None) -> Moment | None:
+    """The moment that holds every chunk `needed` tells of it; None when it tells None or there is no view.
+
+    Raises RoleUnavailable, Moving.
+    """
+    chosen: Numbers = set()
+    for _ in range(MAX_READS):
+        moment = _read(sorted(chosen), ask)
+        more = needed(moment) if moment is not None else None
+        if moment is None or more is None:
+            return None
+        if more <= chosen:
+            return moment
+        chosen |= more
+    raise Moving
+
+
+def older(moment: Moment, chosen: Numbers) -> Numbers:
+    """As many chunks before the chosen ones as those are; the newest chunk when nothing is chosen yet."""
+    numbers = sorted(moment.index)
+    if not chosen:
+        return set(numbers[-1:])
+    return set([number for number in numbers if number < min(chosen)][-len(chosen) :])
+
+
+def newer(moment: Moment, chosen: Numbers) -> Numbers:
+    """As many chunks after the chosen ones as those are."""
+    return set([number for number in sorted(moment.index) if number > max(chosen)][: len(chosen)])
+
+
+def _read(numbers: Sequence[int], ask: Ask) -> Moment | None:
+    with connections.use("state") as client, client.pipeline(transaction=True) as pipeline:
+        ask_head(pipeline)
+        pipeline.hgetall(LIVE.chunks)
+        if numbers:
+            pipeline.mget([LIVE.ledger(number) for number in numbers])
+        ask(pipeline)
+        replies = pipeline.execute()
+    view = parse_head(replies)
+    if view is None:
+        return None
+    data = dict(zip(numbers, replies[4], strict=True)) if numbers else {}
+    columns = ledger.decode({number: chunk for number, chunk in data.items() if chunk is not None})
+    return Moment(view, parse_index(replies[3]), frozenset(numbers), columns, replies[5 if numbers else 4 :])

@@ -1,0 +1,47 @@
+"""What reconciling found to differ from the table, and how much of it has been put right since."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from analytics.live import pending
+from analytics.live.keys import DRIFTED, REPAIRS
+from cachecore import connections
+
+
+class Repairs(NamedTuple):
+    """Games and cells, since the counters began."""
+
+    found: int
+    repaired: int
+
+
+def found_games(ids: Collection[int]) -> None:
+    """These games differed and are marked. Raises RoleUnavailable."""
+    with connections.use("state") as client, client.pipeline(transaction=True) as pipeline:
+        pipeline.sadd(DRIFTED.key(), *ids)
+        pipeline.hincrby(REPAIRS.key(), "found", len(ids))
+        pipeline.execute()
+
+
+def mended_cells(count: int) -> None:
+    """So many cells differed and were built anew."""
+    with connections.use("state") as client, client.pipeline(transaction=True) as pipeline:
+        pipeline.hincrby(REPAIRS.key(), "found", count)
+        pipeline.hincrby(REPAIRS.key(), "repaired", count)
+        pipeline.execute()
+
+
+def settle() -> None:
+    """Count as repaired what was found and has been applied by now."""
+    with connections.use("state") as client:
+        drifted = {int(member) for member in client.smembers(DRIFTED.key())}
+        applied = drifted - pending.waiting(sorted(drifted))
+        # Who takes an id out counts it: two that settle at once count it once.
+        if applied and (taken := client.srem(DRIFTED.key(), *applied)):
+            client.hincrby(REPAIRS.key(), "repaired", taken)
+
+
+def counted() -> Repairs:
+    with connections.use("state") as client:
+        found, repaired = client.hmget(REPAIRS.key(), "found", "repaired")
+    return Repairs(int(found or 0), int(repaired or 0))
