@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from games.crash_points import format_hundredths
+from games.export import FORMATS
 from games.models import Game
 from games.query import CrashPointField, FloorField, InstantField, Query
 from games.times import unix_ms
@@ -73,3 +74,11 @@ class GamesQuery(Query):
             yield "verified", str(asked["verified"]).lower()
         if asked["ordering"] != "-game_id":
             yield "ordering", asked["ordering"]
+
+
+class ExportQuery(GamesQuery):
+    """The list's filters and order, without pages."""
+
+    page = None  # type: ignore[assignment]
+    per_page = None  # type: ignore[assignment]
+    format = serializers.ChoiceField(choices=list(FORMATS), default="csv", help_text="CSV or JSON lines.")

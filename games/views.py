@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.http import HttpResponseBase
+from django.http import HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -18,7 +18,8 @@ from rest_framework.viewsets import ViewSet
 
 from cachecore.responses import Computed, Policy, cached
 from games import keys, selectors
-from games.filters import GamesQuery
+from games.export import CONTENT_TYPES, Format, exported
+from games.filters import ExportQuery, GamesQuery
 from games.query import ZoneQuery
 from games.rounds import Round
 from games.serializers import (
@@ -81,6 +82,22 @@ class GameViewSet(ViewSet):
             return Computed(selectors.verification(selectors.game(number)))
 
         return cached(request, VERIFICATION, [("id", number), *query.parameters()], compute)
+
+    @extend_schema(
+        parameters=[ExportQuery], responses={(200, type_): OpenApiTypes.STR for type_ in CONTENT_TYPES.values()}
+    )
+    @action(detail=False)
+    def export(self, request: Request) -> HttpResponseBase:
+        """The games as a file, streamed: the list's filters and order, all of it. Never cached."""
+        query = ExportQuery.of(request)
+        format_: Format = query.validated_data["format"]
+        parts = exported(query.filtered(), format_, query.zone)
+        headers = {
+            "Content-Disposition": f'attachment; filename="games.{format_}"',
+            "X-Cache": "BYPASS",
+            "Cache-Control": "no-store",
+        }
+        return StreamingHttpResponse(parts, content_type=CONTENT_TYPES[format_], headers=headers)
 
     @extend_schema(request=RoundSerializer(many=True), responses={200: RecordedSerializer, 201: RecordedSerializer})
     def create(self, request: Request) -> Response:

@@ -184,10 +184,11 @@ def test_without_the_database_the_view_still_answers_and_the_rest_says_so(proces
     wait_until(lambda: reachable(base))
     _, answer = get(f"{base}/api/analytics/occurrences/?min=2")
     assert (answer["meta"]["source"], answer["meta"]["window"]["games"]) == ("live", 30)
-    with pytest.raises(urllib.error.HTTPError) as refusal:
-        get(f"{base}/api/games/")
-    assert (refusal.value.code, refusal.value.headers["Retry-After"]) == (503, "5")
-    assert json.load(refusal.value) == {"detail": "The database does not answer now."}
+    for path in ("/api/games/", "/api/games/export/", "/api/analytics/last-games/?min=2"):
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            get(f"{base}{path}")
+        assert (refusal.value.code, refusal.value.headers["Retry-After"]) == (503, "5")
+        assert json.load(refusal.value) == {"detail": "The database does not answer now."}
     with pytest.raises(urllib.error.HTTPError) as unready:
         get(f"{base}/readyz")
     parts = json.load(unready.value)
