@@ -5,11 +5,12 @@ from typing import Any
 from django.conf import settings
 
 from analytics import sources, table
-from analytics.live import pending, reader, repairs
+from analytics.live import pending, reader, repairs, series
 from analytics.services import conditions
 from cachecore import schedule
 from cachecore.clock import now_ms
 from cachecore.connections import RoleUnavailable
+from cachecore.schedule import LastRun
 
 
 def status() -> dict[str, Any]:
@@ -56,3 +57,33 @@ def _lag_ms(head: int | None) -> int:
     """For how long the oldest game beyond the view's head has waited; 0 when the view holds the newest."""
     since = table.unapplied_since(head)
     return 0 if since is None else max(0, now_ms() - table.to_ms(since))
+
+
+JOBS = ("reconcile-newest", "reconcile-all", "check-drift", "rebuild", "clean-up")
+
+
+def jobs() -> dict[str, LastRun | None]:
+    """The last run of each job; None for those that never ran, or while Redis is away."""
+    try:
+        return {name: schedule.last_run(name) for name in JOBS}
+    except RoleUnavailable:
+        return dict.fromkeys(JOBS)
+
+
+def size() -> dict[str, int | None]:
+    """What the view takes and keeps; null while there is none or Redis is away."""
+    try:
+        view, index = reader.head(), reader.index()
+        memory = reader.memory_bytes(index, conditions())
+        missing = len(series.missing(conditions()))
+    except RoleUnavailable:
+        view = None
+    if view is None:
+        return dict.fromkeys(("memory_bytes", "bytes_per_game", "floor", "chunks", "series_missing"))
+    return {
+        "memory_bytes": memory,
+        "bytes_per_game": memory // view.games if view.games else None,
+        "floor": view.floor,
+        "chunks": len(index),
+        "series_missing": missing,
+    }

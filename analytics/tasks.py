@@ -12,6 +12,8 @@ from cachecore.locks import LockHeld
 from cachecore.schedule import single_run
 from cachecore.tasks import request_warming
 
+WAIT_SECONDS = 60.0  # of a job on demand, for another writer
+
 
 @shared_task(name=WRITER_TASK)
 def apply_pending() -> dict[str, Any] | None:
@@ -40,6 +42,23 @@ def reconcile_all() -> dict[str, int]:
         return found | {"cells": services.mend_aggregates()}
     except (LockHeld, Overtaken):
         return found  # a writer is at work; tomorrow again
+
+
+@shared_task
+@single_run("check-drift", ttl_seconds=5 * 60)
+def check_drift() -> dict[str, Any]:
+    """On demand: hold every cell of the view against the table; repairs nothing."""
+    found = services.find_drift(wait_seconds=WAIT_SECONDS)
+    return {"cells": len(found), "first": str(found[0]) if found else None}
+
+
+@shared_task
+@single_run("rebuild", ttl_seconds=5 * 60)
+def rebuild() -> dict[str, int]:
+    """On demand: build the view anew."""
+    built = services.rebuild_view(wait_seconds=WAIT_SECONDS)
+    request_warming()
+    return built._asdict()
 
 
 @shared_task

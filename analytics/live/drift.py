@@ -21,6 +21,9 @@ class Drift(NamedTuple):
     expected: str | None
     actual: str | None
 
+    def __str__(self) -> str:
+        return f"{self.key} {self.field}: {self.actual}, should be {self.expected}"
+
 
 def drifts(view: Head, columns: Columns, conditions: Sequence[Condition]) -> Iterator[Drift]:
     """Every cell that differs from a computation over `columns`, all games of the table. Raises RoleUnavailable."""

@@ -1,14 +1,15 @@
 """Read the live view: its head, its index, its chunks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from redis.client import Pipeline
 
 from analytics.columns import Columns, Coverage
+from analytics.conditions import Condition
 from analytics.live import ledger
-from analytics.live.keys import EPOCH, LIVE, VERSION
+from analytics.live.keys import ALL, EPOCH, EVENTS, LIVE, PENDING, VERSION
 from analytics.live.ledger import ChunkFacts
 from cachecore import connections
 
@@ -67,6 +68,16 @@ def chunks(numbers: Sequence[int]) -> Columns:
 def index() -> dict[int, ChunkFacts]:
     with connections.use("state") as client:
         return parse_index(client.hgetall(LIVE.chunks))
+
+
+def memory_bytes(numbers: Iterable[int], conditions: Iterable[Condition]) -> int:
+    """What the keys of the view take, as Redis says. Raises RoleUnavailable."""
+    keys = [LIVE.state, LIVE.chunks, LIVE.intervals(ALL), LIVE.series, EVENTS.key(), PENDING.key()]
+    keys += [key for condition in conditions for key in LIVE.of_condition(condition)]
+    with connections.use("state") as client, client.pipeline(transaction=False) as pipeline:
+        for key in (*keys, *(LIVE.ledger(number) for number in numbers)):
+            pipeline.memory_usage(key)
+        return sum(size or 0 for size in pipeline.execute())
 
 
 def ask_head(pipeline: Pipeline) -> None:

@@ -25,7 +25,7 @@ class Command(BaseCommand):
         except RoleUnavailable as error:
             raise CommandError(str(error)) from error
         for drift in found[:SHOWN]:
-            self.stdout.write(f"{drift.key} {drift.field}: {drift.actual}, should be {drift.expected}")
+            self.stdout.write(str(drift))
         if found:
             raise CommandError(f"{len(found)} cells differ from the table; `rebuild_aggregates` mends them.")
         self.stdout.write("No drift: every cell is what the table gives.")

@@ -1,0 +1,105 @@
+"""An admin page for what is not rows: one overview, and buttons that ask before they act, each behind a permission."""
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import AbstractUser
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A button: what it asks, what follows, what it does with the name and says then."""
+
+    asks: str
+    consequence: str
+    act: Callable[[str, Any], str]
+
+
+class OperationsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Seeing the page needs the model's `view` permission, pressing a button its `change` permission.
+
+    The model has no table: it gives the page its place, its permissions and its log.
+    """
+
+    page_title: ClassVar[str]
+    page_template: ClassVar[str]
+    questions: ClassVar[Mapping[str, Question]]
+    not_done: ClassVar[tuple[type[Exception], ...]]  # what an act may raise; its text is fit for the operator
+
+    def page_context(self, request: HttpRequest) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def known(self, verb: str) -> Collection[str]:
+        """The names that a button may be pressed for."""
+        raise NotImplementedError
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("", view(self.overview), name=self._url_name("changelist")),
+            path("<slug:verb>/<str:name>/", view(self.ask), name=self._url_name("ask")),
+        ]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def overview(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        may_change = self.has_change_permission(request)
+        context = self.page_context(request)
+        return self._page(request, self.page_template, title=self.page_title, may_change=may_change, **context)
+
+    def ask(self, request: HttpRequest, verb: str, name: str) -> HttpResponse:
+        """GET asks, POST acts: a link that somebody follows changes nothing."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        question = self.questions.get(verb)
+        if question is None or name not in self.known(verb):
+            raise Http404
+        if request.method != "POST":
+            return self._page(request, "cachecore/ask.html", title=question.asks.format(name=name), question=question)
+        try:
+            self.message_user(request, question.act(name, request.user))
+        except self.not_done as error:
+            self.message_user(request, f"Not done: {error}", messages.ERROR)
+        return HttpResponseRedirect(self._overview_url)
+
+    def _page(self, request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
+        shared = {**self.admin_site.each_context(request), "opts": self.opts, "overview": self._overview_url}
+        return TemplateResponse(request, template, {**shared, **context})
+
+    def _url_name(self, page: str) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}_{page}"
+
+    @property
+    def _overview_url(self) -> str:
+        return reverse(f"admin:{self._url_name('changelist')}")
+
+
+def log(model: type[Model], by: AbstractUser, name: str, what: str, flag: int = CHANGE) -> None:
+    """Who did it, in the process's log and in admin's."""
+    logger.warning("%r: %s", by.get_username(), what)
+    LogEntry.objects.create(
+        user_id=by.pk,
+        content_type=ContentType.objects.get_for_model(model),
+        object_id=name,
+        object_repr=name[:200],
+        action_flag=flag,
+        change_message=what,
+    )
