@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,6 +27,8 @@ from games.keys import GAMES
 logger = logging.getLogger(__name__)
 
 DRIFT_LOOKS = 3
+
+Told = Callable[[int], None]  # hears how many games were read
 
 
 @dataclass(slots=True)
@@ -80,10 +82,13 @@ class Built(NamedTuple):
     version: int
 
 
-def rebuild_view(*, wait_seconds: float = 0.0) -> Built:
-    """Build the view from the table and swap it in. Raises LockHeld, Overtaken, RoleUnavailable."""
+def rebuild_view(*, wait_seconds: float = 0.0, told: Told = lambda games: None) -> Built:
+    """Build the view from the table and swap it in; `told` hears of the games as they are read.
+
+    Raises LockHeld, Overtaken, RoleUnavailable, django.db.Error.
+    """
     with the_writer(wait_seconds=wait_seconds) as writer:
-        return _rebuild(writer)
+        return _rebuild(writer, told)
 
 
 def reconcile(numbers: Iterable[int]) -> dict[str, int]:
@@ -119,7 +124,7 @@ def find_drift(*, wait_seconds: float = 0.0) -> list[Drift]:
         for _ in range(DRIFT_LOOKS):
             _apply_all(writer)
             view = reader.head()
-            columns = table.all_columns(after_each_block=writer.go_on)
+            columns = _read_table(writer)
             found = list(drifts(view, columns, conditions())) if view is not None else []
             if not found or not pending.size():
                 break
@@ -190,7 +195,7 @@ def _restore_series(writer: Writer, configured: Sequence[Condition]) -> None:
     if view is None or view.below:
         return
     kept = reader.chunks(list(reader.index()))
-    dropped = Columns.empty() if view.holds_all else table.all_columns(after_each_block=writer.go_on, below=view.floor)
+    dropped = Columns.empty() if view.holds_all else _read_table(writer, below=view.floor)
     series.restore(writer, Columns.joined([dropped, kept]), lost)
 
 
@@ -203,8 +208,17 @@ def _let_games_gather() -> None:
         time.sleep(wait_ms / 1000)
 
 
-def _rebuild(writer: Writer) -> Built:
-    columns = table.all_columns(after_each_block=writer.go_on)
+def _read_table(writer: Writer, told: Told = lambda games: None, below: int | None = None) -> Columns:
+    blocks = []
+    for block in table.blocks(below):
+        writer.go_on()
+        told(len(block))
+        blocks.append(block)
+    return Columns.joined(blocks)
+
+
+def _rebuild(writer: Writer, told: Told = lambda games: None) -> Built:
+    columns = _read_table(writer, told)
     newest = int(columns.ids[-1]) if len(columns) else None
     version = rebuild.rebuild(writer, columns, conditions(), floor=_ledger_floor(newest), bucket_floor=_bucket_floor())
     if versions.current(GAMES) is None:  # lost with the view; without one no answer about games is kept

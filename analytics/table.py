@@ -1,6 +1,6 @@
 """The other loader: the same columns, read from the table."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -76,7 +76,7 @@ def _all_games() -> Coverage:
 
 def _slice(window: Window) -> Slice:
     if window.kind == "all":
-        everything = all_columns()
+        everything = Columns.joined(list(blocks()))
         return Slice(everything, len(everything), reaches_back=True)
     if window.kind == "games":
         newest = columns_of(Game.objects.order_by("-game_id")[window.skip : window.skip + window.count])
@@ -107,18 +107,15 @@ def _with_later(around: Columns, conditions: Sequence[Condition], last: int) -> 
     return around
 
 
-def all_columns(after_each_block: Callable[[], None] = lambda: None, below: int | None = None) -> Columns:
-    """Every game (with an id `below` that), read by id in blocks: a writer extends its lock in between."""
+def blocks(below: int | None = None) -> Iterator[Columns]:
+    """Every game (with an id `below` that) in id order, so many at a time that a writer can extend its lock between."""
     games = Game.objects.order_by("game_id")
     if below is not None:
         games = games.filter(game_id__lt=below)
-    blocks = [Columns.empty()]
     last = 0
     while len(block := columns_of(games.filter(game_id__gt=last)[:BLOCK_GAMES])):
-        blocks.append(block)
+        yield block
         last = int(block.ids[-1])
-        after_each_block()
-    return Columns.joined(blocks)
 
 
 def rows_of(ids: Iterable[int]) -> Columns:

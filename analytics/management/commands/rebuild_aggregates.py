@@ -1,13 +1,17 @@
+import sys
 import time
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import Progress
 
 from analytics import services
 from analytics.live.writer import Overtaken
 from cachecore.connections import RoleUnavailable
 from cachecore.locks import LockHeld
+from games.models import Game
 
 
 class Command(BaseCommand):
@@ -15,11 +19,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--wait", type=float, default=30.0, help="Seconds to wait for another writer, default 30.")
+        parser.add_argument("--no-progress", action="store_true", help="No progress bar on standard error.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         started = time.monotonic()
+        hidden = options["no_progress"] or not sys.stderr.isatty()
         try:
-            built = services.rebuild_view(wait_seconds=options["wait"])
+            with Progress(console=Console(stderr=True), transient=True, disable=hidden) as progress:
+                task = progress.add_task("Reading games", total=None if hidden else Game.objects.count())
+                built = services.rebuild_view(
+                    wait_seconds=options["wait"], told=lambda games: progress.advance(task, games)
+                )
         except LockHeld as error:
             raise CommandError(f"Another writer is at work; it did not end in {options['wait']:g} s.") from error
         except Overtaken as error:

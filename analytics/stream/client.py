@@ -1,0 +1,130 @@
+"""One client: where it stands in the history, and what it hears next. It has no queue, so it cannot grow."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from analytics.stream import events
+
+if TYPE_CHECKING:
+    from analytics.stream.hub import Hub
+
+logger = logging.getLogger(__name__)
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+MAX_BEHIND = 64  # batches: who once had all of them and is further behind now gets the latest state instead
+FAREWELL_SECONDS = 0.5
+
+
+class Client:
+    """Writes when woken. While a write is under way it may be woken as often as one likes: that costs nothing."""
+
+    __slots__ = (
+        *("_caught_up", "_condition", "_ended", "_generation", "_greeting", "_hub", "_send", "_serving"),
+        *("_version", "_writing", "beat_due", "idle_since", "writing_since"),
+    )
+
+    def __init__(self, hub: "Hub", send: Send, greeting: bytes, after: int | None) -> None:
+        """`greeting` comes first. `after`: the version to go on from; None: from a snapshot."""
+        self._hub = hub
+        self._send = send
+        self._greeting = greeting
+        self._version = after
+        self._generation = hub.mirror.generation
+        self._condition = hub.condition
+        self._caught_up = self._ended = self.beat_due = False
+        self._serving: asyncio.Task[Any] | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self.idle_since = hub.clock()
+        self.writing_since: float | None = None
+
+    async def serve(self, receive: Receive) -> None:
+        """Until the client leaves, or `end`."""
+        self._serving = asyncio.current_task()
+        self.wake()
+        try:
+            while not self._ended and (await receive())["type"] != "http.disconnect":
+                pass
+        except asyncio.CancelledError:
+            if not self._ended or self._serving is None:
+                raise
+            self._serving.uncancel()
+            await self._say_farewell()
+        finally:
+            self._ended = True
+            self._serving = None
+            if self._writing is not None:
+                self._writing.cancel()
+
+    def wake(self) -> None:
+        if self._writing is None and not self._ended:
+            self._writing = asyncio.create_task(self._write())
+
+    def end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            if self._serving is not None:
+                self._serving.cancel()
+
+    async def _write(self) -> None:
+        try:
+            while not self._ended and (body := self._next()) is not None:
+                self.writing_since = self._hub.clock()
+                await self._send({"type": "http.response.body", "body": body, "more_body": True})
+                self.idle_since = self._hub.clock()
+                self.writing_since = None
+        except Exception as error:  # noqa: BLE001  servers have errors of their own for a client that left
+            logger.debug("a client could not be written to: %r", error)
+            self.end()
+        finally:
+            self._writing = None
+
+    def _next(self) -> bytes | None:
+        """What to write now; None when the client has all there is."""
+        hub, mirror = self._hub, self._hub.mirror
+        if self._generation != mirror.generation:
+            return self._snapshot(events.reset(mirror.reason))
+        if self._version is None:
+            return self._snapshot()
+        if self._greeting:
+            return self._greeted()
+        if self._condition is not hub.condition:
+            self._condition = hub.condition
+            return hub.condition
+        behind = mirror.history.behind(self._version)
+        if behind is None:
+            return self._snapshot(events.reset("too_old"))
+        if behind > MAX_BEHIND and self._caught_up:
+            return self._snapshot(events.reset("slow"))
+        if behind:
+            body, self._version = mirror.history.after(self._version)
+            return body
+        self._caught_up = True
+        return events.HEARTBEAT if self._takes_beat() else None
+
+    def _snapshot(self, reset: bytes = b"") -> bytes:
+        mirror = self._hub.mirror
+        self._generation, self._version = mirror.generation, mirror.view.version
+        self._caught_up = True
+        return self._greeted() + reset + mirror.snapshot
+
+    def _greeted(self) -> bytes:
+        greeting, self._greeting = self._greeting, b""
+        return greeting
+
+    def _takes_beat(self) -> bool:
+        due, self.beat_due = self.beat_due, False
+        return due
+
+    async def _say_farewell(self) -> None:
+        """A proper end of the answer, unless the client takes nothing."""
+        if self._writing is None:
+            try:
+                async with asyncio.timeout(FAREWELL_SECONDS):
+                    await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            except Exception as error:  # noqa: BLE001  as above
+                logger.debug("a client could not be told of the end: %r", error)

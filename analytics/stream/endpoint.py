@@ -1,0 +1,139 @@
+"""`GET /api/stream/` as an ASGI application. It holds neither a thread nor a database connection. docs/stream.md"""
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+from django.conf import settings
+
+from analytics.stream import events
+from analytics.stream.admission import Admission, Full, TooMany
+from analytics.stream.client import Client, Receive, Send
+from analytics.stream.events import Reason
+from analytics.stream.hub import STALLED_SECONDS, Hub
+from analytics.stream.process import drop_unread_after, on_stop_signal, raise_file_limit
+from analytics.stream.requests import Headers, Invalid, Last, Scope, client_address, django_headers, last_heard
+
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# A client that was cut off comes back after this time: not all of them at once.
+RETRY_MS = (1_000, 4_000)
+
+STREAM_HEADERS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store, no-transform"),
+    (b"x-accel-buffering", b"no"),  # nginx passes each event on at once
+]
+
+
+class Refused(Exception):
+    def __init__(self, status: int, detail: str, *, retry_after: int | None = None, **fields: object) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.body = msgspec.json.encode({"detail": detail, **fields})
+        self.headers = [(b"retry-after", str(retry_after).encode())] if retry_after is not None else []
+
+
+class LiveStream:
+    """ASGI application for one path; what it may not answer (other methods, a forged Host) is passed on to Django.
+
+    `start` and `stop` belong to the server's lifespan.
+    """
+
+    def __init__(self, app: App, hub: Hub) -> None:
+        self._app = app
+        self._hub = hub
+        self._admission = Admission(settings.STREAM_MAX_CONNECTIONS, settings.STREAM_MAX_PER_ADDRESS)
+        self._closing = False
+
+    async def start(self) -> None:
+        most = raise_file_limit(settings.STREAM_MAX_CONNECTIONS)
+        self._admission = Admission(most, settings.STREAM_MAX_PER_ADDRESS)
+        drop_unread_after(STALLED_SECONDS)
+        on_stop_signal(self.close)
+        await self._hub.start()
+
+    async def stop(self) -> None:
+        self.close()
+        await self._hub.stop()
+
+    def close(self) -> None:
+        """End all streams and begin no other."""
+        self._closing = True
+        self._hub.end_all()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        opened = await self._open(scope, receive, send)
+        if opened is None:
+            return
+        client, address = opened
+        self._hub.clients.add(client)
+        try:
+            await client.serve(receive)
+        finally:
+            self._hub.clients.discard(client)
+            self._admission.leave(address)
+
+    async def _open(self, scope: Scope, receive: Receive, send: Send) -> tuple[Client, str] | None:
+        """The client and the address that holds its place; None when the request is answered without a stream."""
+        asked = dict(scope["headers"])
+        headers = django_headers(scope, asked) if scope["method"] in ("GET", "HEAD") else None
+        if headers is None:
+            await self._app(scope, receive, send)
+            return None
+        address = client_address(scope, asked, settings.NUM_PROXIES)
+        try:
+            last = _last_heard(asked, scope["query_string"])
+            self._enter(address)
+            try:
+                client = await self._client(last, send)
+                await send({"type": "http.response.start", "status": 200, "headers": [*headers, *STREAM_HEADERS]})
+                if scope["method"] == "GET" and not self._closing:
+                    return client, address
+                await send({"type": "http.response.body", "body": b""})
+            except BaseException:
+                self._admission.leave(address)
+                raise
+            self._admission.leave(address)
+        except Refused as refused:
+            await _refuse(send, headers, refused)
+        return None
+
+    def _enter(self, address: str) -> None:
+        if self._closing:
+            raise Refused(503, "This server is stopping.", retry_after=1)
+        try:
+            self._admission.enter(address)
+        except Full as error:
+            raise Refused(503, "This server holds as many streams as it may.", retry_after=10) from error
+        except TooMany as error:
+            raise Refused(429, "This address holds as many streams as one may.", retry_after=30) from error
+
+    async def _client(self, last: Last, send: Send) -> Client:
+        """Where it begins is settled here: no change can come between. Raises Refused."""
+        if not self._hub.available:
+            raise Refused(503, "The live stream stands still: Redis does not answer, or is empty.", retry_after=5)
+        greeting = events.retry(random.randint(*RETRY_MS))
+        reason: Reason | None = "unknown_id" if last.garbled else None
+        if last.position is not None:
+            reason = await self._hub.resume(last.position)
+        if reason is not None:
+            return Client(self._hub, send, greeting + events.reset(reason), after=None)
+        return Client(self._hub, send, greeting, after=last.position.version if last.position else None)
+
+
+def _last_heard(headers: Mapping[bytes, bytes], query: bytes) -> Last:
+    try:
+        return last_heard(headers, query)
+    except Invalid as invalid:
+        raise Refused(400, "Invalid input.", errors=invalid.errors) from invalid
+
+
+async def _refuse(send: Send, headers: Headers, refused: Refused) -> None:
+    own = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(refused.body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": refused.status, "headers": [*headers, *own, *refused.headers]})
+    await send({"type": "http.response.body", "body": refused.body})

@@ -1,0 +1,146 @@
+"""What all clients of a process share: who reads, who is woken when, and what is said when Redis is away."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+from analytics.stream import events
+from analytics.stream.client import Client
+from analytics.stream.events import Position, Reason
+from analytics.stream.following import Follower
+from analytics.stream.mirror import KEPT_BATCHES, Mirror, NoView
+from cachecore.clock import now_ms
+from cachecore.connections import RoleUnavailable
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 15.0
+STALLED_SECONDS = 60.0
+DEGRADED_SECONDS = 2.0
+SWEEP_SECONDS = 1.0
+RETRY_SECONDS = 0.25
+# Clients woken before the event loop may do something else: a broadcast to all must not delay other requests.
+SLICE = 32
+
+
+class Hub:
+    """One per process and event loop; `start` and `stop` belong to the server's lifespan.
+
+    `condition` is the last that was said about Redis; a client that knows another is told it.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, kept_batches: int = KEPT_BATCHES) -> None:
+        self.clock = clock
+        self.clients: set[Client] = set()
+        self.condition = b""
+        self._kept_batches = kept_batches
+        self._follower: Follower | None = None
+        self._degraded = False
+        self._well_at, self._well_at_ms = clock(), now_ms()
+        self._news = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        self._follower = follower = Follower()
+        self.mirror = Mirror(follower, self._kept_batches)
+        self._well_at, self._well_at_ms = self.clock(), now_ms()
+        await self._advance()
+        self._tasks = [asyncio.create_task(each) for each in (self._read(follower), self._tell(), self._sweep())]
+
+    async def stop(self) -> None:
+        self.end_all()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._follower is not None:
+            await self._follower.aclose()
+            self._follower = None
+
+    def end_all(self) -> None:
+        for client in tuple(self.clients):
+            client.end()
+
+    @property
+    def available(self) -> bool:
+        return self._follower is not None and self.mirror.generation > 0 and not self._degraded
+
+    async def resume(self, last: Position) -> Reason | None:
+        """Why a client that heard of `last` last cannot go on from there; None when it can."""
+        if last.epoch == self.mirror.view.epoch and last.version > self.mirror.history.version:
+            await self._advance()  # another process told it, one that has read further
+        history = self.mirror.history
+        if last.epoch != self.mirror.view.epoch:
+            return "rebuilt"
+        if history.behind(last.version) is not None:
+            return None
+        return "too_old" if last.version < history.first else "unknown_id"
+
+    async def sweep(self) -> None:
+        """A beat for those that heard nothing for long, the end for those that take nothing."""
+        now = self.clock()
+        silent = [client for client in self.clients if now - client.idle_since >= HEARTBEAT_SECONDS]
+        for client in silent:
+            if client.writing_since is None:
+                client.beat_due = True
+            elif now - client.writing_since >= STALLED_SECONDS:
+                client.end()
+        await self._wake(silent)
+
+    async def _read(self, follower: Follower) -> None:
+        """Until cancelled: what is new, when it is new."""
+        while True:
+            well = await self._advance()
+            try:
+                if well:
+                    await follower.wait(self.mirror.version)
+                    continue
+            except Exception as error:  # noqa: BLE001  whatever it is, the next read decides
+                logger.debug("waiting for changes: %r", error)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _advance(self) -> bool:
+        """Whether Redis told the view."""
+        try:
+            if await self.mirror.advance():
+                self._news.set()
+        except (RoleUnavailable, NoView) as error:
+            self._failed(error)
+            return False
+        self._succeeded()
+        return True
+
+    def _failed(self, error: Exception) -> None:
+        if not self._degraded and self.clock() - self._well_at >= DEGRADED_SECONDS:
+            logger.warning("the live stream stands still: %s", error or type(error).__name__)
+            self._degraded = True
+            self._say(events.degraded(self._well_at_ms))
+
+    def _succeeded(self) -> None:
+        self._well_at, self._well_at_ms = self.clock(), now_ms()
+        if self._degraded:
+            logger.warning("the live stream goes on")
+            self._degraded = False
+            self._say(events.resumed(self.mirror.view.position))
+
+    def _say(self, condition: bytes) -> None:
+        self.condition = condition
+        self._news.set()
+
+    async def _tell(self) -> None:
+        """Until cancelled: wake everybody when there is something to hear."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            await self._wake(tuple(self.clients))
+
+    async def _wake(self, clients: Iterable[Client]) -> None:
+        for number, client in enumerate(clients, 1):
+            client.wake()
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            await self.sweep()

@@ -1,0 +1,73 @@
+"""What many long connections need of the process: file descriptors, word of the end, an end for dead sockets."""
+
+import asyncio
+import os
+import resource
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+# Of other requests, Redis, the database, and what the server itself keeps open.
+OTHER_FILES = 1_500
+
+
+def raise_file_limit(streams: int) -> int:
+    """Ask for as many descriptors as so many streams need; returns how many streams there are descriptors for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = streams + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(ValueError, OSError):  # macOS has a limit below the one it tells
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return streams if soft == resource.RLIM_INFINITY else max(1, min(streams, soft - OTHER_FILES))
+
+
+def on_stop_signal(callback: Callable[[], None]) -> None:
+    """Have the running loop call it when SIGTERM or SIGINT comes, beside what the server does then.
+
+    A server tells its applications of the end when the last answer has ended, which a stream does not by itself.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        _chain(number, lambda: loop.call_soon_threadsafe(callback))
+
+
+def _chain(number: signal.Signals, callback: Callable[[], Any]) -> None:
+    before = signal.getsignal(number)
+    if not callable(before):  # nobody serves: the signal ends the process, as it should
+        return
+
+    def both(received: int, frame: Any) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            callback()
+        before(received, frame)
+
+    signal.signal(number, both)
+
+
+def drop_unread_after(seconds: float) -> None:
+    """Have the kernel close connections of this process's servers whose peer takes nothing for so long. Linux only.
+
+    No application can: what it wrote last waits in the server's and the kernel's buffers, and the socket with it.
+    Sockets inherit the option from the one they were accepted from; tcp(7), TCP_USER_TIMEOUT.
+    """
+    if not hasattr(socket, "TCP_USER_TIMEOUT"):
+        return
+    with suppress(OSError):
+        for name in os.listdir("/proc/self/fd"):
+            with suppress(OSError):
+                _set_timeout(int(name), round(seconds * 1000))
+
+
+def _set_timeout(descriptor: int, milliseconds: int) -> None:
+    """Raises OSError for what is no socket."""
+    with socket.socket(fileno=os.dup(descriptor)) as found:
+        is_tcp = found.family in (socket.AF_INET, socket.AF_INET6) and found.type == socket.SOCK_STREAM
+        if is_tcp and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)

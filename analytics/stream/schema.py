@@ -1,0 +1,78 @@
+"""Shapes of the stream's events, for the API's schema. What is sent is made in events.py;
+a test holds the two equal."""
+
+from typing import Any
+
+from drf_spectacular.utils import PolymorphicProxySerializer
+from rest_framework import serializers
+
+POSITION = r"^[0-9A-Za-z]{1,64}:[1-9][0-9]{0,15}$"
+REASONS = ["rebuilt", "too_old", "unknown_id", "interrupted", "slow"]
+
+
+class StreamGameSerializer(serializers.Serializer[Any]):
+    game_id = serializers.IntegerField()
+    crash_point = serializers.FloatField(allow_null=True, help_text="Null of a removed game.")
+    end_time = serializers.DateTimeField(allow_null=True)
+
+
+class StreamChangedGameSerializer(StreamGameSerializer):
+    change = serializers.ChoiceField(["new", "corrected", "removed"])
+
+
+class StreamSnapshotSerializer(serializers.Serializer[Any]):
+    epoch = serializers.CharField(help_text="Another one: the view was built anew.")
+    version = serializers.IntegerField()
+    games = serializers.IntegerField(help_text="All that the view counts.")
+    head = serializers.IntegerField(allow_null=True, help_text="The newest game's id.")
+    newest = StreamGameSerializer(many=True, help_text="The newest 20 games, newest first.")
+
+
+class StreamAnalyticsSerializer(serializers.Serializer[Any]):
+    version = serializers.IntegerField(help_text="X-Data-Version of answers from this moment.")
+    head = serializers.IntegerField(allow_null=True)
+    games = serializers.IntegerField()
+    new = serializers.IntegerField()
+    corrected = serializers.IntegerField()
+    removed = serializers.IntegerField()
+    omitted = serializers.IntegerField(help_text="Changed games without a `game` event.")
+
+
+class StreamResetSerializer(serializers.Serializer[Any]):
+    reason = serializers.ChoiceField(REASONS)
+
+
+class StreamDegradedSerializer(serializers.Serializer[Any]):
+    since = serializers.DateTimeField()
+
+
+class StreamResumedSerializer(serializers.Serializer[Any]):
+    version = serializers.IntegerField()
+
+
+def _event(name: str, data: serializers.Serializer[Any], *, has_id: bool = False) -> type[serializers.Serializer[Any]]:
+    """The shape of one event: its name, its data, its id."""
+    fields: dict[str, Any] = {"event": serializers.ChoiceField([name]), "data": data}
+    if has_id:
+        fields["id"] = serializers.RegexField(POSITION)
+    title = name.capitalize()
+    # `data` is an attribute of every serializer: so not as a field of the class.
+    return type(
+        f"Stream{title}EventSerializer",
+        (serializers.Serializer,),
+        {"get_fields": lambda self: fields, "__doc__": f"`{name}`"},
+    )
+
+
+EVENTS: dict[str, Any] = {
+    "snapshot": _event("snapshot", StreamSnapshotSerializer(), has_id=True),
+    "game": _event("game", StreamChangedGameSerializer()),
+    "analytics": _event("analytics", StreamAnalyticsSerializer(), has_id=True),
+    "reset": _event("reset", StreamResetSerializer()),
+    "degraded": _event("degraded", StreamDegradedSerializer()),
+    "resumed": _event("resumed", StreamResumedSerializer()),
+}
+
+StreamEventSerializer = PolymorphicProxySerializer(
+    component_name="StreamEvent", serializers=EVENTS, resource_type_field_name="event", many=False
+)
