@@ -1,5 +1,6 @@
 """The state of the live view, beside the table's."""
 
+from datetime import UTC, tzinfo
 from typing import Any
 
 from django.conf import settings
@@ -11,9 +12,10 @@ from cachecore import schedule
 from cachecore.clock import now_ms
 from cachecore.connections import RoleUnavailable
 from cachecore.schedule import LastRun
+from games.times import from_unix_ms
 
 
-def status() -> dict[str, Any]:
+def status(zone: tzinfo = UTC) -> dict[str, Any]:
     """The state of the view beside the table's. Says what it cannot know as null. Raises django.db.Error."""
     answer: dict[str, Any] = {
         "site": settings.SITE,
@@ -21,18 +23,18 @@ def status() -> dict[str, Any]:
         "newest_game": table.newest_id(),
     }
     try:
-        return answer | _view_status()
+        return answer | _view_status(zone)
     except RoleUnavailable:
         return answer | {"view": "unavailable"} | dict.fromkeys(VIEW_FIELDS)
 
 
 VIEW_FIELDS = (
-    *("version", "epoch", "built_at_ms", "applied_games", "applied_head", "lag_ms", "pending"),
+    *("version", "epoch", "built_at", "applied_games", "applied_head", "lag_ms", "pending"),
     *("last_reconcile", "last_full_reconcile", "drift"),
 )
 
 
-def _view_status() -> dict[str, Any]:
+def _view_status(zone: tzinfo) -> dict[str, Any]:
     view = reader.head()
     waiting = pending.size()
     if view is None:
@@ -42,14 +44,25 @@ def _view_status() -> dict[str, Any]:
         "view": "behind" if lag_ms >= sources.GRACE_MS else "current",
         "version": view.version,
         "epoch": view.epoch,
-        "built_at_ms": view.built_ms,
+        "built_at": from_unix_ms(view.built_ms).astimezone(zone),
         "applied_games": view.games,
         "applied_head": view.newest,
         "lag_ms": lag_ms,
         "pending": waiting,
-        "last_reconcile": schedule.last_run("reconcile-newest"),
-        "last_full_reconcile": schedule.last_run("reconcile-all"),
+        "last_reconcile": _run(schedule.last_run("reconcile-newest"), zone),
+        "last_full_reconcile": _run(schedule.last_run("reconcile-all"), zone),
         "drift": repairs.counted()._asdict(),
+    }
+
+
+def _run(run: LastRun | None, zone: tzinfo) -> dict[str, Any] | None:
+    if run is None:
+        return None
+    return {
+        "started_at": from_unix_ms(run.started_ms).astimezone(zone),
+        "finished_at": from_unix_ms(run.finished_ms).astimezone(zone),
+        "outcome": run.outcome,
+        "result": run.result,
     }
 
 

@@ -207,8 +207,8 @@ def answer_of(result: type[serializers.Serializer[Any]]) -> type[serializers.Ser
 
 
 class LastRunSerializer(serializers.Serializer[Any]):
-    started_ms = serializers.IntegerField()
-    finished_ms = serializers.IntegerField()
+    started_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField()
     outcome = serializers.ChoiceField(["done", "failed"])
     result = serializers.JSONField(allow_null=True)
 
@@ -225,7 +225,7 @@ class StatusSerializer(serializers.Serializer[Any]):
     view = serializers.ChoiceField(["current", "behind", "absent", "unavailable"])
     version = serializers.IntegerField(allow_null=True)
     epoch = serializers.CharField(allow_null=True)
-    built_at_ms = serializers.IntegerField(allow_null=True)
+    built_at = serializers.DateTimeField(allow_null=True)
     applied_games = serializers.IntegerField(allow_null=True)
     applied_head = serializers.IntegerField(allow_null=True)
     lag_ms = serializers.IntegerField(allow_null=True, help_text="Wait of the oldest game beyond the view.")

@@ -102,5 +102,5 @@ class StatusView(PublicView):
 
     @extend_schema(parameters=[ZoneQuery], responses=serializers.StatusSerializer)
     def get(self, request: Request) -> Response:
-        ZoneQuery.of(request)
-        return Response(selectors.status(), headers={"X-Cache": "BYPASS", "Cache-Control": "no-store"})
+        zone = ZoneQuery.of(request).zone
+        return Response(selectors.status(zone), headers={"X-Cache": "BYPASS", "Cache-Control": "no-store"})
