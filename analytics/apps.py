@@ -5,4 +5,4 @@ class AnalyticsConfig(AppConfig):
     name = "analytics"
 
     def ready(self) -> None:
-        from analytics import checks, signals, warmers  # noqa: F401
+        from analytics import checks, metrics, signals, warmers  # noqa: F401

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import socket
+import stat
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -66,7 +67,8 @@ def drop_unread_after(seconds: float) -> None:
 
 
 def _set_timeout(descriptor: int, milliseconds: int) -> None:
-    """Raises OSError for what is no socket."""
+    if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+        return
     with socket.socket(fileno=os.dup(descriptor)) as found:
         is_tcp = found.family in (socket.AF_INET, socket.AF_INET6) and found.type == socket.SOCK_STREAM
         if is_tcp and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):

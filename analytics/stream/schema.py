@@ -1,6 +1,7 @@
 """Shapes of the stream's events, for the API's schema. What is sent is made in events.py;
 a test holds the two equal."""
 
+from copy import deepcopy
 from typing import Any
 
 from drf_spectacular.utils import PolymorphicProxySerializer
@@ -60,7 +61,7 @@ def _event(name: str, data: serializers.Serializer[Any], *, has_id: bool = False
     return type(
         f"Stream{title}EventSerializer",
         (serializers.Serializer,),
-        {"get_fields": lambda self: fields, "__doc__": f"`{name}`"},
+        {"get_fields": lambda self: deepcopy(fields), "__doc__": f"`{name}`"},
     )
 
 

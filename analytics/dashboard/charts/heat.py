@@ -1,0 +1,98 @@
+"""The heat map: one square per interval, its area the share, its tone the share beside the expected one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import sqrt
+from typing import Any
+
+PITCH = 22
+LEFT, TOP = 40, 20
+SMALLEST, LARGEST = 5, 19
+# Shares beside the expected share at which the tone changes.
+STEPS = (0.5, 1.0, 1.5, 2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """`level` 0: games, none met it; 1..5 by STEPS; None: no game was played."""
+
+    x: float
+    y: float
+    side: float
+    level: int | None
+    open: bool
+    start: str
+    row: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    width: float
+    height: float
+    squares: Sequence[Square]
+    columns: Sequence[Label]
+    rows: Sequence[Label]
+    legend: Sequence[tuple[int | None, float, str]]
+
+
+def heat(intervals: Sequence[Mapping[str, Any]], minutes: int, expected: float) -> Heat:
+    """`intervals` as the API tells them, in the page's zone. By ten minutes hours are columns, by the hour days are
+    rows."""
+    fine = minutes < 60
+    columns: dict[object, Label] = {}
+    rows: dict[object, Label] = {}
+    placed = []
+    for row in intervals:
+        start = datetime.fromisoformat(row["start"])
+        hour = (start.date(), start.hour, start.utcoffset())  # the hour that a clock shows twice is two columns
+        column_key: object = hour if fine else start.hour
+        row_key: object = start.minute // minutes if fine else start.date()
+        if column_key not in columns:
+            columns[column_key] = Label(len(columns), f"{start:%H}")
+        if row_key not in rows:
+            rows[row_key] = Label(len(rows), f":{start.minute // minutes * minutes:02d}" if fine else f"{start:%a %d}")
+        placed.append((column_key, row_key, start, row))
+    order = {key: i for i, key in enumerate(sorted(rows, key=str) if fine else rows)}
+    hours = {key: i for i, key in enumerate(columns if fine else sorted(columns, key=lambda key: int(str(key))))}
+    squares = [_square(hours[column], order[line], start, row, expected) for column, line, start, row in placed]
+    return Heat(
+        width=LEFT + PITCH * len(hours),
+        height=TOP + PITCH * len(order),
+        squares=squares,
+        columns=[Label(_centre(LEFT, i), columns[key].text) for key, i in hours.items() if i % 3 == 0],
+        rows=[Label(_centre(TOP, i), rows[key].text) for key, i in order.items()],
+        legend=legend(),
+    )
+
+
+def legend() -> list[tuple[int | None, float, str]]:
+    told = [(0, 0.0, "none"), (1, 0.25, "below half"), (2, 0.75, "below"), (3, 1.25, "above"), (4, 1.75, "1½ times")]
+    return [(level, _side(ratio), text) for level, ratio, text in [*told, (5, 2.0, "twice the expected share")]]
+
+
+def _square(column: int, line: int, start: datetime, row: Mapping[str, Any], expected: float) -> Square:
+    ratio = None if row["percentage"] is None else row["percentage"] / expected
+    side = SMALLEST if ratio is None else _side(ratio)
+    level = None if ratio is None else _level(ratio)
+    x, y = _centre(LEFT, column) - side / 2, _centre(TOP, line) - side / 2
+    return Square(round(x, 2), round(y, 2), side, level, not row["complete"], f"{start:%a %H:%M}", row)
+
+
+def _level(ratio: float) -> int:
+    return 0 if ratio == 0 else 1 + sum(ratio >= step for step in STEPS)
+
+
+def _side(ratio: float) -> float:
+    """Areas are proportional up to twice the expected share."""
+    return round(SMALLEST + (LARGEST - SMALLEST) * sqrt(min(ratio, 2.0) / 2.0), 2)
+
+
+def _centre(origin: int, index: int) -> float:
+    return origin + PITCH * index + PITCH / 2

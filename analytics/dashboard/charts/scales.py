@@ -1,0 +1,42 @@
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil, floor, log10
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A logarithmic axis: values `low`..`high` onto coordinates `start`..`end`; what is outside is cut to the edge."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        inside = min(max(value, self.low), self.high)
+        part = (log10(inside) - log10(self.low)) / (log10(self.high) - log10(self.low))
+        return round(self.start + part * (self.end - self.start), 2)
+
+    def decades(self) -> Iterator[float]:
+        for exponent in range(ceil(log10(self.low) - 1e-9), floor(log10(self.high) + 1e-9) + 1):
+            yield 10.0**exponent
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """As Log, linear."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        part = (value - self.low) / (self.high - self.low) if self.high > self.low else 0.0
+        return round(self.start + part * (self.end - self.start), 2)
+
+
+def ceiling(value: float) -> float:
+    """The next of 1, 2, 5 times a power of ten: where an axis ends well."""
+    power = 10.0 ** floor(log10(value)) if value > 0 else 1.0
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= value)

@@ -1,0 +1,14 @@
+"""The dashboard's key family."""
+
+from cachecore.keys import Family
+
+DASHBOARD = Family(
+    name="analytics-dashboard",
+    pattern="analytics:dashboard:{parameters}:{version}",
+    role="cache",
+    type="string",
+    ttl_seconds=30,
+    holds="the dashboard's panels as HTML, in JSON (responses.StoredAnswer)",
+    written_by="analytics.dashboard.views.panels",
+    purged_by="version `analytics`",
+)

@@ -1,0 +1,35 @@
+"""The live view in /metrics."""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from analytics import selectors
+from cachecore.metrics import PREFIX, register
+
+
+@register
+def live_view() -> Iterator[Metric]:
+    """Nothing of what is not known: no view, Redis away."""
+    status = selectors.status()
+    yield GaugeMetricFamily(
+        f"{PREFIX}_view_current",
+        "1 while the live view holds the newest game or lacks games only for a moment.",
+        value=float(status["view"] == "current"),
+    )
+    for name, told, help_ in (
+        ("view_version", "version", "Version of the live view."),
+        ("view_games", "applied_games", "Games that the live view holds."),
+        ("view_newest_game", "applied_head", "Id of the newest game in the live view."),
+        ("view_pending_games", "pending", "Games that wait to be applied."),
+    ):
+        if status[told] is not None:
+            yield GaugeMetricFamily(f"{PREFIX}_{name}", help_, value=status[told])
+    if status["lag_ms"] is not None:
+        help_ = "For how long the oldest game that the view lacks has waited."
+        yield GaugeMetricFamily(f"{PREFIX}_view_lag_seconds", help_, value=status["lag_ms"] / 1000)
+    if status["drift"] is not None:
+        for outcome, help_ in (("found", "differed from the table."), ("repaired", "differed and were put right.")):
+            yield CounterMetricFamily(
+                f"{PREFIX}_view_drift_{outcome}", f"Games and cells that {help_}", value=status["drift"][outcome]
+            )
