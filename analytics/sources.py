@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
+import numpy as np
 from django.db import InterfaceError, OperationalError
 
 from analytics import table
@@ -81,10 +82,10 @@ def all_series(
     if found is None:
         return None
     covered, rows, games = found
-    named = {number for one in rows for row in one.series for number in (row.start, row.end, row.closer) if number}
-    dropped = named - set(games.ids.tolist())
-    if dropped:  # older than the ledger keeps
-        games = Columns.joined([table.rows_of(dropped), games])
+    named = np.array([number for one in rows for row in one.series for number in row.ids], dtype=np.int64)
+    dropped = np.setdiff1d(named, games.ids)
+    if len(dropped):  # older than the ledger keeps
+        games = Columns.joined([table.rows_of(dropped.tolist()), games])
     return source, covered, rows, games
 
 

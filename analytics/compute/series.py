@@ -31,6 +31,11 @@ class Series:
     def is_open(self) -> bool:
         return self.closer == OPEN
 
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The games it names."""
+        return (self.start, self.end) if self.is_open else (self.start, self.end, self.closer)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Runs:

@@ -52,14 +52,14 @@ class DashboardQuery(ConditionQuery):
         return {"all": "true"} if asked == "all" else {"games": asked}
 
     @property
-    def sort(self) -> str:
+    def order(self) -> str:
         return str(self.validated_data["sort"])
 
     def own_parameters(self) -> Iterator[tuple[str, object]]:
         yield from self.condition_parameters()
         yield "hours", self.hours_asked
         yield "games", self.validated_data["games"]
-        yield "sort", self.sort
+        yield "sort", self.order
 
     def link(self, **changed: str) -> str:
         """The page's query with these parameters; what is default is left out."""

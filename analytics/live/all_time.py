@@ -55,10 +55,10 @@ def all_series(
         found = _all_series(moment, conditions, sort, limit)
         if found is None:
             return None
-        named = {number for one in found for row in one.series for number in (row.start, row.end, row.closer)}
-        return {game_id // CHUNK_GAMES for game_id in named if game_id >= max(moment.head.floor, 1)}
+        named = (game_id for one in found for row in one.series for game_id in row.ids)
+        return {game_id // CHUNK_GAMES for game_id in named if game_id >= moment.head.floor}
 
-    moment = read_until(needed, ask)
+    moment = read_until(("series", *conditions, sort, limit), needed, ask)
     if moment is None or (found := _all_series(moment, conditions, sort, limit)) is None:
         return None
     return moment.head, (found, moment.columns)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -23,6 +24,7 @@ class ChunkFacts:
     max_end_ms: int
 
     @classmethod
+    @lru_cache(maxsize=4096)  # a view has hundreds of chunks, and all but the newest stay as they are
     def parse(cls, text: bytes) -> "ChunkFacts":
         return cls(*map(int, text.split()))
 

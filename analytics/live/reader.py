@@ -108,4 +108,4 @@ def parse_head(replies: Sequence[Any]) -> Head | None:
 
 
 def parse_index(fields: Mapping[bytes, bytes]) -> dict[int, ChunkFacts]:
-    return {int(number): ChunkFacts.parse(text) for number, text in sorted(fields.items(), key=lambda f: int(f[0]))}
+    return dict(sorted((int(number), ChunkFacts.parse(text)) for number, text in fields.items()))

@@ -23,7 +23,7 @@ def slices_of(windows: Sequence[Window]) -> tuple[Head, list[Slice]] | None:
             return None
         return {number for window in windows for number in _chunks_for(window, moment.index)}
 
-    moment = read_until(needed)
+    moment = read_until(("slices", *map(_shape, windows)), needed)
     return None if moment is None else (moment.head, [_slice(window, moment) for window in windows])
 
 
@@ -51,7 +51,7 @@ def stretch_of(window: Window, conditions: Sequence[Condition]) -> tuple[Head, S
             span |= newer(moment, read)
         return span
 
-    moment = read_until(needed)
+    moment = read_until(("stretch", _shape(window), *conditions), needed)
     if moment is None:
         return None
     found = _slice(window, moment)
@@ -72,8 +72,13 @@ def last_met(conditions: Sequence[Condition], limit: int) -> tuple[Head, list[La
         earlier = older(moment, chosen)
         return chosen | earlier if earlier or moment.head.holds_all else None
 
-    moment = read_until(needed)
+    moment = read_until(("last met", *conditions, limit), needed)
     return None if moment is None else (moment.head, last_games(moment.columns, conditions, limit))
+
+
+def _shape(window: Window) -> tuple[object, ...]:
+    """The question without the time at which it is asked: windows of one length need about the same chunks."""
+    return window.kind, window.count, window.skip, window.to_ms - window.from_ms
 
 
 def _covers(window: Window, moment: Moment) -> bool:

@@ -41,3 +41,8 @@ def _redis_cache(url: str) -> dict[str, Any]:
 
 
 CACHES = {"default": _redis_cache(CACHE_URL), "state": _redis_cache(STATE_URL)}
+
+# Every process adds its counts of hits and misses to the totals in the state role this often; 0: never by itself.
+CACHE_STATS_FLUSH_SECONDS = env.float("CACHE_STATS_FLUSH_SECONDS", default=5.0)
+# Family -> the hit rate that its TTL is moved towards (cachecore/tuning.py). None is tuned unless it is named here.
+CACHE_TUNING: dict[str, float] = {}

@@ -10,6 +10,8 @@ FEED = "none"
 CELERY_TASK_ALWAYS_EAGER = False
 REDIS_BREAKER_SECONDS = 0.2
 ANALYTICS_VERSION_EVERY_MS = 0
+ENABLE_REDIS_RATE_LIMITING = False  # tests/cachecore/test_throttling.py switches it on
+CACHE_STATS_FLUSH_SECONDS = 0  # tests flush themselves
 WHITENOISE_AUTOREFRESH = True
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

@@ -11,6 +11,7 @@ from analytics.dashboard.charts.scales import Log
 WIDTH, HEIGHT = 480, 300
 LEFT, RIGHT, TOP, BOTTOM = 52, 470, 12, 264
 SIGMAS = 2.0
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 EDGES = (
     *("1", "1.01", "1.1", "1.25", "1.5", "1.75", "2", "2.5", "3", "4", "5", "7.5", "10", "15", "20", "30", "50", "75"),
@@ -61,7 +62,7 @@ def survival(bins: Sequence[Mapping[str, Any]], games: int) -> Survival:
         points=[_point(x, y, games, *one) for one in shown if one[1]],
         law=_path([(x(start), y(share)) for start, _, share in shown]),
         band=_path(_band(x, y, games, [(start, share) for start, _, share in shown])),
-        x_ticks=[Tick(x(value), f"{value:,.0f}×") for value in x.decades()],
+        x_ticks=[Tick(x(value), f"{value:,.0f}{TIMES}") for value in x.decades()],
         y_ticks=[Tick(y(value), _percent(value)) for value in y.decades()],
     )
 

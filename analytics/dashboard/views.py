@@ -1,0 +1,89 @@
+"""`/`, the panels that it fetches when a game ends, and each panel's numbers."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import cache_control
+from django.views.decorators.gzip import gzip_page
+from django.views.decorators.http import require_safe
+from rest_framework.exceptions import ValidationError
+
+from analytics.dashboard import choices, sheets
+from analytics.dashboard.keys import DASHBOARD
+from analytics.dashboard.panels import PANELS
+from analytics.dashboard.parameters import DashboardQuery, canonical, of_form, with_default
+from analytics.dashboard.rendering import rendered
+from analytics.live.keys import ANALYTICS
+from cachecore.responses import Policy, cached
+from games.pages.answers import ask
+from games.pages.degraded import needs_database, unavailable
+from games.pages.parameters import Errors, Parameters, errors_of, parameters_of
+
+POLICY = Policy(family=DASHBOARD, namespace=ANALYTICS)
+FORM_ONLY = ("kind", "value")
+
+
+@require_safe
+@cache_control(private=True, no_cache=True)  # the page shows its moment; its panels are cached
+@gzip_page
+def page(request: HttpRequest) -> HttpResponse:
+    """The first view, whole without JavaScript."""
+    try:
+        given = parameters_of(request, (*DashboardQuery().fields, *FORM_ONLY))
+    except ValidationError as error:
+        return _refused(request, _messages(error))
+    if given.keys() & set(FORM_ONLY):
+        return HttpResponseRedirect(reverse("dashboard") + canonical(of_form(given)))
+    query = _query(given)
+    if not query.is_valid():
+        return _refused(request, errors_of(query))
+    answer = ask(reverse("dashboard-panels"), POLICY, query, lambda: rendered(query))
+    if not answer.body["answered"]:
+        return unavailable(request)
+    context = {"answer": answer.body, "panels_url": answer.url, "query": query, **choices.of(query)}
+    return render(request, "dashboard/page.html", context)
+
+
+@require_safe
+def panels(request: HttpRequest) -> HttpResponse:
+    """The panels as `{"version", "generated_at", "panels": {name: html}}`: a hit never reaches Django."""
+    try:
+        query = _query(parameters_of(request, DashboardQuery().fields))
+    except ValidationError as error:
+        return JsonResponse({"detail": "Invalid input.", "errors": error.detail}, status=400)
+    if not query.is_valid():
+        return JsonResponse({"detail": "Invalid input.", "errors": query.errors}, status=400)
+    return cached(request, POLICY, query.parameters(), lambda: rendered(query))
+
+
+@require_safe
+@gzip_page
+@needs_database
+def sheet(request: HttpRequest, name: str) -> HttpResponse:
+    """A panel's numbers as CSV, of the same parameters as the page."""
+    if name not in PANELS:
+        raise Http404(f"There is no panel {name}.")
+    try:
+        query = _query(parameters_of(request, DashboardQuery().fields))
+    except ValidationError as error:
+        return _refused(request, _messages(error))
+    if not query.is_valid():
+        return _refused(request, errors_of(query))
+    response = HttpResponse(sheets.sheet(name, query), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="crash-monitor-{name}.csv"'
+    return response
+
+
+def _query(given: Parameters) -> DashboardQuery:
+    return DashboardQuery(data=with_default(given))
+
+
+def _refused(request: HttpRequest, errors: Errors) -> HttpResponse:
+    return render(request, "400.html", {"errors": errors}, status=400)
+
+
+def _messages(error: ValidationError) -> Errors:
+    found: Any = error.detail
+    return {name: [str(message) for message in messages] for name, messages in found.items()}

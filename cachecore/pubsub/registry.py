@@ -1,0 +1,59 @@
+"""Who wants to hear what."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple
+
+Kind = Literal["channel", "pattern"]
+
+
+class Message(NamedTuple):
+    """`pattern` is the one that matched; None for a subscription to the channel itself."""
+
+    channel: str
+    data: Any
+    pattern: str | None = None
+
+
+class Subject(NamedTuple):
+    kind: Kind
+    name: str
+
+
+Callback = Callable[[Message], None]
+
+
+class Registry:
+    """Callbacks by subject, each once, in the order of their subscription. Its user holds a lock."""
+
+    def __init__(self) -> None:
+        self._callbacks: dict[Subject, dict[Callback, None]] = {}
+
+    def add(self, subject: Subject, callback: Callback) -> None:
+        self._callbacks.setdefault(subject, {})[callback] = None
+
+    def remove(self, subject: Subject, callback: Callback | None) -> bool:
+        """One callback or, for None, all; whether there was any."""
+        callbacks = self._callbacks.get(subject, {})
+        gone = [one for one in callbacks if callback is None or one == callback]
+        for one in gone:
+            del callbacks[one]
+        if not callbacks:
+            self._callbacks.pop(subject, None)
+        return bool(gone)
+
+    def callbacks(self, subject: Subject) -> tuple[Callback, ...]:
+        return tuple(self._callbacks.get(subject, ()))
+
+    def clear(self) -> None:
+        self._callbacks.clear()
+
+    def __iter__(self) -> Iterator[Subject]:
+        return iter(tuple(self._callbacks))
+
+    def __len__(self) -> int:
+        return len(self._callbacks)
+
+
+def text(name: bytes) -> str:
+    """A channel's name as the server tells it; strangers may use any bytes."""
+    return name.decode("utf-8", "surrogateescape")

@@ -1,0 +1,46 @@
+"""Scopes: what is limited, how much of it, and what happens while the limits cannot be read. Settings decide."""
+
+import logging
+from functools import lru_cache
+
+import limits
+from django.conf import settings
+
+from cachecore import connections, stats
+from cachecore.connections import RoleUnavailable
+from cachecore.throttling.windows import RATE_COUNTER, RATE_LOG, Quota, take_in_moving_window, take_in_sliding_window
+
+logger = logging.getLogger(__name__)
+
+_OUTCOME = {True: "refused", False: "let through"}  # by whether the scope fails closed
+
+parse = lru_cache(maxsize=None)(limits.parse)
+
+
+class LimitsUnavailable(Exception):
+    """The limits cannot be read, and the scope is one that is then refused."""
+
+
+def charge(scope: str, identity: str) -> Quota | None:
+    """Take one slot for this caller, in one round trip. None: not limited, or let through because Redis is away.
+
+    Raises LimitsUnavailable for a scope of RATE_LIMIT_FAIL_CLOSED while Redis is away.
+    """
+    rate = settings.RATE_LIMITS.get(scope)
+    if not rate or not settings.ENABLE_REDIS_RATE_LIMITING:
+        return None
+    exact = scope in settings.RATE_LIMIT_EXACT
+    family, take = (RATE_LOG, take_in_moving_window) if exact else (RATE_COUNTER, take_in_sliding_window)
+    try:
+        with connections.use("state") as client:
+            quota = take(client, parse(rate), scope, identity)
+    except RoleUnavailable as error:
+        stats.count(family.name, "error")
+        closed = scope in settings.RATE_LIMIT_FAIL_CLOSED
+        logger.warning("the %s limit was not checked, the request is %s: %s", scope, _OUTCOME[closed], error)
+        if closed:
+            raise LimitsUnavailable(scope) from error
+        return None
+    if not quota.allowed:
+        stats.count(family.name, "refused")
+    return quota
