@@ -51,6 +51,9 @@ contracts: .venv/test.stamp ## Check that imports go one way.
 migrations: .venv/test.stamp ## Check that no migration is missing.
 	$(RUN) manage.py makemigrations --check --dry-run
 
+docs: .venv/test.stamp ## Write docs/keys.md and docs/api-caching.md from the code.
+	$(RUN) manage.py document_keys
+
 bench: .venv/test.stamp ## Measure cached answers beside the bare server and Django's cache_page, as ratios.
 	$(RUN) -m benchmarks.hits
 
@@ -63,4 +66,4 @@ lock: .venv/test.stamp ## Pin the requirements anew.
 clean: ## Remove the environment and the stack's data.
 	rm -rf .venv var
 
-.PHONY: help run test test-postgresql test-sqlite lint format types contracts migrations bench lock clean
+.PHONY: help run test test-postgresql test-sqlite lint format types contracts migrations docs bench lock clean

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 from django.utils.http import parse_etags
 
-from cachecore import connections, responses
+from cachecore import connections, responses, stats
 from cachecore.clock import now_ms
 from cachecore.gathering import GatheredReads
 from cachecore.responses import Known, StoredAnswer, Url
@@ -112,7 +112,10 @@ class CachedAnswers:
         known = responses.known_urls.get(url)
         if known is None or self._watcher.verified(known.policy.namespace) != prepared.version:
             return None
-        return prepared if prepared.expires_at_ms > now_ms() else None
+        if prepared.expires_at_ms <= now_ms():
+            return None
+        stats.count(known.policy.family.name, "local_hit")
+        return prepared
 
     async def _stored(self, url: Url, known: Known) -> Prepared | None:
         version = self._watcher.verified(known.policy.namespace)
@@ -125,6 +128,7 @@ class CachedAnswers:
         stored = responses.parse(data) if data is not None else None
         if stored is None or stored.expires_at_ms <= now_ms():
             return None
+        stats.count(known.policy.family.name, "hit")
         prepared = self._l1[url] = _prepare(stored, known.headers)
         return prepared
 

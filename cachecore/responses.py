@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,10 +18,11 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
 
-from cachecore import connections, versions
+from cachecore import connections, stats, versions
 from cachecore.clock import now_ms
 from cachecore.connections import RoleUnavailable
 from cachecore.keys import Family, canonical_parameters
+from cachecore.measures import Event
 from cachecore.rendering import encoder
 from cachecore.versions import Namespace
 
@@ -29,6 +31,7 @@ logger = logging.getLogger(__name__)
 MAX_STORED_BYTES = 1_000_000
 GZIP_FROM_BYTES = 1024
 CONTENT_TYPE = "application/json"
+EVENTS: dict[str, Event] = {"HIT": "hit", "STALE": "stale", "MISS": "miss", "BYPASS": "bypass"}  # by X-Cache
 VARY = "Accept-Encoding, X-Timezone"
 # A browser or proxy cannot see versions: it may keep an answer for a moment, then asks again with the ETag.
 CACHE_CONTROL = "public, max-age=1, s-maxage=1, stale-while-revalidate=5"
@@ -41,9 +44,15 @@ class Policy:
     family: Family
     namespace: Namespace
 
+    def __post_init__(self) -> None:
+        policies[self.family.name] = self
+
     @property
     def ttl_ms(self) -> int:
         return (self.family.ttl_seconds or 0) * 1000
+
+
+policies: dict[str, Policy] = {}
 
 
 class Computed(NamedTuple):
@@ -108,7 +117,9 @@ def cached(
     stored = _load(known, version)
     if stored is not None:
         return _respond(request, stored, "HIT", known)
+    started = time.perf_counter()
     computed = compute()
+    stats.timed(policy.family.name, "compute", time.perf_counter() - started)
     stored = _answer(computed, policy, version)
     outcome = "MISS" if version is not None and _store(known, version, stored) else "BYPASS"
     return _respond(request, stored, outcome, known)
@@ -160,6 +171,7 @@ def _answer(computed: Computed, policy: Policy, version: int | None) -> StoredAn
 
 def _store(known: Known, version: int, stored: StoredAnswer) -> bool:
     data = msgspec.msgpack.encode(stored)
+    stats.sized(known.policy.family.name, len(stored.body), len(data))
     life_ms = stored.expires_at_ms - stored.stored_at_ms
     if len(data) > MAX_STORED_BYTES or life_ms <= 0:
         return False
@@ -173,6 +185,7 @@ def _store(known: Known, version: int, stored: StoredAnswer) -> bool:
 
 
 def _respond(request: HttpRequest, stored: StoredAnswer, outcome: str, known: Known) -> HttpResponse:
+    stats.count(known.policy.family.name, EVENTS[outcome])
     response = HttpResponse(stored.body, content_type=CONTENT_TYPE)
     response["X-Cache"] = outcome
     response["Age"] = str(max(0, now_ms() - stored.stored_at_ms) // 1000)

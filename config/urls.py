@@ -1,18 +1,25 @@
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from config import health
+from analytics.stream.views import StreamView
+from cachecore import metrics
+from config import health, offline
 
 urlpatterns = [
     path("api/", include("games.urls")),
     path("api/analytics/", include("analytics.urls")),
+    path("api/stream/", StreamView.as_view(), name="stream"),
+    path("api/admin/monitoring/cache/", include("cachecore.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
-    path("", health.front_page),
+    path("metrics", metrics.metrics),
+    path("service-worker.js", offline.service_worker, name="service-worker"),
+    path("", include("games.pages.urls")),
+    path("", include("analytics.dashboard.urls")),
 ]
 
 handler400 = "config.errors.bad_request"

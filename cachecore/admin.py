@@ -1,0 +1,71 @@
+"""The cache under /admin/: its numbers, and its three buttons, each behind a permission and a question."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from cachecore import operations, server_info, stats, versions
+from cachecore.connections import RoleUnavailable
+from cachecore.measures import Snapshot
+from cachecore.models import Cache
+from cachecore.operations import NotWoken, Unknown
+from cachecore.operations_admin import OperationsAdmin, Question
+
+
+def _clear(name: str, by: Any) -> str:
+    return f"Cleared {operations.clear(name, by):,} keys of {name}."
+
+
+def _bump(name: str, by: Any) -> str:
+    return f"Tag {name} is at version {operations.bump(name, by)}."
+
+
+def _warm(_: str, by: Any) -> str:
+    operations.warm(by)
+    return "A worker is asked to compute the standard answers."
+
+
+QUESTIONS: Mapping[str, Question] = {
+    "clear": Question(
+        "Clear the family {name}?", "Its keys are deleted; answers are computed again when asked for.", _clear
+    ),
+    "bump": Question("Raise the tag {name}?", "Everything that hangs on it is cold at once, in every process.", _bump),
+    "warm": Question("Warm?", "A worker computes the standard answers that are cold.", _warm),
+}
+
+
+@admin.register(Cache)
+class CacheAdmin(OperationsAdmin):
+    page_title = "Cache: statistics and controls"
+    page_template = "cachecore/overview.html"
+    questions = QUESTIONS
+    not_done = (Unknown, NotWoken, RoleUnavailable)
+
+    def page_context(self, request: HttpRequest) -> dict[str, Any]:
+        servers, snapshot = server_info.of_all_roles(), stats.snapshot()
+        clearable = operations.clearable()
+        return {
+            "families": [(snapshot.family(name), name in clearable) for name in _names(snapshot, clearable)],
+            "snapshot": snapshot,
+            "servers": servers.values(),
+            "status": server_info.status(servers),
+            "versions": dict.fromkeys(versions.namespaces) | server_info.namespace_versions(),
+        }
+
+    def known(self, verb: str) -> Collection[str]:
+        return _known(verb)
+
+
+def _known(verb: str) -> Mapping[str, object]:
+    known: dict[str, Mapping[str, object]] = {
+        "clear": operations.clearable(),
+        "bump": versions.namespaces,
+        "warm": {operations.ALL: None},
+    }
+    return known[verb]
+
+
+def _names(snapshot: Snapshot, clearable: Mapping[str, object]) -> list[str]:
+    return sorted({family.family for family in snapshot.families} | clearable.keys())

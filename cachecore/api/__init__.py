@@ -1,0 +1,1 @@
+"""Monitoring of the cache over HTTP, for administrators."""

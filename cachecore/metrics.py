@@ -1,0 +1,174 @@
+"""GET /metrics for Prometheus.
+
+Several web processes, workers and commands count, and a scrape reaches whichever web process the server picks. So the
+numbers do not come from that process's memory (nor from prometheus_client's files for several processes): they are the
+totals in Redis (cachecore/totals.py), to which it adds its own newest counts first. Any process answers for all,
+and a counter never falls because the next scrape was answered by another. What belongs to the one process that
+answers has a HELP line that says so; the usual process_* metrics are left out, they would jump from one to another.
+
+Names: https://prometheus.io/docs/practices/naming/
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from cachecore import server_info, stats, tuning
+from cachecore.measures import BOUNDS_SECONDS, INCIDENTS, OPERATIONS, READS, FamilyStats, Operation, Snapshot
+from cachecore.server_info import ServerInfo
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "crash_monitor"
+BREAKER_STATES = {"closed": 0, "half-open": 1, "open": 2}
+BUCKET_LABELS = (*(repr(bound) for bound in BOUNDS_SECONDS), "+Inf")
+
+Collect = Callable[[], Iterable[Metric]]
+_collectors: dict[str, Collect] = {}
+
+
+def register(collect: Collect) -> Collect:
+    """Let an app add its metrics: `collect` is called per scrape and yields prometheus_client Metric families.
+
+    Usable as a decorator. One that raises costs its own metrics only, and is told as `collector_up 0`.
+    """
+    _collectors[f"{collect.__module__}.{collect.__qualname__}"] = collect
+    return collect
+
+
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Always 200, and quickly: a Redis that is away costs at most one time limit per role."""
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Everything())
+    return HttpResponse(encode(registry), content_type=content_type)
+
+
+class _Everything(Collector):
+    def collect(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily(f"{PREFIX}_collector_up", "1 when the collector answered.", labels=["collector"])
+        for name, collect in _collectors.items():
+            try:
+                found = list(collect())
+            except Exception:
+                logger.exception("the collector %s failed", name)
+                found = None
+            up.add_metric([name], float(found is not None))
+            yield from found or ()
+        yield up
+
+
+@register
+def cache_use() -> Iterator[Metric]:
+    snapshot = stats.snapshot()
+    yield GaugeMetricFamily(
+        f"{PREFIX}_cache_totals_complete",
+        "1 when the counters are of all processes, 0 when the state role is away and they are what one process knows.",
+        value=float(snapshot.complete),
+    )
+    yield from _counters(snapshot)
+    yield _latencies(snapshot)
+
+
+def _counters(snapshot: Snapshot) -> Iterator[Metric]:
+    requests = CounterMetricFamily(
+        f"{PREFIX}_cache_requests", "Reads of the cache by how they ended.", labels=["family", "outcome"]
+    )
+    events = CounterMetricFamily(
+        f"{PREFIX}_cache_events", "What happened in the cache besides reads.", labels=["family", "event"]
+    )
+    sizes = CounterMetricFamily(
+        f"{PREFIX}_cache_value_bytes",
+        "Values stored: raw, and stored as they went to Redis.",
+        labels=["family", "form"],
+    )
+    for family in snapshot.families:
+        for outcome in READS:
+            requests.add_metric([family.family, outcome], family.events(outcome))
+        for event in INCIDENTS:
+            events.add_metric([family.family, event], family.events(event))
+        sizes.add_metric([family.family, "raw"], family.raw_bytes)
+        sizes.add_metric([family.family, "stored"], family.stored_bytes)
+    yield from (requests, events, sizes)
+
+
+def _latencies(snapshot: Snapshot) -> Metric:
+    metric = HistogramMetricFamily(
+        f"{PREFIX}_cache_operation_seconds", "Time of an operation of the cache.", labels=["family", "operation"]
+    )
+    for family in snapshot.families:
+        for operation in OPERATIONS:
+            _add_latency(metric, family, operation)
+    return metric
+
+
+def _add_latency(metric: HistogramMetricFamily, family: FamilyStats, operation: Operation) -> None:
+    latency = family.latency(operation)
+    if latency.count:
+        cumulative = zip(BUCKET_LABELS, accumulate(latency.buckets), strict=True)
+        metric.add_metric([family.family, operation], buckets=list(cumulative), sum_value=latency.seconds)
+
+
+@register
+def servers() -> Iterator[Metric]:
+    found = server_info.of_all_roles()
+    for name, help_text, value in GAUGES:
+        gauge = GaugeMetricFamily(f"{PREFIX}_redis_{name}", help_text, labels=["role"])
+        for role, server in found.items():
+            if (told := value(server)) is not None:
+                gauge.add_metric([role], told)
+        yield gauge
+    evicted = CounterMetricFamily(f"{PREFIX}_redis_evicted_keys", "Keys the server evicted.", labels=["role"])
+    for role, server in found.items():
+        if server.evicted_keys is not None:
+            evicted.add_metric([role], server.evicted_keys)
+    yield evicted
+
+
+GAUGES: tuple[tuple[str, str, Callable[[ServerInfo], float | None]], ...] = (
+    ("up", "1 when the role's Redis answers.", lambda server: float(server.up)),
+    (
+        "breaker_state",
+        "Circuit breaker of the process that answers: 0 closed, 1 half-open, 2 open.",
+        lambda server: BREAKER_STATES[server.breaker],
+    ),
+    ("memory_used_bytes", "Memory the server uses.", lambda server: server.memory_used_bytes),
+    ("memory_limit_bytes", "The server's maxmemory; 0 is none.", lambda server: server.memory_limit_bytes),
+    ("keys", "Keys in the role's database.", lambda server: server.keys),
+)
+
+
+@register
+def versions() -> Iterator[Metric]:
+    gauge = GaugeMetricFamily(
+        f"{PREFIX}_namespace_version", "Version of a namespace of cached answers.", labels=["namespace"]
+    )
+    for name, version in server_info.namespace_versions().items():
+        if version is not None:
+            gauge.add_metric([name], version)
+    yield gauge
+
+
+@register
+def tuned() -> Iterator[Metric]:
+    ttl = GaugeMetricFamily(f"{PREFIX}_cache_tuned_ttl_seconds", "TTL that tuning chose.", labels=["family"])
+    rate = GaugeMetricFamily(
+        f"{PREFIX}_cache_tuned_hit_ratio", "Hit rate, 0 to 1, in the period of the last step.", labels=["family"]
+    )
+    target = GaugeMetricFamily(
+        f"{PREFIX}_cache_tuned_target_ratio", "Hit rate, 0 to 1, that tuning aims at.", labels=["family"]
+    )
+    for family, step in tuning.newest_steps().items():
+        ttl.add_metric([family], step.ttl_seconds)
+        rate.add_metric([family], step.hit_rate)
+        target.add_metric([family], step.target)
+    yield from (ttl, rate, target)

@@ -1,0 +1,110 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from analytics import services
+from cachecore import stats
+from config.env import BASE_DIR
+from games.rounds import Round
+from games.services import record_games
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted():
+    stats.forget()
+    yield
+    stats.forget()
+
+
+def row(out: str, family: str) -> list[str]:
+    (line,) = [line for line in out.splitlines() if f" {family} " in line]
+    return [cell.strip() for cell in line.strip("│ ").split("│")]
+
+
+def test_a_table_by_family_with_a_total(capsys):
+    stats.count("games-list", "hit", 1_200)
+    stats.count("games-list", "miss", 400)
+    stats.count("games-single", "local_hit", 400)
+    stats.timed("games-list", "compute", 0.004)
+    stats.sized("games-list", 9_000_000, 2_000_000)
+    call_command("cache_stats")
+    out = capsys.readouterr().out
+    counts = ["0", "0", "400", "0", "0", "0", "0"]  # local, stale, misses, bypass, errors, waits, refused
+    assert row(out, "games-list") == ["games-list", "75.00%", "1,200", *counts, "2.0 MB", "<= 5 ms"]
+    assert row(out, "total")[:4] == ["total", "80.00%", "1,200", "400"]
+    assert "Redis cache: " in out
+    assert " 0 evicted, breaker closed." in out
+
+
+def test_one_family(capsys):
+    stats.count("games-list", "hit")
+    stats.count("games-single", "hit")
+    call_command("cache_stats", "--family", "games-single")
+    out = capsys.readouterr().out
+    assert row(out, "games-single")[1] == "100.00%"
+    assert "games-list" not in out
+    assert " total " not in out
+
+
+def test_a_family_that_nothing_was_counted_for_is_one_line():
+    stats.count("games-list", "hit")
+    with pytest.raises(CommandError, match=r"^Nothing was counted for games; counted: games-list\.$"):
+        call_command("cache_stats", "--family", "games")
+
+
+def test_json_as_the_api_answers(capsys):
+    stats.count("games-list", "hit")
+    stats.count("games-single", "miss")
+    call_command("cache_stats", "--json", "--family", "games-list")
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["status"], answer["stats"]["hits"], answer["stats"]["misses"]) == ("ok", 1, 1)
+    assert [family["family"] for family in answer["stats"]["families"]] == ["games-list"]
+
+
+def test_without_redis_one_line_and_a_code(valkey):
+    valkey.stop()
+    done = subprocess.run(
+        [sys.executable, "manage.py", "cache_stats"],
+        cwd=BASE_DIR,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings.test"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "CommandError: Redis does not answer (role cache, state).\n"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_check_compares_answers_and_says_the_nines(capsys):
+    record_games([Round(game_id=1, crash_hundredths=200)], source="test")
+    services.apply_pending()
+    call_command("cache_stats", "--check", "4")
+    out = capsys.readouterr().out
+    assert out.startswith("4 of 4 cached answers agree with the truth (at least 0.1 nines), ")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_check_that_finds_a_lie_fails(capsys):
+    record_games([Round(game_id=1, crash_hundredths=200)], source="test")
+    call_command("warm_cache", "games-list")
+    with connection.cursor() as cursor:  # past every signal: the cache cannot know
+        cursor.execute("UPDATE games_game SET crash_hundredths = 300")
+    with pytest.raises(CommandError, match=r"^Disagree: /api/games/"):
+        call_command("cache_stats", "--check", "40")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_check_with_nothing_kept_fails():
+    with pytest.raises(CommandError, match=r"^Nothing could be compared: no standard answer is kept\.$"):
+        call_command("cache_stats", "--check", "2")
+
+
+def test_a_check_of_none_is_refused():
+    with pytest.raises(CommandError, match=r"^Say how many answers to check: --check 100\.$"):
+        call_command("cache_stats", "--check", "0")

@@ -1,0 +1,112 @@
+"""The generated pages: whole, true to the code, and known to be out of date when they are."""
+
+import re
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from cachecore import documenting, keys
+from cachecore.keys import Family
+from cachecore.management.commands import document_keys
+from config.env import BASE_DIR
+
+APPS = ("analytics", "cachecore", "games")
+ENDPOINTS = {
+    "GET /api/games/": "games-list",
+    "GET /api/games/<game_id>/": "games-single",
+    "GET /api/games/<game_id>/verification/": "games-verification",
+    "GET /api/analytics/occurrences/": "analytics-occurrence",
+    "GET /api/analytics/intervals/": "analytics-interval",
+}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project directory with pages of its own."""
+    (tmp_path / "docs").mkdir()
+    pages = {"keys.md": lambda: "keys\n", "api-caching.md": lambda: "policies\n"}
+    monkeypatch.setattr(documenting, "project_directory", lambda: tmp_path)
+    monkeypatch.setattr(document_keys, "PAGES", pages)
+    return tmp_path
+
+
+def families_in_the_code() -> set[str]:
+    """What a reader finds: names in the text of the modules that declare families."""
+    sources = [path.read_text() for app in APPS for path in (BASE_DIR / app).rglob("*.py")]
+    declared = [source for source in sources if re.search(r"\bFamily\(|partial\(\s*Family", source)]
+    return {name for source in declared for name in re.findall(r'^    name="([a-z-]+)"', source, re.MULTILINE)}
+
+
+def test_every_family_of_the_code_stands_on_the_page():
+    page = documenting.keys_page()
+    told = re.findall(r"^- \*\*family\*\* `([a-z-]+)`", page, re.MULTILINE)
+    assert families_in_the_code() <= set(told)
+    assert len(told) == len(set(told))
+    for name in told:
+        assert name in keys.registry
+
+
+def test_a_family_is_told_whole_and_under_the_app_that_declares_it():
+    page = documenting.keys_page()
+    assert (
+        "### `analytics:interval:<parameters>:<version>`\n"
+        "\n"
+        "- **family** `analytics-interval`, role *cache*, string, TTL 120 s\n"
+        "- **holds** counts per interval as JSON (responses.StoredAnswer)\n"
+        "- **written by** analytics.views.IntervalsView\n"
+        "- **purged by** version `analytics`\n"
+    ) in page.partition("\n## Analytics\n")[2]
+    assert "### `{stats}:batch:<process>`" in page
+    headings = re.findall(r"^## (.*)$", page, re.MULTILINE)
+    assert headings == ["Cache", "Games", "Analytics"]
+
+
+def test_what_has_no_ttl_says_what_bounds_it():
+    for part in documenting.keys_page().split("### ")[1:]:
+        assert ("TTL none" not in part) or ("**bounded by**" in part)
+
+
+def test_every_cached_endpoint_stands_with_its_policy():
+    rows = re.findall(r"^\| `(GET [^`]*)` \| ([a-z-]+) \|", documenting.api_page(), re.MULTILINE)
+    assert ENDPOINTS.items() <= dict(rows).items()
+
+
+def test_every_policy_has_its_endpoint():
+    assert [path for path, _ in documenting._policies() if not path.startswith("/api/")] == []
+
+
+def test_a_key_reads_as_in_redis():
+    family = keys.registry["analytics-ledger"]
+    assert documenting._pattern(family) == "{analytics}:<staging>ledger:<chunk>"
+    assert family.key(staging="", chunk=7) == "{analytics}:ledger:7"
+
+
+def test_markup_in_a_text_is_no_markup(monkeypatch):
+    monkeypatch.setattr(keys, "registry", dict(keys.registry))
+    family = Family(
+        name="odd",
+        pattern="odd",
+        role="cache",
+        type="hash",
+        ttl_seconds=1,
+        holds="<id> -> a * b",
+        written_by="x",
+        purged_by="x",
+    )
+    assert "- **holds** &lt;id> -> a \\* b" in list(documenting._family_lines(family))
+
+
+def test_the_pages_are_written_once(project, capsys):
+    call_command("document_keys")
+    call_command("document_keys")
+    assert capsys.readouterr().out == "Wrote docs/keys.md, docs/api-caching.md.\nThe pages are up to date.\n"
+    assert (project / "docs/keys.md").read_text() == "keys\n"
+    call_command("document_keys", "--check")
+
+
+def test_a_check_names_what_is_out_of_date_and_writes_nothing(project):
+    call_command("document_keys")
+    (project / "docs/keys.md").write_text("old\n")
+    with pytest.raises(CommandError, match=r"^Out of date: docs/keys\.md\. Run `make docs`\.$"):
+        call_command("document_keys", "--check")
+    assert (project / "docs/keys.md").read_text() == "old\n"

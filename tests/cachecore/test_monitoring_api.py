@@ -1,0 +1,251 @@
+"""/api/admin/monitoring/cache/: for staff only, by name only, and never a key of the state role."""
+
+from datetime import datetime
+from urllib.parse import quote
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from jsonschema import Draft202012Validator
+from rest_framework.authtoken.models import Token
+from rest_framework.test import APIClient
+
+from cachecore import connections, locks, stats, versions
+from cachecore.keys import Family, registry
+from cachecore.service import cache
+from games.keys import GAMES, GAMES_LIST, GAMES_SINGLE
+from tests import test_schema
+
+pytestmark = pytest.mark.django_db
+
+BASE = "/api/admin/monitoring/cache"
+CALLS = [("get", "stats/"), ("get", "stats"), ("delete", "clear/"), ("delete", "clear")]
+CALLS += [("delete", "invalidate/games/"), ("delete", "invalidate/games")]
+REMEMBERED = Family(
+    name="test-monitoring",
+    pattern="test:monitoring:{id}",
+    role="cache",
+    type="string",
+    ttl_seconds=60,
+    holds="a value of these tests",
+    written_by="tests",
+    purged_by="its TTL",
+)
+HOSTILE = [
+    *("nothing", "%20", "%0A", "games%0A", "%00", "*", "games*", "%7Bgames%7D", "version:games", "a/b/c", "../games"),
+    *("tag:%2A", "%F0%9F%92%A5", "%E2%80%AE", "%ED%A0%80", "x" * 10_000, "%27%3B--", "%3Cscript%3E", "GAMES", "%25s"),
+    *("%0D%0AX-A:%201", "__class__", "%7B%7D", "%7B0.key%7D", "games,analytics", "?", "%5B", "%5C", "games%20", "-1"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted():
+    stats.forget()
+    yield
+    stats.forget()
+
+
+@pytest.fixture
+def staff() -> User:
+    return User.objects.create(username="operator", is_staff=True)
+
+
+@pytest.fixture
+def api(staff) -> APIClient:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=staff).key}")
+    return client
+
+
+def fill() -> None:
+    with connections.use("cache") as client:
+        client.set(GAMES_LIST.key(parameters="page:1", version=1), "a")
+        client.set(GAMES_LIST.key(parameters="page:2", version=1), "b")
+        client.set(GAMES_SINGLE.key(parameters="id:1", version=1), "c")
+
+
+def keys() -> set[str]:
+    with connections.use("state") as client:
+        return {key.decode() for key in client.scan_iter()}
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+def test_strangers_are_asked_who_they_are_and_change_nothing(client, method, path):
+    fill()
+    before = keys()
+    response = getattr(client, method)(f"{BASE}/{path}")
+    assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Token")
+    assert response.json() == {"detail": "Authentication credentials were not provided."}
+    assert keys() == before
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+def test_who_is_not_staff_is_refused_and_changes_nothing(client, method, path):
+    client.force_login(User.objects.create(username="visitor"))
+    fill()
+    before = keys()
+    response = getattr(client, method)(f"{BASE}/{path}")
+    assert response.status_code == 403
+    assert set(response.json()) == {"detail"}
+    assert keys() == before
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["stats/", "stats"])
+def test_the_numbers(api, path):
+    stats.count("games-list", "hit", 6)
+    stats.count("games-list", "local_hit", 1)
+    stats.count("games-single", "stale", 1)
+    stats.count("games-single", "miss", 2)
+    stats.count("games-single", "error", 3)
+    response = api.get(f"{BASE}/{path}")
+    assert response.status_code == 200
+    body = response.json()
+    told, families = body["stats"], {family["family"]: family for family in body["stats"]["families"]}
+    names = ("hits", "misses", "hitRate", "stale", "errors", "evictedKeys")
+    assert [told[name] for name in names] == [7, 2, 0.8, 1, 3, 0]
+    assert told["memoryUsed"] > 0
+    assert told["keyCount"] == len(keys())
+    assert {name: family["hit_rate"] for name, family in families.items()} == {"games-list": 1.0, "games-single": 1 / 3}
+    assert body["status"] == "ok"
+    assert datetime.fromisoformat(body["timestamp"]).utcoffset() is not None
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_nothing_read_has_no_hit_rate(api):
+    told = api.get(f"{BASE}/stats/").json()["stats"]
+    assert (told["hits"], told["hitRate"], told["families"]) == (0, None, [])
+
+
+def test_the_answers_are_what_the_schema_says(api, tmp_path):
+    call_command("spectacular", "--file", str(tmp_path / "schema.yml"))
+    schema = test_schema.yaml.safe_load((tmp_path / "schema.yml").read_text())
+    stats.count("games-list", "hit")
+    versions.raise_version(GAMES)
+    for method, path in (("get", "stats/"), ("delete", "clear/"), ("delete", "invalidate/{tag}/")):
+        operation = schema["paths"][f"{BASE}/{path}"][method]
+        told = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        strict = test_schema.strict({**told, "components": schema["components"]})
+        body = getattr(api, method)(f"{BASE}/{path.format(tag='games')}").json()
+        assert [error.message for error in Draft202012Validator(strict).iter_errors(body)] == []
+
+
+def test_without_redis_it_says_so_in_a_200(api, valkey):
+    valkey.stop()
+    response = api.get(f"{BASE}/stats/")
+    assert (response.status_code, response.json()["status"]) == (200, "unavailable")
+    assert response.json()["stats"]["memoryUsed"] is None
+
+
+@pytest.mark.parametrize("path", ["clear/", "clear", "invalidate/games/"])
+def test_what_needs_redis_is_a_503_without_it(api, valkey, path):
+    valkey.stop()
+    response = api.delete(f"{BASE}/{path}")
+    assert (response.status_code, response.json()) == (503, {"detail": "Redis does not answer now."})
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["clear", "clear/"])
+def test_clearing_everything_leaves_the_state_role(api, staff, path, caplog):
+    fill()
+    versions.raise_version(GAMES)
+    with locks.lock("a-job", 10):
+        state = keys() - {"games:list:page:1:1", "games:list:page:2:1", "games:single:id:1:1"}
+        response = api.delete(f"{BASE}/{path}")
+        assert (response.status_code, response.json()) == (200, {"cleared": 3})
+        assert keys() == state == {"version:games", "lock:a-job"}
+    (entry,) = LogEntry.objects.all()
+    assert (entry.user, entry.object_repr, entry.change_message) == (staff, "all", "Cleared 3 keys of every family.")
+    assert "'operator': Cleared 3 keys of every family." in caplog.text
+
+
+def test_clearing_a_family_leaves_the_others(api):
+    fill()
+    assert api.delete(f"{BASE}/clear/?family=games-list").json() == {"cleared": 2}
+    assert keys() == {"games:single:id:1:1"}
+
+
+@pytest.mark.parametrize("name", ["nothing", "", "games-list*", "analytics-ledger", "lock", "stats-totals"])
+def test_what_is_no_cached_family_is_a_404_that_names_it(api, name):
+    """A family of the state role is none: it cannot be computed again."""
+    fill()
+    response = api.delete(f"{BASE}/clear/?family={name}")
+    assert (response.status_code, response.json()) == (404, {"detail": f'There is no cached family "{name}".'})
+    assert len(keys()) == 3
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["invalidate/games/", "invalidate/games"])
+def test_invalidating_a_tag_raises_its_version(api, staff, path):
+    before = versions.raise_version(GAMES)
+    response = api.delete(f"{BASE}/{path}")
+    version = versions.current(GAMES)
+    assert (response.status_code, response.json()) == (200, {"tag": "games", "version": version})
+    assert version > before
+    assert [(entry.user, entry.object_repr) for entry in LogEntry.objects.all()] == [(staff, "games")]
+
+
+@pytest.mark.parametrize("tag", ["user:7", "a b", "*", "line\nbreak", "x" * 1000])
+def test_invalidating_a_tag_of_the_cache_service(api, tag):
+    key, other = REMEMBERED.key(id=1), REMEMBERED.key(id=2)
+    cache.set(key, "a", tags=[tag])
+    cache.set(other, "b", tags=["another"])
+    response = api.delete(f"{BASE}/invalidate/{quote(tag)}/")
+    assert response.status_code == 200
+    assert response.json()["tag"] == tag
+    assert (cache.get(key), cache.get(other)) == (None, "b")
+    assert LogEntry.objects.count() == 1
+
+
+def test_clearing_a_family_of_the_cache_cannot_reach_a_key_of_the_state_role():
+    """On one server: no prefix of the one begins like a key of the other."""
+    roles = {role: [family for family in registry.values() if family.role == role] for role in ("cache", "state")}
+    for family in roles["cache"]:
+        assert family.prefix
+        assert [state.name for state in roles["state"] if state.prefix.startswith(family.prefix)] == []
+
+
+@pytest.mark.parametrize("tag", HOSTILE)
+def test_any_other_tag_is_a_404_and_nothing_is_written(api, tag):
+    fill()
+    before = keys()
+    response = api.delete(f"{BASE}/invalidate/{tag}/")
+    assert response.status_code == 404
+    assert set(response.json()) == {"detail"}
+    assert len(response.content) < 1000
+    assert keys() == before
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_any_other_family_is_a_404_and_nothing_is_written(api, name):
+    fill()
+    before = keys()
+    response = api.delete(f"{BASE}/clear/?family={name}")
+    assert response.status_code == 404
+    assert set(response.json()) == {"detail"}
+    assert len(response.content) < 1000
+    assert keys() == before
+    assert not LogEntry.objects.exists()
+
+
+def test_an_unknown_tag_is_named(api):
+    assert api.delete(f"{BASE}/invalidate/goals/").json() == {"detail": 'There is no tag "goals".'}
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+def test_an_unknown_parameter_is_a_400_that_names_it(api, method, path):
+    response = getattr(api, method)(f"{BASE}/{path}?colour=red")
+    assert response.status_code == 400
+    assert response.json() == {"detail": "Invalid input.", "errors": {"colour": ["Unknown parameter."]}}
+
+
+def test_a_parameter_given_twice_is_refused(api):
+    response = api.delete(f"{BASE}/clear/?family=games-list&family=games-single")
+    assert response.json()["errors"] == {"family": ["Given more than once."]}
+
+
+@pytest.mark.parametrize(("method", "path"), [("post", "stats/"), ("get", "clear/"), ("get", "invalidate/games/")])
+def test_other_methods_are_405(api, method, path):
+    assert getattr(api, method)(f"{BASE}/{path}").status_code == 405

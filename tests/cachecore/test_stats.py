@@ -1,0 +1,229 @@
+"""Counts: none lost between threads, each batch added once between processes, kept while Redis is away."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+from django.test import RequestFactory
+
+from cachecore import connections, stats, totals, versions
+from cachecore.counters import Counters
+from cachecore.keys import registry
+from cachecore.measures import BOUNDS_SECONDS
+from cachecore.responses import Computed, Policy, cached
+from cachecore.totals import STATS_TOTALS, Totals
+from config.env import BASE_DIR
+from games.keys import GAMES
+from tests.cachecore import test_frontdoor
+from tests.cachecore.asgi import ask
+
+FAMILY = "games-list"
+OTHER = "games-single"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted():
+    stats.forget()
+    yield
+    stats.stop()
+    stats.forget()
+
+
+def stored() -> dict[str, int]:
+    with connections.use("state") as client:
+        found = client.hgetall(STATS_TOTALS.key())
+    return {field.decode(): int(amount) for field, amount in found.items() if field != b"since_ms"}
+
+
+def another_process() -> tuple[Counters, Totals]:
+    counters = Counters()
+    return counters, Totals(counters)
+
+
+def test_counts_of_a_family_and_the_rate_of_served_reads():
+    for event, amount in {"hit": 5, "local_hit": 2, "stale": 1, "miss": 1, "bypass": 1, "wait": 9}.items():
+        stats.count(FAMILY, event, amount)
+    found = stats.snapshot().family(FAMILY)
+    assert (found.reads, found.served, found.hit_rate) == (10, 8, 0.8)
+    assert found.events("hit", "local_hit") == 7
+
+
+def test_nothing_read_has_no_rate():
+    stats.count(FAMILY, "stored")
+    assert stats.snapshot().family(FAMILY).hit_rate is None
+    assert stats.snapshot().total.hit_rate is None
+    assert stats.snapshot().family(OTHER).hit_rate is None
+
+
+def test_times_fall_into_their_buckets():
+    for seconds in (0.00005, 0.001, 0.0011, 60.0):
+        stats.timed(FAMILY, "compute", seconds)
+    latency = stats.snapshot().family(FAMILY).latency("compute")
+    assert latency.seconds == pytest.approx(60.00215)
+    assert dict(zip((*BOUNDS_SECONDS, "above"), latency.buckets, strict=True)) == {
+        **dict.fromkeys((*BOUNDS_SECONDS, "above"), 0),
+        0.0001: 1,
+        0.001: 1,  # an upper bound belongs to its bucket
+        0.0025: 1,
+        "above": 1,
+    }
+    assert (latency.count, latency.quantile_seconds(0.5), latency.quantile_seconds(0.95)) == (4, 0.001, float("inf"))
+    assert stats.snapshot().family(FAMILY).latency("read").quantile_seconds(0.95) is None
+
+
+def test_sizes_before_and_after_compression():
+    stats.sized(FAMILY, 1000, 300)
+    stats.sized(FAMILY, 500, 200)
+    found = stats.snapshot().family(FAMILY)
+    assert (found.raw_bytes, found.stored_bytes) == (1500, 500)
+
+
+def test_threads_that_count_together_lose_nothing():
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # as often as can be: `+=` on one dict for all loses counts here
+    try:
+        threads = [threading.Thread(target=lambda: [stats.count(FAMILY, "hit") for _ in range(20_000)]) for _ in "1234"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert stats.snapshot().family(FAMILY).events("hit") == 80_000
+
+
+def test_threads_that_ended_leave_no_dict_behind():
+    counters = Counters()
+    for _ in range(5):
+        thread = threading.Thread(target=counters.add, args=(FAMILY, "hit"))
+        thread.start()
+        thread.join()
+    assert counters.totals() == {(FAMILY, "hit"): 5}
+    assert counters._living == []
+
+
+def test_processes_add_up():
+    (here, totals_here), (there, totals_there) = another_process(), another_process()
+    here.add(FAMILY, "hit", 3)
+    there.add(FAMILY, "hit", 4)
+    there.add(OTHER, "miss")
+    totals_here.flush()
+    totals_there.flush()
+    here.add(FAMILY, "hit")
+    totals_here.flush()
+    totals_here.flush()  # nothing new
+    assert stored() == {"games-list:hit": 8, "games-single:miss": 1}
+    assert stats.snapshot().family(FAMILY).events("hit") == 8
+
+
+def test_real_processes_add_up_at_their_exit():
+    script = (
+        "import django; from django.conf import settings; django.setup(); settings.CACHE_STATS_FLUSH_SECONDS = 3600\n"
+        "from cachecore import stats\nfor _ in range(1000): stats.count('games-list', 'hit')\n"
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings.test"}
+    children = [subprocess.Popen([sys.executable, "-c", script], cwd=BASE_DIR, env=environment) for _ in range(2)]
+    assert [child.wait(timeout=60) for child in children] == [0, 0]
+    assert stored() == {"games-list:hit": 2000}
+
+
+def test_a_forked_child_does_not_count_its_parents_counts_again():
+    stats.count(FAMILY, "hit", 7)
+    child = os.fork()
+    if child == 0:
+        stats.count(FAMILY, "hit", 1)
+        os._exit(0 if stats._counters.totals() == {(FAMILY, "hit"): 1} else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert stats.snapshot().family(FAMILY).events("hit") == 7
+
+
+def test_counts_wait_while_redis_is_away_and_arrive_once(valkey):
+    stats.count(FAMILY, "hit", 2)
+    assert stats.snapshot().complete
+    valkey.stop()
+    stats.count(FAMILY, "hit", 3)
+    assert stats.flush() is False
+    stats.count(FAMILY, "hit", 4)
+    found = stats.snapshot()
+    assert (found.complete, found.family(FAMILY).events("hit")) == (False, 9)
+    valkey.start()  # empty: it is not persistent here
+    connections.breaker("state").succeeded()
+    assert stats.flush() is True
+    assert stored() == {"games-list:hit": 7}
+
+
+def test_a_batch_whose_reply_was_lost_is_added_once(valkey):
+    """A hung Redis executes what it had received when it wakes."""
+    counters, sender = another_process()
+    counters.add(FAMILY, "hit", 1)
+    sender.flush()  # the server knows the script from now on
+    counters.add(FAMILY, "hit", 5)
+    valkey.pause()
+    with pytest.raises(connections.RoleUnavailable):
+        sender.flush()
+    valkey.resume()
+    connections.breaker("state").succeeded()
+    counters.add(FAMILY, "hit", 1)
+    sender.flush()
+    assert stored() == {"games-list:hit": 7}
+
+
+def test_what_is_no_family_shares_one_name():
+    for name in ("typo", "x" * 10_000, "a b\n"):
+        stats.count(name, "hit")
+    assert stats.snapshot().family(totals.UNREGISTERED).events("hit") == 3
+    assert stored() == {"unregistered:hit": 3}
+
+
+def test_the_thread_flushes_and_outlives_a_failing_job(settings, monkeypatch):
+    settings.CACHE_STATS_FLUSH_SECONDS = 0.01
+    ran = threading.Event()
+    jobs = iter([ZeroDivisionError, None])
+
+    def job() -> None:
+        if (error := next(jobs, None)) is not None:
+            raise error
+        ran.set()
+
+    monkeypatch.setattr(stats._flusher, "after_flush", [job])
+    stats.count(FAMILY, "hit", 3)
+    assert ran.wait(10)
+    assert stored() == {"games-list:hit": 3}
+
+
+def test_no_thread_where_the_setting_says_so(settings):
+    settings.CACHE_STATS_FLUSH_SECONDS = 0
+    stats.count(FAMILY, "hit")
+    assert stats._flusher._thread is None
+
+
+def test_the_response_cache_counts_how_each_read_ended():
+    policy = Policy(family=registry[FAMILY], namespace=GAMES)
+
+    def ask() -> None:
+        cached(RequestFactory().get("/x/"), policy, [("page", 1)], lambda: Computed("x" * 100))
+
+    ask()  # no version yet
+    versions.raise_version(GAMES)
+    ask()
+    ask()
+    found = stats.snapshot().family(FAMILY)
+    assert {event: found.events(event) for event in ("bypass", "miss", "hit")} == {"bypass": 1, "miss": 1, "hit": 1}
+    assert found.latency("compute").count == 2
+    assert found.raw_bytes == 102
+    assert found.stored_bytes > 102  # with its times, tag and version
+
+
+def test_the_front_door_counts_where_it_found_the_answer():
+    async def scenario(door, django):
+        return [(await ask(door, "/x/")).headers["x-cache"] for _ in range(4)]
+
+    assert test_frontdoor.run(scenario) == ["MISS", "HIT", "HIT", "HIT"]
+    found = stats.snapshot().family(FAMILY)
+    assert {event: found.events(event) for event in ("miss", "hit", "local_hit")} == {
+        "miss": 1,
+        "hit": 1,
+        "local_hit": 2,
+    }
