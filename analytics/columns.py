@@ -57,12 +57,20 @@ class Columns:
         part = slice(int(start), int(end))
         return Columns(self.ids[part], self.crash[part], self.end_ms[part])
 
-    def at(self, game_id: int) -> tuple[int, int] | None:
-        """Crash point and end time of one game; None where it is not here."""
-        index = int(np.searchsorted(self.ids, game_id))
-        if index == len(self.ids) or self.ids[index] != game_id:
-            return None
-        return int(self.crash[index]), int(self.end_ms[index])
+    def at(self, ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """Crash point and end time of those of these games that are here."""
+        asked = np.array(ids, dtype=np.int64)
+        index = np.searchsorted(self.ids, asked)
+        here = index < len(self)
+        here[here] = self.ids[index[here]] == asked[here]
+        found = index[here]
+        return dict(
+            zip(
+                asked[here].tolist(),
+                zip(self.crash[found].tolist(), self.end_ms[found].tolist(), strict=True),
+                strict=True,
+            )
+        )
 
     def timed(self) -> Mask:
         known: Mask = self.end_ms != UNKNOWN_TIME

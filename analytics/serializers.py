@@ -94,7 +94,7 @@ class GameSetsSerializer(serializers.Serializer[Any]):
 
 class CloserSerializer(serializers.Serializer[Any]):
     game_id = serializers.IntegerField()
-    crash_point = serializers.FloatField(allow_null=True)
+    crash_point = serializers.FloatField()
 
 
 class OneSeriesSerializer(serializers.Serializer[Any]):

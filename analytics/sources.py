@@ -1,11 +1,13 @@
 """Live view or table: one decision, one place."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 import numpy as np
+from cachetools import FIFOCache
 from django.db import InterfaceError, OperationalError
 
 from analytics import table
@@ -26,6 +28,8 @@ Answer = TypeVar("Answer")
 
 # A view that lacks games still answers while the oldest of them was recorded less than this ago.
 GRACE_MS = 10_000
+LOOK_SECONDS = 1.0
+_held_all_at: FIFOCache[tuple[str, int | None], float] = FIFOCache(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,8 @@ def all_series(
     dropped = np.setdiff1d(named, games.ids)
     if len(dropped):  # older than the ledger keeps
         games = Columns.joined([table.rows_of(dropped.tolist()), games])
+    if not bool(np.isin(named, games.ids).all()):  # one has just been deleted, and not yet applied
+        return None
     return source, covered, rows, games
 
 
@@ -111,12 +117,23 @@ def _ask_view(ask: Callable[[], tuple[Head, Answer] | None]) -> tuple[Source, An
 
 
 def is_current(view: Head) -> bool:
-    """Whether the view holds the table's newest game, or lacks games only since a moment ago."""
+    """Whether the view holds the table's newest game, or lacks games only since a moment ago.
+
+    The table is asked at most once a second for a view that was found to hold everything: a game that is recorded
+    meanwhile is within its grace anyway.
+    """
+    known = _held_all_at.get((view.epoch, view.newest))
+    if known is not None and time.monotonic() - known < LOOK_SECONDS:
+        return True
+    asked_at = time.monotonic()
     try:
         since = table.unapplied_since(view.newest)
     except (OperationalError, InterfaceError):
         return True  # nobody can tell, and there is nothing else to answer from
-    return since is None or now_ms() - table.to_ms(since) < GRACE_MS
+    if since is None:
+        _held_all_at[view.epoch, view.newest] = asked_at
+        return True
+    return now_ms() - table.to_ms(since) < GRACE_MS
 
 
 def _database(view: Head | None, *, settled: bool) -> Source:

@@ -66,7 +66,9 @@ class Game(models.Model):
             models.Index(name="game_end_time", fields=["end_time"], condition=Q(end_time__isnull=False)),
             models.Index(name="game_crash_point", fields=["crash_hundredths", "game_id"]),
             models.Index(name="game_not_verified", fields=["game_id"], condition=Q(verified=False)),
+            models.Index(name="game_unverifiable", fields=["game_id"], condition=Q(verified=None)),
             models.Index(name="game_chain_broken", fields=["game_id"], condition=Q(linked=False)),
+            models.Index(name="game_not_linked", fields=["game_id"], condition=Q(linked=None)),
         ]
 
     def __str__(self) -> str:

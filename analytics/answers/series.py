@@ -16,6 +16,7 @@ from cachecore.responses import Computed
 from games.crash_points import to_number
 
 Found = tuple[Condition, Sequence[Series], Summary]
+Named = dict[int, tuple[int, int]]  # crash points and end times of the games that series name
 
 
 def answer(query: SeriesQuery) -> Computed:
@@ -50,6 +51,7 @@ def _of(stretch: Stretch, condition: Condition, sort: str, limit: int) -> Found:
 
 def _result(found: Found, games: Columns, first_game: int | None, zone: ZoneInfo) -> dict[str, Any]:
     condition, series, told = found
+    named = games.at([game_id for one in series for game_id in one.ids])
     return {
         "condition": str(condition),
         "summary": {
@@ -58,28 +60,20 @@ def _result(found: Found, games: Columns, first_game: int | None, zone: ZoneInfo
             "current": told.current,
             "mean": None if told.mean is None else round(told.mean, 4),
         },
-        "series": [_series(one, games, first_game, zone) for one in series],
+        "series": [_series(one, named, first_game, zone) for one in series],
     }
 
 
-def _series(found: Series, games: Columns, first_game: int | None, zone: ZoneInfo) -> dict[str, Any]:
+def _series(found: Series, named: Named, first_game: int | None, zone: ZoneInfo) -> dict[str, Any]:
     return {
         "start_game": found.start,
         "end_game": found.end,
-        "start_time": _time(games, found.start, zone),
-        "end_time": _time(games, found.end, zone),
+        "start_time": time_text(named[found.start][1], zone),
+        "end_time": time_text(named[found.end][1], zone),
         "length": found.length,
-        "closed_by": None if found.is_open else _closer(games, found.closer),
+        "closed_by": None
+        if found.is_open
+        else {"game_id": found.closer, "crash_point": to_number(named[found.closer][0])},
         "follow_streak": found.streak,
         "starts_before_window": first_game is not None and found.start < first_game,
     }
-
-
-def _time(games: Columns, game_id: int, zone: ZoneInfo) -> Any:
-    found = games.at(game_id)
-    return None if found is None else time_text(found[1], zone)
-
-
-def _closer(games: Columns, game_id: int) -> dict[str, Any]:
-    found = games.at(game_id)
-    return {"game_id": game_id, "crash_point": None if found is None else to_number(found[0])}

@@ -21,7 +21,7 @@ from games.filters import GamesQuery
 from games.pages.answers import Answer, ask
 from games.views import LIST
 
-STRIP_GAMES = 60
+STRIP_GAMES = 48
 SERIES_LISTED = 100
 WINDOWS: Sequence[tuple[str, Mapping[str, str]]] = (
     ("100", {"games": "100"}),
@@ -66,10 +66,11 @@ def conditions(query: DashboardQuery) -> Panel:
     shares = [asked(views.OccurrencesView, "occurrences", zone, **values, **window) for _, window in WINDOWS]
     droughts = asked(views.SeriesView, "series", zone, **values, all="true", limit="1", sort="length")
     table = [
-        _condition_row(one, [share.body["results"][i] for share in shares], droughts.body["results"][i])
+        {"link": query.link(**{one.kind: one.value})}
+        | _condition_row(one, [share.body["results"][i] for share in shares], droughts.body["results"][i])
         for i, one in enumerate(rows)
     ]
-    return Panel("conditions", [*shares, droughts], {"rows": table, "chosen": chosen, "query": query})
+    return Panel("conditions", [*shares, droughts], {"rows": table, "chosen": chosen})
 
 
 def _condition_row(condition: Condition, shares: Sequence[Row], droughts: Row) -> Row:
@@ -132,10 +133,19 @@ def series(query: DashboardQuery) -> Panel:
         limit=str(SERIES_LISTED),
     )
     found = only(answer)
-    gap = 100 / chance_percent(condition)
-    chart = skyline(found["series"], gap, ranked=query.order == "length")
-    context = {"chart": chart, "series": found["series"], "summary": found["summary"], "gap": gap, "query": query}
-    return Panel("series", [answer], context | {"condition": condition, "window": answer.body["meta"]["window"]})
+    chance = chance_percent(condition)
+    context = {
+        "chart": skyline(found["series"], 100 / chance, ranked=query.order == "length"),
+        "series": found["series"],
+        "summary": found["summary"],
+        "gap": 100 / chance,
+        "chance": chance,
+        "condition": condition,
+        "window": answer.body["meta"]["window"],
+        "by_time": query.link(sort="time"),
+        "by_length": query.link(sort="length"),
+    }
+    return Panel("series", [answer], context)
 
 
 def fairness(query: DashboardQuery) -> Panel:

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from analytics.columns import Window
 from analytics.compute.distribution import DEFAULT_EDGES
+from analytics.compute.intervals import grid_covering
 from analytics.query.conditions import ConditionQuery
 from analytics.query.windows import HOUR_MS, WindowQuery
 from games.crash_points import format_hundredths, parse_hundredths
@@ -69,7 +70,7 @@ class IntervalsQuery(ConditionQuery, WindowQuery):
             end = (now_ms // self.width_ms + 1) * self.width_ms
             length = int(self.validated_data["hours"] * HOUR_MS)
             window = Window("hours", window.requested, from_ms=end - length, to_ms=now_ms)
-        refuse_rows("interval", -(-(window.to_ms - window.from_ms) // self.width_ms) * len(self.conditions))
+        refuse_rows("interval", grid_covering(window.from_ms, window.to_ms, self.width_ms).n * len(self.conditions))
         return window
 
     def own_parameters(self) -> Iterator[tuple[str, object]]:

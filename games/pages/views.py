@@ -1,0 +1,119 @@
+"""Pages about games: thin views over what the API answers."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import cache_control
+from django.views.decorators.gzip import gzip_page
+from django.views.decorators.http import require_safe
+from rest_framework.exceptions import NotFound, ValidationError
+
+from cachecore.responses import Computed
+from games import fairness, selectors
+from games.filters import ORDERINGS, GamesQuery
+from games.pages.answers import Answer, ask, url_of
+from games.pages.degraded import needs_database
+from games.pages.parameters import Errors, Parameters, errors_of, parameters_of, with_offsets
+from games.pages.verification import VerifyQuery, verified
+from games.query import Query, ZoneQuery, zone_names
+from games.serializers import GameSerializer
+from games.views import LIST, SINGLE, VERIFICATION
+
+PER_PAGE = (10, 25, 50, 100)
+LIST_PATH = "/api/games/"
+
+page_headers = cache_control(private=True, no_cache=True)  # a page shows its moment; its parts are cached
+
+
+@require_safe
+@page_headers
+@gzip_page
+@needs_database
+def games(request: HttpRequest) -> HttpResponse:
+    """The table with its filters and pages, all of it in the URL."""
+    query, given, errors = _asked(request, GamesQuery)
+    context: dict[str, Any] = {
+        "given": given,
+        "errors": errors,
+        "orderings": ORDERINGS,
+        "per_page_choices": PER_PAGE,
+        "zones": sorted(zone_names()),
+    }
+    if query is None:
+        return render(request, "games/list.html", context, status=400)
+    try:
+        answer = ask(LIST_PATH, LIST, query, lambda: Computed(selectors.game_page(query)))
+    except NotFound as error:
+        context["errors"] = {"page": [str(error.detail)]}
+        return render(request, "games/list.html", context, status=404)
+    filters = {name: text for name, text in query.initial_data.items() if name not in ("page", "per_page")}
+    context |= {
+        "answer": answer.body,
+        "api": answer.url,
+        "export": url_of(f"{LIST_PATH}export/", filters),
+        "zone": query.zone.key,
+    }
+    return render(request, "games/list.html", context)
+
+
+@require_safe
+@page_headers
+@gzip_page
+@needs_database
+def game(request: HttpRequest, game_id: int) -> HttpResponse:
+    """One game and its verification, step by step."""
+    query, _, errors = _asked(request, ZoneQuery)
+    if query is None:
+        return render(request, "400.html", {"errors": errors}, status=400)
+    try:
+        facts, check = _facts(game_id, query), _check(game_id, query)
+    except NotFound as error:
+        raise Http404(str(error.detail)) from error
+    context = {"game": facts.body, "check": check.body, "api": [facts.url, check.url], "zone": query.zone.key}
+    return render(request, "games/detail.html", context)
+
+
+@require_safe
+@page_headers
+@gzip_page
+def verify(request: HttpRequest) -> HttpResponse:
+    """Any hash, by the server and again in the browser. Needs neither database nor Redis."""
+    context: dict[str, Any] = {"sites": fairness.SITES, "given": request.GET}
+    if not request.GET.keys() - {"site", "tz"}:
+        return render(request, "games/verify.html", context)
+    query, given, errors = _asked(request, VerifyQuery)
+    if query is None:
+        return render(request, "games/verify.html", context | {"given": given, "errors": errors}, status=400)
+    return render(request, "games/verify.html", context | verified(query) | {"given": given})
+
+
+def _asked(request: HttpRequest, query_class: type[Any]) -> tuple[Any, Parameters, Errors]:
+    """The valid query, or None and why; what was given, for the form to show again."""
+    try:
+        given = parameters_of(request, query_class().fields)
+    except ValidationError as error:
+        return None, {}, _messages(error)
+    query = query_class(data=with_offsets(given))
+    return (query, given, {}) if query.is_valid() else (None, given, errors_of(query))
+
+
+def _messages(error: ValidationError) -> Errors:
+    found: Any = error.detail
+    return {name: [str(message) for message in messages] for name, messages in found.items()}
+
+
+def _facts(game_id: int, query: Query) -> Answer:
+    def compute() -> Computed:
+        with timezone.override(query.zone):
+            return Computed(GameSerializer(selectors.game(game_id)).data)
+
+    return ask(f"{LIST_PATH}{game_id}/", SINGLE, query, compute, (("id", game_id),))
+
+
+def _check(game_id: int, query: Query) -> Answer:
+    def compute() -> Computed:
+        return Computed(selectors.verification(selectors.game(game_id)))
+
+    return ask(f"{LIST_PATH}{game_id}/verification/", VERIFICATION, query, compute, (("id", game_id),))
