@@ -80,6 +80,7 @@ def _environment(directory: Path, redis_url: str) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "config.settings.local",
         "DATABASE_URL": f"sqlite:///{directory / 'games.sqlite3'}",
         "REDIS_URL": redis_url,
+        "ENABLE_REDIS_RATE_LIMITING": "false",  # the uncached peers would be refused
         "DATA_DIR": str(directory),
         "SITE": "bcgame",
         "FEED": "none",

@@ -7,7 +7,7 @@ from django.views.decorators.cache import cache_page
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from analytics import selectors as analytics
+from analytics.answers import intervals
 from analytics.query import IntervalsQuery
 from analytics.views import PublicView
 from games import selectors as games
@@ -23,7 +23,7 @@ class Games(PublicView):
 
 class Intervals(PublicView):
     def get(self, request: Request) -> Response:
-        return Response(analytics.intervals_answer(IntervalsQuery.of(request)).payload)
+        return Response(intervals.answer(IntervalsQuery.of(request)).payload)
 
 
 def _urls(decorate: Any) -> list[Any]:
