@@ -5,6 +5,7 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
+from django.core.exceptions import EmptyResultSet
 from django.db import connections, models
 from django.db.models import F, Func, QuerySet, Value
 from django.db.models.functions import Coalesce
@@ -39,7 +40,10 @@ class _UnixMs(Func):
 def columns_of(games: QuerySet[Game]) -> Columns:
     """In ascending id order, whatever the query's order. Times are cut to milliseconds. Raises django.db.Error."""
     postgresql = connections[games.db].vendor == "postgresql"
-    ids, crash, end_ms = _copied(games) if postgresql else _fetched(games)
+    try:
+        ids, crash, end_ms = _copied(games) if postgresql else _fetched(games)
+    except EmptyResultSet:  # Django knows without asking, as of no ids
+        return Columns.empty()
     if len(ids) > 1 and not bool((ids[1:] > ids[:-1]).all()):
         order = np.argsort(ids)
         return Columns(ids[order], crash[order], end_ms[order])

@@ -160,7 +160,7 @@ def clean_up() -> retention.Trimmed | None:
     try:
         with the_writer() as writer:
             return retention.trim(writer, conditions(), _ledger_floor(view.newest), _bucket_floor())
-    except LockHeld:
+    except (LockHeld, Overtaken):
         return None
 
 

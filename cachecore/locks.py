@@ -4,6 +4,7 @@ A lock keeps work from being done twice at once; it does not protect data. What 
 the database or a token that the script checks (analytics/live). Locks fail loudly: RoleUnavailable.
 """
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -41,11 +42,15 @@ def lock(name: str, ttl_seconds: float, *, wait_seconds: float = 0.0) -> Iterato
     Raises LockHeld, RoleUnavailable. A lock that ran out before the block's end is not an error here: the next
     holder may have begun, which is why what the block writes carries a token of its own.
     """
-    with connections.use("state"):
+    with connections.use("state") as client:
         held: Lock = caches["state"].lock(  # type: ignore[attr-defined]
             LOCK.key(name=name), timeout=ttl_seconds, thread_local=False
         )
-        acquired = held.acquire(blocking=wait_seconds > 0, blocking_timeout=wait_seconds or None)
+        token = secrets.token_hex(16)
+        acquired = held.acquire(blocking=wait_seconds > 0, blocking_timeout=wait_seconds or None, token=token)
+        # A reply that was lost makes the client ask again, and then our own token stands in our way.
+        if not acquired and client.get(held.name) == token.encode():
+            held.local.token, acquired = token.encode(), True
     if not acquired:
         raise LockHeld(name)
     try:

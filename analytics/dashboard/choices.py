@@ -13,10 +13,9 @@ class Choice(NamedTuple):
     value: str
     text: str
     chosen: bool
-    link: str = ""
 
 
-KIND_TEXTS = {"min": "at least", "max": "at most", "floor": "from n to below n + 1"}
+KIND_TEXTS = {"min": "at least", "max": "at most", "floor": "whole part"}
 HOURS_TEXTS = {6: "6 hours", 12: "12 hours", 24: "24 hours", 72: "3 days", 168: "7 days"}
 
 
@@ -25,7 +24,6 @@ def of(query: DashboardQuery) -> dict[str, Any]:
     games = str(query.validated_data["games"])
     return {
         "kinds": [Choice(kind, KIND_TEXTS[kind], kind == condition.kind) for kind in KINDS],
-        "shortcuts": [_shortcut(one, query) for one in _configured(condition)],
         "values": [one.value for one in _configured(condition)],
         "hours": [Choice(str(n), HOURS_TEXTS[n], n == query.hours_asked) for n in HOURS],
         "windows": [Choice(n, "all games" if n == "all" else f"{int(n):,} games", n == games) for n in WINDOWS],
@@ -35,7 +33,3 @@ def of(query: DashboardQuery) -> dict[str, Any]:
 
 def _configured(condition: Condition) -> list[Condition]:
     return [one for one in parse_names(settings.ANALYTICS_CONDITIONS) if one.kind == condition.kind]
-
-
-def _shortcut(one: Condition, query: DashboardQuery) -> Choice:
-    return Choice(one.value, str(one), one == query.condition, query.link(**{one.kind: one.value}))

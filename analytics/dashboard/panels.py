@@ -21,7 +21,7 @@ from games.filters import GamesQuery
 from games.pages.answers import Answer, ask
 from games.views import LIST
 
-STRIP_GAMES = 48
+STRIP_GAMES = 44
 SERIES_LISTED = 100
 WINDOWS: Sequence[tuple[str, Mapping[str, str]]] = (
     ("100", {"games": "100"}),
@@ -117,7 +117,7 @@ def heat_map(query: DashboardQuery) -> Panel:
 def distribution(query: DashboardQuery) -> Panel:
     answer = asked(views.DistributionView, "distribution", query.zone.key, **query.window, bins=",".join(EDGES))
     found = only(answer)
-    chart = survival(found["bins"], found["games"]) if found["games"] else None
+    chart = survival(found["bins"], found["games"], chance_of) if found["games"] else None
     return Panel("distribution", [answer], {"chart": chart, "bins": found["bins"], "games": found["games"]})
 
 
@@ -151,6 +151,10 @@ def series(query: DashboardQuery) -> Panel:
 def fairness(query: DashboardQuery) -> Panel:
     answer = asked(views.AuditView, "audit", query.zone.key, **query.window)
     return Panel("fairness", [answer], {"audit": only(answer), "window": answer.body["meta"]["window"]})
+
+
+def chance_of(crash_point: float) -> float:
+    return float(site_law().probability_at_least(round(crash_point * 100)))
 
 
 def chance_percent(condition: Condition) -> float:

@@ -75,8 +75,9 @@ def with_default(given: Parameters) -> Parameters:
 
 
 def canonical(parameters: Parameters) -> str:
-    """As a query string, `""` for the page as it is without parameters."""
-    told = {name: text for name, text in parameters.items() if DEFAULTS.get(name) != text}
+    """As a query string in a fixed order, `""` for the page as it is without parameters."""
+    order = [name for name in (*KINDS, *OTHERS) if name in parameters]
+    told = {name: parameters[name] for name in order if DEFAULTS.get(name) != parameters[name]}
     return "?" + urlencode(told, safe=",/:") if told else ""
 
 

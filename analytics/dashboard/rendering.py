@@ -28,7 +28,7 @@ def rendered(query: DashboardQuery) -> Computed:
     status = _status()
     with timezone.override(query.zone):
         html = {name: _html(name, panel, query) for name, panel in panels.items()}
-        html["status"] = render_to_string("dashboard/status.html", {"status": status, **_sources(panels)})
+        html["status"] = _text("dashboard/status.html", {"status": status, **_sources(panels)})
     payload = {
         "version": status.get("version"),
         "generated_at": from_unix_ms(now),
@@ -49,8 +49,12 @@ def _built(build: Build, query: DashboardQuery) -> Panel | None:
 def _html(name: str, panel: Panel | None, query: DashboardQuery) -> str:
     context: dict[str, Any] = {"name": name, "query": query, "zone": query.zone.key}
     if panel is None:
-        return render_to_string("dashboard/no_answer.html", context)
-    return render_to_string(f"dashboard/{name}.html", {**context, **panel.context, "panel": panel})
+        return _text("dashboard/no_answer.html", context)
+    return _text(f"dashboard/{name}.html", {**context, **panel.context, "panel": panel})
+
+
+def _text(template: str, context: dict[str, Any]) -> str:
+    return render_to_string(template, context).strip()  # strip also makes a plain str of Django's SafeString
 
 
 def _status() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from analytics.live.reader import Head, ask_head, parse_head
 from cachecore import connections
 
 ASKED = 4  # replies per condition
+COUNTED = {b"count", b"total_games"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def occurrences(conditions: Sequence[Condition]) -> tuple[Head, tuple[Coverage, 
             pipeline.hgetall(LIVE.occurrences(condition))
         replies = pipeline.execute()
     view, cells = parse_head(replies), replies[3:]
-    if view is None or view.below or not all(cells):
+    if view is None or view.below or not all(cell.keys() >= COUNTED for cell in cells):
         return None
     return view, (view.coverage, [_occurrences(c, cell) for c, cell in zip(conditions, cells, strict=True)])
 

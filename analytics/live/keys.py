@@ -172,6 +172,10 @@ REPAIRS = _family(
     bounded_by="two fields",
 )
 
+PREFIX = "{analytics}:"
+# What outlives a view that is built anew.
+COORDINATION = (VERSION, EPOCH, WRITER, PENDING, SEQUENCE, WOKEN, EVENTS, DRIFTED, REPAIRS)
+
 UPDATES_CHANNEL = "analytics_updates"
 ANALYTICS = Namespace("analytics", VERSION.key(), UPDATES_CHANNEL, follows=GAMES)
 

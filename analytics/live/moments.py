@@ -87,6 +87,9 @@ def _read(numbers: Sequence[int], ask: Ask) -> Moment | None:
     view = parse_head(replies)
     if view is None:
         return None
+    index = parse_index(replies[3])
     data = dict(zip(numbers, replies[4], strict=True)) if numbers else {}
-    columns = ledger.decode({number: chunk for number, chunk in data.items() if chunk is not None})
-    return Moment(view, parse_index(replies[3]), frozenset(numbers), columns, replies[5 if numbers else 4 :])
+    held = {number: chunk for number, chunk in data.items() if chunk is not None and number in index}
+    if held.keys() != data.keys() & index.keys():
+        return None  # a chunk was lost; the next writer that touches it builds the view anew
+    return Moment(view, index, frozenset(numbers), ledger.decode(held), replies[5 if numbers else 4 :])

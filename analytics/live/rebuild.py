@@ -2,19 +2,21 @@
 
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from redis import Redis
 
 from analytics.columns import UNKNOWN_TIME, Columns
-from analytics.conditions import Condition, parse_names
+from analytics.conditions import Condition
 from analytics.live import ledger, reader, scripts
 from analytics.live.cells import Cells, series_cells, view_cells
 from analytics.live.keys import (
     ALL,
+    COORDINATION,
     EPOCH,
     EVENTS,
     LIVE,
+    PREFIX,
     UPDATES_CHANNEL,
     VERSION,
     WRITER,
@@ -28,6 +30,7 @@ from cachecore.clock import now_ms
 STAGING_SECONDS = 60 * 60  # a build that was killed leaves nothing for ever
 CELLS_PER_CALL = 2_000
 CHUNKS_PER_CALL = 64
+SCANNED_PER_CALL = 1_000
 
 
 def needed(conditions: Sequence[Condition]) -> bool:
@@ -93,9 +96,7 @@ def _keys(view: ViewKeys, conditions: Iterable[Condition]) -> list[str]:
 
 
 def _swap(client: Redis, writer: Writer, view: ViewKeys, conditions: Sequence[Condition], chunks: Sequence[int]) -> int:
-    known: Any = client.hget(LIVE.state, "conditions")
-    old_conditions = parse_names(known.decode().split()) if known else []
-    removed = [key for key in _keys(LIVE, {*old_conditions, *conditions}) if key != LIVE.chunks]
+    removed = _keys_there(client, view)
     pairs = [
         *zip(_keys(view, conditions), _keys(LIVE, conditions), strict=True),
         *((view.ledger(number), LIVE.ledger(number)) for number in chunks),
@@ -103,14 +104,22 @@ def _swap(client: Redis, writer: Writer, view: ViewKeys, conditions: Sequence[Co
     status, version = scripts.swap_view(
         client,
         [
-            *(VERSION.key(), EPOCH.key(), WRITER.key(), LIVE.chunks, EVENTS.key(), *removed),
+            *(VERSION.key(), EPOCH.key(), WRITER.key(), EVENTS.key(), *removed),
             *(key for pair in pairs for key in pair),
         ],
-        [writer.token, UPDATES_CHANNEL, LIVE.ledger(""), secrets.token_hex(8), len(removed)],
+        [writer.token, UPDATES_CHANNEL, secrets.token_hex(8), len(removed)],
     )
     if status != b"swapped":
         raise Overtaken
     return int(version)
+
+
+def _keys_there(client: Redis, view: ViewKeys) -> list[str]:
+    """Every key of the live view as it stands, and of builds that were given up. Looked for, not remembered: what would
+    name them (the index, the configured conditions) may be lost."""
+    kept = {family.key() for family in COORDINATION}
+    found = (key.decode() for key in client.scan_iter(match=f"{PREFIX}*", count=SCANNED_PER_CALL))
+    return [key for key in found if key not in kept and not key.startswith(f"{PREFIX}{view.staging}")]
 
 
 def _names(conditions: Iterable[Condition]) -> str:

@@ -66,14 +66,14 @@ def last_met(conditions: Sequence[Condition], limit: int) -> tuple[Head, list[La
     def needed(moment: Moment) -> Numbers | None:
         if moment.head.below:
             return None
-        chosen = set(moment.read)
-        if moment.read and enough(moment.columns, conditions, limit):
+        columns, chosen = _newest(moment)
+        if chosen and enough(columns, conditions, limit):
             return chosen
         earlier = older(moment, chosen)
         return chosen | earlier if earlier or moment.head.holds_all else None
 
     moment = read_until(("last met", *conditions, limit), needed)
-    return None if moment is None else (moment.head, last_games(moment.columns, conditions, limit))
+    return None if moment is None else (moment.head, last_games(_newest(moment)[0], conditions, limit))
 
 
 def _shape(window: Window) -> tuple[object, ...]:
@@ -140,6 +140,12 @@ def _reaches_back(window: Window, moment: Moment) -> bool:
     earlier_chunk = any(facts.timed and facts.max_end_ms < window.from_ms for facts in moment.index.values())
     read = moment.columns
     return earlier_chunk or bool((read.timed() & (read.end_ms <= window.from_ms)).any())
+
+
+def _newest(moment: Moment) -> tuple[Columns, Numbers]:
+    """The games of the unbroken row of chunks that were read up to the newest, and the chunks."""
+    newest = max(moment.index, default=None)
+    return (Columns.empty(), set()) if newest not in moment.read else _around(moment, {newest})
 
 
 def _around(moment: Moment, span: Numbers) -> tuple[Columns, Numbers]:

@@ -44,12 +44,11 @@ class LiveStream:
         self._app = app
         self._hub = hub
         self._admission = Admission(settings.STREAM_MAX_CONNECTIONS, settings.STREAM_MAX_PER_ADDRESS)
-        self._closing = False
+        self._closing = self._dropping = False
 
     async def start(self) -> None:
         most = raise_file_limit(settings.STREAM_MAX_CONNECTIONS)
         self._admission = Admission(most, settings.STREAM_MAX_PER_ADDRESS)
-        drop_unread_after(STALLED_SECONDS)
         on_stop_signal(self.close)
         await self._hub.start()
 
@@ -67,6 +66,9 @@ class LiveStream:
         if opened is None:
             return
         client, address = opened
+        if not self._dropping:
+            self._dropping = True
+            drop_unread_after(STALLED_SECONDS)
         self._hub.clients.add(client)
         try:
             await client.serve(receive)

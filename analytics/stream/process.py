@@ -7,8 +7,8 @@ import signal
 import socket
 import stat
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from typing import Any
 
 # Of other requests, Redis, the database, and what the server itself keeps open.
@@ -56,20 +56,28 @@ def drop_unread_after(seconds: float) -> None:
     """Have the kernel close connections of this process's servers whose peer takes nothing for so long. Linux only.
 
     No application can: what it wrote last waits in the server's and the kernel's buffers, and the socket with it.
-    Sockets inherit the option from the one they were accepted from; tcp(7), TCP_USER_TIMEOUT.
+    For those accepted already, and for those to come: they inherit it. tcp(7), TCP_USER_TIMEOUT. Call it when the
+    server listens, which is after its lifespan began.
     """
     if not hasattr(socket, "TCP_USER_TIMEOUT"):
         return
-    with suppress(OSError):
-        for name in os.listdir("/proc/self/fd"):
-            with suppress(OSError):
-                _set_timeout(int(name), round(seconds * 1000))
+    with ExitStack() as opened:
+        sockets = [opened.enter_context(found) for found in _tcp_sockets()]
+        served = {
+            found.getsockname()[1] for found in sockets if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        }
+        for found in sockets:
+            if found.getsockname()[1] in served:
+                found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
 
 
-def _set_timeout(descriptor: int, milliseconds: int) -> None:
-    if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-        return
-    with socket.socket(fileno=os.dup(descriptor)) as found:
-        is_tcp = found.family in (socket.AF_INET, socket.AF_INET6) and found.type == socket.SOCK_STREAM
-        if is_tcp and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+def _tcp_sockets() -> Iterator[socket.socket]:
+    """Duplicates of this process's, to be closed."""
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):  # closed meanwhile
+            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                found = socket.socket(fileno=os.dup(int(name)))
+                if found.family in (socket.AF_INET, socket.AF_INET6) and found.type == socket.SOCK_STREAM:
+                    yield found
+                else:
+                    found.close()

@@ -7,7 +7,7 @@ from math import sqrt
 from typing import Any
 
 PITCH = 22
-LEFT, TOP = 40, 20
+LEFT, TOP = 48, 20
 SMALLEST, LARGEST = 5, 19
 # Shares beside the expected share at which the tone changes.
 STEPS = (0.5, 1.0, 1.5, 2.0)
@@ -39,7 +39,7 @@ class Heat:
     squares: Sequence[Square]
     columns: Sequence[Label]
     rows: Sequence[Label]
-    legend: Sequence[tuple[int | None, float, str]]
+    legend: Sequence[tuple[int, float, float, str]]
 
 
 def heat(intervals: Sequence[Mapping[str, Any]], minutes: int, expected: float) -> Heat:
@@ -61,7 +61,10 @@ def heat(intervals: Sequence[Mapping[str, Any]], minutes: int, expected: float) 
         placed.append((column_key, row_key, start, row))
     order = {key: i for i, key in enumerate(sorted(rows, key=str) if fine else rows)}
     hours = {key: i for i, key in enumerate(columns if fine else sorted(columns, key=lambda key: int(str(key))))}
-    squares = [_square(hours[column], order[line], start, row, expected) for column, line, start, row in placed]
+    squares = [
+        _square(hours[column], order[line], start, row, expected, is_open=row is intervals[-1] and not row["complete"])
+        for column, line, start, row in placed
+    ]
     return Heat(
         width=LEFT + PITCH * len(hours),
         height=TOP + PITCH * len(order),
@@ -72,17 +75,23 @@ def heat(intervals: Sequence[Mapping[str, Any]], minutes: int, expected: float) 
     )
 
 
-def legend() -> list[tuple[int | None, float, str]]:
+def legend() -> list[tuple[int, float, float, str]]:
+    """Level, where its square begins in a field of LARGEST, its side, and what it says."""
     told = [(0, 0.0, "none"), (1, 0.25, "below half"), (2, 0.75, "below"), (3, 1.25, "above"), (4, 1.75, "1½ times")]
-    return [(level, _side(ratio), text) for level, ratio, text in [*told, (5, 2.0, "twice the expected share")]]
+    return [
+        (level, (LARGEST - _side(ratio)) / 2, _side(ratio), text)
+        for level, ratio, text in [*told, (5, 2.0, "twice the expected share")]
+    ]
 
 
-def _square(column: int, line: int, start: datetime, row: Mapping[str, Any], expected: float) -> Square:
+def _square(
+    column: int, line: int, start: datetime, row: Mapping[str, Any], expected: float, *, is_open: bool
+) -> Square:
     ratio = None if row["percentage"] is None else row["percentage"] / expected
     side = SMALLEST if ratio is None else _side(ratio)
     level = None if ratio is None else _level(ratio)
     x, y = _centre(LEFT, column) - side / 2, _centre(TOP, line) - side / 2
-    return Square(round(x, 2), round(y, 2), side, level, not row["complete"], f"{start:%a %H:%M}", row)
+    return Square(round(x, 2), round(y, 2), side, level, is_open, f"{start:%a %H:%M}", row)
 
 
 def _level(ratio: float) -> int:

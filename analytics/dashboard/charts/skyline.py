@@ -6,8 +6,8 @@ from typing import Any
 
 from analytics.dashboard.charts.scales import Linear, ceiling
 
-WIDTH, HEIGHT = 960, 190
-LEFT, RIGHT, TOP, BOTTOM = 34, 954, 10, 166
+WIDTH, HEIGHT = 1280, 200
+LEFT, RIGHT, TOP, BOTTOM = 36, 1276, 10, 176
 GAP = 0.5
 
 

@@ -1,6 +1,6 @@
 """The distribution on log axes: the share of games that reach x, beside the law 0.99 / x, a straight line there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import sqrt
@@ -10,13 +10,17 @@ from analytics.dashboard.charts.scales import Log
 
 WIDTH, HEIGHT = 480, 300
 LEFT, RIGHT, TOP, BOTTOM = 52, 470, 12, 264
-SIGMAS = 2.0
+SIGMAS = 1.96
+STEPS = 60
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 EDGES = (
     *("1", "1.01", "1.1", "1.25", "1.5", "1.75", "2", "2.5", "3", "4", "5", "7.5", "10", "15", "20", "30", "50", "75"),
     *("100", "150", "200", "300", "500", "1000", "2000", "5000", "10000"),
 )
+
+
+Chance = Callable[[float], float]  # of reaching a crash point, 0..1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,39 +51,43 @@ class Survival:
     y_ticks: Sequence[Tick]
 
 
-def survival(bins: Sequence[Mapping[str, Any]], games: int) -> Survival:
+def survival(bins: Sequence[Mapping[str, Any]], games: int, chance: Chance) -> Survival:
     """`bins` as the API tells them, ascending, the last without an end; `games` above 0."""
     counts = list(accumulate(reversed([one["count"] for one in bins])))[::-1]
-    expected = list(accumulate(reversed([one["expected_percentage"] / 100 for one in bins])))[::-1]
-    starts = [one["from"] for one in bins]
-    last = max((start for start, count in zip(starts, counts, strict=True) if count), default=starts[0])
-    x = Log(1, max(10.0, last * 2), LEFT, RIGHT)
-    y = Log(0.5 / games, 1, BOTTOM, TOP)
-    shown = [
-        (start, count, share) for start, count, share in zip(starts, counts, expected, strict=True) if start <= x.high
-    ]
+    reached = [(one["from"], count) for one, count in zip(bins, counts, strict=True) if count]
+    x = Log(1, max(10.0, reached[-1][0] * 2), LEFT, RIGHT)
+    y = Log(min(0.5 / games, chance(x.high)), 1, BOTTOM, TOP)
+    law = [(x(at), chance(at)) for at in _spread(x)]
+    around = [_usual(share, games) for _, share in law]
+    upper = [(at, y(high)) for (at, _), (_, high) in zip(law, around, strict=True)]
+    lower = [(at, y(low)) for (at, _), (low, _) in zip(law, around, strict=True)]
     return Survival(
-        points=[_point(x, y, games, *one) for one in shown if one[1]],
-        law=_path([(x(start), y(share)) for start, _, share in shown]),
-        band=_path(_band(x, y, games, [(start, share) for start, _, share in shown])),
+        points=[_point(x, y, games, start, count, chance(start)) for start, count in reached],
+        law=_path([(at, y(share)) for at, share in law]),
+        band=_path([*upper, *reversed(lower)]),
         x_ticks=[Tick(x(value), f"{value:,.0f}{TIMES}") for value in x.decades()],
         y_ticks=[Tick(y(value), _percent(value)) for value in y.decades()],
     )
 
 
+def _spread(x: Log) -> list[float]:
+    """Crash points at equal distances on the axis, to the hundredth."""
+    return [max(1.0, round(x.high ** (i / STEPS), 2)) for i in range(STEPS + 1)]
+
+
 def _point(x: Log, y: Log, games: int, start: float, count: int, expected: float) -> Point:
     share = count / games
-    outside = abs(share - expected) > SIGMAS * sqrt(expected * max(0.0, 1 - expected) / games) + 0.5 / games
+    low, high = _usual(expected, games)
+    outside = not low <= share <= high and abs(count - expected * games) >= 1
     return Point(x(start), y(share), start, count, share * 100, expected * 100, outside)
 
 
-def _band(x: Log, y: Log, games: int, law: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    upper, lower = [], []
-    for start, share in law:
-        reach = SIGMAS * sqrt(share * max(0.0, 1 - share) / games)
-        upper.append((x(start), y(min(1.0, share + reach))))
-        lower.append((x(start), y(max(y.low, share - reach))))
-    return [*upper, *reversed(lower)]
+def _usual(share: float, games: int) -> tuple[float, float]:
+    """Where 95 of 100 samples of a share lie: Wilson's score interval, which stays above 0 for rare shares."""
+    square = SIGMAS**2 / games
+    middle = share + square / 2
+    reach = sqrt(square * (share * (1 - share) + square / 4))
+    return (middle - reach) / (1 + square), (middle + reach) / (1 + square)
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:

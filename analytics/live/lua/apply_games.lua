@@ -20,7 +20,7 @@
 --                    (6; 0 = no such game), end time in ms (6; 0 = unknown)
 -- ARGV[6]  names     of the conditions in the same order, between spaces
 -- Returns  {status, version, new, corrected, removed, unchanged, below}; status "applied", "overtaken" (a newer writer
---          took over) or "no view"; nothing is written unless "applied"
+--          took over) or "no view" (there is none, or a part of it was lost); nothing is written unless "applied"
 -- Writes   KEYS[1], KEYS[4 ..], chunk keys; no TTL; PUBLISH channel '{"namespace":..,"version":..,"head":..,"games":..}';
 --          one entry of the stream, its id <version>-0
 -- Cost     about 60 commands for one game; per batch each cell is written once
@@ -83,12 +83,26 @@ end
 
 -- What the batch changes, summed before anything but the ledger is written ------------------------------------------
 
-local conditions = {}
+local conditions, parts = {}, {KEYS[5]}
 for i = 1, #ARGV[4] / RECORD_BYTES do
   local low, high = struct.unpack('>I6I6', ARGV[4], (i - 1) * RECORD_BYTES + 1)
   local key = FIRST_CONDITION_KEY + KEYS_PER_CONDITION * (i - 1)
   conditions[i] = {low = low, high = high, counts = 0, buckets = {}, touched = false, key = KEYS[key],
                    intervals = KEYS[key + 1], closed = KEYS[key + 2], longest = KEYS[key + 3]}
+  parts[i + 1] = KEYS[key]
+end
+if redis.call('EXISTS', unpack(parts)) < #parts then return {'no view', 0, 0, 0, 0, 0, 0} end
+
+-- A chunk that the index names and that is not there, or the other way round, cannot be counted on.
+local looked_at = {}
+for i = 1, #ARGV[5] / GAME_BYTES do
+  local chunk = chunk_of(struct.unpack('>I8', ARGV[5], (i - 1) * GAME_BYTES + 1))
+  if not looked_at[chunk] then
+    looked_at[chunk] = true
+    if redis.call('HEXISTS', KEYS[6], text(chunk)) ~= redis.call('EXISTS', chunk_key(chunk)) then
+      return {'no view', 0, 0, 0, 0, 0, 0}
+    end
+  end
 end
 
 local state = redis.call('HMGET', KEYS[5], 'games', 'first', 'head', 'floor', 'bucket_floor')
