@@ -1,0 +1,344 @@
+"""The cache service beside Django's cache, django-redis, dogpile.cache and cashews, on one private Valkey.
+
+python -m benchmarks.cache [--rounds 5] [--seconds 0.5] [--only hits misses stampede invalidation hang memory]
+
+Every library keeps the same value (a dictionary of 20 fields) and has the same time limits. They take turns within a
+round, so that what else the machine does falls on all alike; medians (least..greatest).
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol
+
+import redis
+
+from benchmarks._harness import Spread, table
+from benchmarks._servers import valkey
+
+VALUE = {f"field_{number}": number * 1.5 for number in range(20)}
+LIMIT_SECONDS = 0.25
+CALLERS = 25
+DEPENDANTS = (1_000, 10_000, 100_000)
+TAGS = ("tag:one", "tag:two")
+Factory = Callable[[], Any]
+
+
+class Library(Protocol):
+    """`remember`: read it, else compute and store it, the library's own way."""
+
+    name: str
+
+    def remember(self, key: str, factory: Factory) -> Any: ...
+
+
+class Ours:
+    """The service: two tags; from the process's memory when `near`."""
+
+    def __init__(self, name: str, *, near: bool) -> None:
+        from cachecore.keys import CacheOptions, Family
+        from cachecore.service import cache
+
+        self.name = name
+        self.cache = cache
+        self.family = Family(
+            name=f"benchmark-{name}",
+            pattern=f"benchmark-{'near' if near else 'far'}:{{id}}",
+            role="cache",
+            type="string",
+            ttl_seconds=600,
+            holds="a dictionary",
+            written_by="benchmarks.cache",
+            purged_by="its tags",
+            options=CacheOptions(near=near),
+        )
+
+    def remember(self, key: str, factory: Factory) -> Any:
+        return self.cache.remember(self.family.key(id=key), None, factory, tags=TAGS)
+
+
+class Django:
+    """Django's or django-redis's `get_or_set`; neither has tags."""
+
+    def __init__(self, name: str, alias: str) -> None:
+        from django.core.cache import caches
+
+        self.name = name
+        self.cache = caches[alias]
+
+    def remember(self, key: str, factory: Factory) -> Any:
+        return self.cache.get_or_set(f"{self.name}:{key}", factory, 600)
+
+
+class Dogpile:
+    """`get_or_create` with its distributed lock; no tags."""
+
+    name = "dogpile.cache"
+
+    def __init__(self, url: str) -> None:
+        from dogpile.cache import make_region
+
+        arguments = {
+            "url": url,
+            "distributed_lock": True,
+            "thread_local_lock": False,
+            "lock_timeout": 10,
+            "socket_timeout": LIMIT_SECONDS,
+        }
+        self.region = make_region().configure("dogpile.cache.redis", expiration_time=600, arguments=arguments)
+
+    def remember(self, key: str, factory: Factory) -> Any:
+        return self.region.get_or_create(f"dogpile:{key}", factory)
+
+
+class Cashews:
+    """On an event loop of its own: `get`, else `set` with two tags."""
+
+    name = "cashews"
+
+    def __init__(self, url: str) -> None:
+        from cashews import Cache
+        from cashews.backends.redis import Redis
+        from cashews.picklers import PicklerType
+        from cashews.wrapper.backend_settings import register_backend
+
+        register_backend("unix", Redis, pass_uri=True, pickler=PicklerType.DEFAULT)  # it knows redis:// only
+        self.loop = asyncio.new_event_loop()
+        self.cache = Cache()
+        self.cache.setup(url, socket_timeout=LIMIT_SECONDS, socket_connect_timeout=LIMIT_SECONDS)
+        for tag in TAGS:
+            self.cache.register_tag(tag, "{key}")
+
+    def remember(self, key: str, factory: Factory) -> Any:
+        return self.loop.run_until_complete(self._remember(f"cashews:{key}", factory))
+
+    async def _remember(self, key: str, factory: Factory) -> Any:
+        if (found := await self.cache.get(key)) is not None:
+            return found
+        value = factory()
+        await self.cache.set(key, value, expire=600, tags=TAGS)
+        return value
+
+
+def main() -> None:
+    asked = _arguments()
+    with tempfile.TemporaryDirectory(prefix="cache-") as directory, valkey(Path(directory)) as url:
+        _configure(directory, url)
+        server = redis.Redis.from_url(url)
+        libraries = _libraries(url)
+        benchmarks: dict[str, Callable[[], str]] = {
+            "hits": lambda: _rates(libraries, asked, lambda library: _hit(library)),
+            "misses": lambda: _rates(libraries[1:], asked, lambda library: _miss(library)),
+            "stampede": lambda: _stampede([one for one in libraries if one.name != "cashews"]),
+            "invalidation": lambda: _invalidation(libraries, server),
+            "hang": lambda: _hang(libraries, server),
+            "memory": lambda: _memory(libraries, server),
+        }
+        for name in asked.only or benchmarks:
+            print(f"\n{name}\n\n{benchmarks[name]()}", flush=True)
+        server.close()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cache", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.5, help="length of a window")
+    parser.add_argument(
+        "--only", nargs="+", choices=["hits", "misses", "stampede", "invalidation", "hang", "memory"], default=[]
+    )
+    return parser.parse_args()
+
+
+def _configure(directory: str, url: str) -> None:
+    """The project's settings on our server, with Django's own cache beside its aliases."""
+    for name in ("CACHE_URL", "STATE_URL", "BROKER_URL"):
+        os.environ.pop(name, None)
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "config.settings.local",
+        "DATABASE_URL": f"sqlite:///{directory}/unused.sqlite3",
+        "REDIS_URL": url,
+        "DATA_DIR": directory,
+        "LOG_LEVEL": "ERROR",
+    }
+    import django
+    from django.conf import settings
+
+    logging.disable(logging.CRITICAL)  # what the libraries say about a server that hangs
+
+    settings.CACHES["django"] = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": url,
+        "OPTIONS": {"socket_timeout": LIMIT_SECONDS, "socket_connect_timeout": LIMIT_SECONDS},
+    }
+    django.setup()
+
+
+def _libraries(url: str) -> list[Any]:
+    return [
+        Ours("cachecore, memory", near=True),
+        Ours("cachecore", near=False),
+        Django("Django", "django"),
+        Django("django-redis", "default"),
+        Dogpile(url),
+        Cashews(url),
+    ]
+
+
+def _rates(
+    libraries: Sequence[Library], asked: argparse.Namespace, make: Callable[[Library], Callable[[], Any]]
+) -> str:
+    """Calls a second of one thread."""
+    calls = {library.name: make(library) for library in libraries}
+    rates: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(asked.rounds):
+        for name in calls if number % 2 == 0 else reversed(calls):
+            rates[name].append(_calls_a_second(calls[name], asked.seconds))
+    rows = [[name, f"{Spread.of(found):,.0f}"] for name, found in rates.items()]
+    return table([["", "calls/s"], *rows])
+
+
+def _calls_a_second(call: Callable[[], Any], seconds: float) -> float:
+    made, started = 0, time.perf_counter()
+    while (spent := time.perf_counter() - started) < seconds:
+        for _ in range(20):
+            call()
+        made += 20
+    return made / spent
+
+
+def _hit(library: Library) -> Callable[[], Any]:
+    library.remember("hit", lambda: VALUE)
+    return lambda: library.remember("hit", _never)
+
+
+def _never() -> Any:
+    raise AssertionError("a hit computed")
+
+
+_numbers = count()
+
+
+def _miss(library: Library) -> Callable[[], Any]:
+    return lambda: library.remember(f"miss-{next(_numbers)}", lambda: VALUE)
+
+
+def _stampede(libraries: Sequence[Library]) -> str:
+    """Factory calls for so many callers of one cold key, and how long until the last has its answer."""
+    rows = []
+    for library in libraries:
+        calls: list[int] = []
+        barrier = threading.Barrier(CALLERS)
+
+        def factory(calls: list[int] = calls) -> Any:
+            calls.append(1)
+            time.sleep(0.05)
+            return VALUE
+
+        def call(library: Library = library, barrier: threading.Barrier = barrier, factory: Factory = factory) -> Any:
+            barrier.wait()
+            return library.remember("cold", factory)
+
+        started = time.perf_counter()
+        with ThreadPoolExecutor(CALLERS) as pool:
+            for _ in range(CALLERS):
+                pool.submit(call)
+        rows.append([library.name, f"{len(calls)}", f"{(time.perf_counter() - started) * 1000:.0f}"])
+    return table([[f"{CALLERS} callers, 50 ms factory", "factory calls", "ms until all have it"], *rows])
+
+
+def _invalidation(libraries: Sequence[Any], server: redis.Redis) -> str:
+    """Milliseconds to invalidate one tag, by what hangs on it; the others have no tags."""
+    ours, cashews = libraries[1], libraries[-1]
+    rows = []
+    for dependants in DEPENDANTS:
+        server.flushall()
+        keys = [ours.family.key(id=number) for number in range(dependants)]
+        for start in range(0, dependants, 1_000):
+            ours.cache.set_many(dict.fromkeys(keys[start : start + 1_000], 1), tags=TAGS)
+        own = [_milliseconds(lambda: ours.cache.invalidate_tag(TAGS[0])) for _ in range(21)]
+        server.flushall()
+        cashews.loop.run_until_complete(_fill(cashews.cache, dependants))
+        theirs = _milliseconds(lambda: cashews.loop.run_until_complete(cashews.cache.delete_tags(TAGS[0])))
+        rows.append([f"{dependants:,}", f"{Spread.of(own):.2f}", f"{theirs:.1f}"])
+    return table([["values under the tag", "cachecore, ms", "cashews, ms"], *rows])
+
+
+async def _fill(cache: Any, dependants: int) -> None:
+    for start in range(0, dependants, 500):
+        await asyncio.gather(
+            *(cache.set(f"tagged-{number}", 1, tags=TAGS[:1]) for number in range(start, min(start + 500, dependants)))
+        )
+
+
+def _hang(libraries: Sequence[Library], server: redis.Redis) -> str:
+    """Twenty reads while the server hangs: what they took, and how many were answered."""
+    rows = []
+    for library in libraries[1:]:
+        library.remember("hang", lambda: VALUE)
+        with _hung(server):
+            answered, times = 0, []
+            for _ in range(20):
+                started = time.perf_counter()
+                with suppress(Exception):  # a read that fails is what is counted
+                    answered += library.remember("hang", lambda: VALUE) == VALUE
+                times.append((time.perf_counter() - started) * 1000)
+        rows.append([library.name, f"{sum(times):.0f}", f"{sorted(times)[10]:.1f}", f"{answered} of 20"])
+    return table([["20 reads during a hang", "ms together", "median ms", "answered"], *rows])
+
+
+@contextmanager
+def _hung(server: redis.Redis) -> Iterator[None]:
+    """SIGSTOP for the block; the pool of whoever was cut off is used again afterwards."""
+    import signal
+
+    process = int(server.info("server")["process_id"])
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
+        server.ping()
+
+
+def _memory(libraries: Sequence[Any], server: redis.Redis) -> str:
+    """Bytes in Redis with 10,000 small values under one tag: of all, and of the keys that keep the tag."""
+    ours, cashews = libraries[1], libraries[-1]
+
+    def fill_ours() -> None:
+        ours.cache.set_many({ours.family.key(id=number): 1 for number in range(10_000)}, tags=TAGS[:1])
+
+    rows = []
+    for name, fill in (
+        ("cachecore", fill_ours),
+        ("cashews", lambda: cashews.loop.run_until_complete(_fill(cashews.cache, 10_000))),
+    ):
+        fill()  # connections, scripts and buffers exist before anything is measured
+        server.execute_command("FLUSHALL", "SYNC")  # type: ignore[no-untyped-call]  # freed before it is measured
+        before = _used(server)
+        fill()
+        of_the_tag = sum(int(server.memory_usage(key, samples=0) or 0) for key in server.scan_iter("*tag:one*"))
+        rows.append([name, f"{(_used(server) - before) / 10_000:.0f}", f"{of_the_tag:,}"])
+    return table([["10,000 values, one tag", "bytes a value", "bytes of the tag"], *rows])
+
+
+def _used(server: redis.Redis) -> int:
+    return int(server.info("memory")["used_memory"])
+
+
+def _milliseconds(call: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    call()
+    return (time.perf_counter() - started) * 1000
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""How fresh a stored value is, and when one caller refreshes it before it runs out.
+
+XFetch: Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015, with the
+compute time measured when the value was stored.
+"""
+
+import math
+import random
+from collections.abc import Callable
+from enum import Enum
+
+from cachecore.envelope import Envelope
+
+
+class Freshness(Enum):
+    FRESH = "fresh"
+    EARLY = "early"  # fresh, and this caller is drawn to refresh it
+    STALE = "stale"  # past its logical expiry; may be served while one caller refreshes
+    DEAD = "dead"
+
+
+def early_by_ms(envelope: Envelope, beta: float, draw: Callable[[], float] = random.random) -> float:
+    """How long before its logical expiry this caller takes the value for run out. `draw` yields [0, 1)."""
+    if beta <= 0 or envelope.compute_seconds <= 0:
+        return 0.0
+    return -envelope.compute_seconds * 1000 * beta * math.log(1 - draw())
+
+
+def judge(envelope: Envelope, now_ms: int, beta: float, draw: Callable[[], float] = random.random) -> Freshness:
+    if now_ms >= envelope.hard_ms:
+        return Freshness.DEAD
+    if now_ms >= envelope.soft_ms:
+        return Freshness.STALE
+    if now_ms + early_by_ms(envelope, beta, draw) >= envelope.soft_ms:
+        return Freshness.EARLY
+    return Freshness.FRESH

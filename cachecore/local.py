@@ -1,0 +1,172 @@
+"""Values in the process's memory (L1), bounded in bytes, never older than the bound of their verification.
+
+An entry is served only while Redis was asked less than `trusted` seconds ago whether its value still stands (the
+header, by GETRANGE) and its tags' versions are still those it was stored under; both in one round trip, with other
+entries that are in use. The moment that counts is the one before the question. Nothing else is needed for the bound:
+messages and own invalidations only make it shorter.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from cachetools import LRUCache
+
+from cachecore.envelope import Envelope, NotFound, Payload
+
+ENTRY_BYTES = 600  # what an entry costs beside its value and key, measured
+VERIFIED_TOGETHER = 32
+# What cannot be changed is handed out as it is; anything else is decoded for every caller.
+SHAREABLE = (str, bytes, int, float, bool, type(None), NotFound)
+
+
+class TagCell:
+    """Shared by the entries of one tag, so that an own invalidation kills them all in one write."""
+
+    __slots__ = ("__weakref__", "alive")
+
+    def __init__(self) -> None:
+        self.alive = True
+
+
+class Entry:
+    """A value as this process knows it. Times are of the monotonic clock."""
+
+    __slots__ = (
+        "asked", "cells", "checking", "fresh_until", "hard_until", "header", "key", "payload", "shared", "size", "used",
+        "value", "verified_at", "versions",
+    )  # fmt: skip
+
+    def __init__(self, key: str, header: bytes, payload: Payload, versions: Mapping[str, bytes]) -> None:
+        self.key = key
+        self.header = header
+        self.payload = payload
+        self.versions = versions
+        self.value: Any = None
+        self.asked: tuple[str, ...] = ()
+        self.cells: tuple[TagCell, ...] = ()
+        self.fresh_until = self.hard_until = self.verified_at = float("-inf")
+        self.checking = self.used = self.shared = False
+        self.size = len(payload.data) + len(key) + ENTRY_BYTES
+
+
+class LocalCache:
+    def __init__(self, max_bytes: int, trusted_seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.trusted_seconds = trusted_seconds
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._entries: LRUCache[str, Entry] = LRUCache(max_bytes, getsizeof=_size)
+        self._cells: dict[str, TagCell] = {}
+        self._to_verify: deque[Entry] = deque()
+        self.generation = 0  # raised by every own invalidation: what was asked before it is not kept
+
+    def fresh(self, key: str) -> Entry | None:
+        """An entry that may be served now."""
+        with self._lock:
+            entry = self._entries.get(key)
+        if entry is None:
+            return None
+        now = self._monotonic()
+        if now - entry.verified_at >= self.trusted_seconds or now >= entry.fresh_until or not self._alive(entry):
+            return None
+        entry.used = True
+        return entry
+
+    def due(self, entry: Entry) -> bool:
+        """Whether this caller shall verify the entry while the others still serve it: past half its trusted time."""
+        if entry.checking or self._monotonic() - entry.verified_at < self.trusted_seconds / 2:
+            return False
+        entry.checking = True
+        return True
+
+    def known(self, key: str) -> Entry | None:
+        """An entry that is not known to be invalid and not past its hard expiry, verified or not."""
+        with self._lock:
+            entry = self._entries.get(key)
+        if entry is None or self._monotonic() >= entry.hard_until or not self._alive(entry):
+            return None
+        return entry
+
+    def put(self, entry: Entry, envelope: Envelope, now_ms: float, fresh_ms: float, generation: int) -> None:
+        """Keep what was asked for at `entry.verified_at`; not when this process has invalidated something since."""
+        with self._lock:
+            if generation != self.generation or entry.size > self._entries.maxsize // 8:
+                return
+            now = self._monotonic()
+            entry.fresh_until = now + (fresh_ms - now_ms) / 1000
+            entry.hard_until = now + (envelope.hard_ms - now_ms) / 1000
+            entry.cells = tuple(self._cells.setdefault(tag, TagCell()) for tag in entry.versions)
+            self._entries[entry.key] = entry
+            self._to_verify.append(entry)
+            self._bound_bookkeeping()
+
+    def batch(self, entry: Entry) -> list[Entry]:
+        """The entry, and others that were used since their last verification and are due."""
+        batch = {entry.key: entry}
+        due_before = self._monotonic() - self.trusted_seconds / 2
+        with self._lock:
+            while self._to_verify and len(batch) < VERIFIED_TOGETHER and self._to_verify[0].verified_at <= due_before:
+                other = self._to_verify.popleft()
+                # What nobody used waits until somebody does; what was replaced is not there.
+                if other.used and self._entries.get(other.key) is other and not other.checking:
+                    batch.setdefault(other.key, other)
+        return list(batch.values())
+
+    def settle(
+        self, batch: Iterable[Entry], headers: Iterable[bytes], versions: Mapping[str, bytes | None], asked_at: float
+    ) -> None:
+        """What Redis said about a batch, asked at `asked_at`."""
+        with self._lock:
+            for entry, header in zip(batch, headers, strict=True):
+                entry.checking = entry.used = False
+                if header == entry.header and all(versions[tag] == version for tag, version in entry.versions.items()):
+                    entry.verified_at = asked_at
+                    self._to_verify.append(entry)
+                elif self._entries.get(entry.key) is entry:
+                    del self._entries[entry.key]
+            self._bound_bookkeeping()
+
+    def invalidate(self, keys: Iterable[str], tags: Iterable[str]) -> None:
+        """At once, O(1) a tag."""
+        with self._lock:
+            self.generation += 1
+            for tag in tags:
+                if cell := self._cells.pop(tag, None):
+                    cell.alive = False
+            for key in keys:
+                self._entries.pop(key, None)
+
+    def clear(self) -> None:
+        with self._lock:
+            self.generation += 1
+            self._entries.clear()
+            self._cells.clear()
+            self._to_verify.clear()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def bytes(self) -> int:
+        return int(self._entries.currsize)
+
+    def _alive(self, entry: Entry) -> bool:
+        for cell in entry.cells:  # noqa: SIM110  a loop: all() with a generator costs more than the rest of a hit
+            if not cell.alive:
+                return False
+        return True
+
+    def _bound_bookkeeping(self) -> None:
+        """Evicted entries leave their cell and their place in the queue behind: swept when there are too many."""
+        most = 4 * len(self._entries) + 1_000
+        if len(self._to_verify) > most:
+            self._to_verify = deque(e for e in dict.fromkeys(self._to_verify) if self._entries.get(e.key) is e)
+        if len(self._cells) > most:
+            kept = {tag for entry in self._entries.values() for tag in entry.versions}
+            self._cells = {tag: cell for tag, cell in self._cells.items() if tag in kept}
+
+
+def _size(entry: Entry) -> int:
+    return entry.size

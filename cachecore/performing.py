@@ -1,0 +1,92 @@
+"""The blocking driver's I/O: steps are performed on the cache role's connection, one use of the breaker each."""
+
+import contextvars
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from django.db import connections as databases
+
+from cachecore import connections, options
+from cachecore.flights import computing
+from cachecore.steps import Compute, Join, Mget, Run, Spawn, Steps, Verify, Wait, drive
+
+logger = logging.getLogger(__name__)
+
+
+class Performer:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads: ThreadPoolExecutor | None = None
+        self._how: dict[type, Callable[[Any], Any]] = {
+            Mget: _mget,
+            Run: _run,
+            Verify: _verify,
+            Wait: _wait,
+            Join: _join,
+            Compute: _compute,
+            Spawn: self._spawn,
+        }
+
+    def __call__(self, step: Any) -> Any:
+        return self._how[type(step)](step)
+
+    def _spawn(self, step: Spawn) -> None:
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(options.refresh_threads(), thread_name_prefix="cache-refresh")
+        self._threads.submit(contextvars.copy_context().run, self._drive_aside, step.steps)
+
+    def _drive_aside(self, steps: Steps[Any]) -> None:
+        try:
+            drive(steps, self)
+        except Exception:  # the callers have it from the flight; where none waits, this is its only trace
+            logger.warning("a factory in the background failed", exc_info=True)
+        finally:
+            databases.close_all()  # this thread's: Django closes them for requests only
+
+
+def _mget(step: Mget) -> list[bytes | None]:
+    with connections.use("cache") as client:
+        return client.mget(step.keys)  # type: ignore[no-any-return]
+
+
+def _run(step: Run) -> Any:
+    with connections.use("cache") as client:
+        return step.call.script(client, step.call.keys, step.call.args)
+
+
+def _verify(step: Verify) -> tuple[list[bytes], list[bytes | None]]:
+    with connections.use("cache") as client, client.pipeline(transaction=False) as pipeline:
+        for key in step.keys:
+            pipeline.getrange(key, 0, step.header_bytes - 1)
+        if step.version_keys:
+            pipeline.mget(step.version_keys)
+        return split(step, pipeline.execute())
+
+
+def split(step: Verify, replies: list[Any]) -> tuple[list[bytes], list[bytes | None]]:
+    """The replies to GETRANGE of every key, and those to the MGET of versions, if there was one."""
+    return replies[: len(step.keys)], replies[-1] if step.version_keys else []
+
+
+def _wait(step: Wait) -> bool:
+    with connections.use("cache") as client:
+        return client.blmove(step.latch, step.latch, step.seconds, "LEFT", "RIGHT") is not None
+
+
+def _join(step: Join) -> Any:
+    try:
+        return step.future.result(step.seconds)
+    except TimeoutError:  # the future itself never fails
+        return None
+
+
+def _compute(step: Compute) -> Any:
+    outer = computing.set(computing.get() | {step.key})
+    try:
+        return step.factory()
+    finally:
+        computing.reset(outer)

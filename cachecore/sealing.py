@@ -1,0 +1,82 @@
+"""A value's bytes as they are stored: compressed when that helps, encrypted when the family is sensitive."""
+
+import threading
+from functools import lru_cache
+
+import zstandard
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from cachecore import options
+from cachecore.keys import Family
+
+COMPRESSED = 1
+ENCRYPTED = 2
+
+COMPRESS_FROM_BYTES = 1024
+MAX_OPENED_BYTES = 1_000_000
+WORTH_IT = 0.9  # of its size: what zstd does not make a tenth smaller is kept as it is, and is cheaper to read
+
+# One pair per thread: zstandard's objects are not for two threads at once.
+_zstd = threading.local()
+
+
+class NotStorable(Exception):
+    """The value cannot be kept. `remember` returns it all the same."""
+
+
+class EncryptionKeyMissing(NotStorable):
+    """A sensitive family without settings.CACHE_ENCRYPTION_KEYS: its values are refused."""
+
+    def __init__(self, family: Family) -> None:
+        super().__init__(f"family {family.name} is sensitive and CACHE_ENCRYPTION_KEYS is empty: not stored")
+
+
+def seal(family: Family, data: bytes) -> tuple[int, bytes]:
+    """(form, body). Raises EncryptionKeyMissing."""
+    form, body = _compressed(data)
+    if family.options.sensitive:
+        body, form = _fernet(family).encrypt(body), form | ENCRYPTED
+    return form, body
+
+
+def opened(family: Family, form: int, body: bytes) -> bytes | None:
+    """None when it cannot be read: the key is retired, the bytes are damaged, or a sensitive value is in clear."""
+    if family.options.sensitive != bool(form & ENCRYPTED):
+        return None
+    try:
+        if form & ENCRYPTED:
+            body = _fernet(family).decrypt(body)
+        return _decompressor().decompress(body, max_output_size=MAX_OPENED_BYTES) if form & COMPRESSED else body
+    except (InvalidToken, EncryptionKeyMissing, zstandard.ZstdError):
+        return None
+
+
+def _compressed(data: bytes) -> tuple[int, bytes]:
+    if len(data) < COMPRESS_FROM_BYTES:
+        return 0, data
+    smaller = _compressor().compress(data)
+    return (COMPRESSED, smaller) if len(smaller) < WORTH_IT * len(data) else (0, data)
+
+
+def _fernet(family: Family) -> MultiFernet:
+    keys = options.encryption_keys()
+    if not keys:
+        raise EncryptionKeyMissing(family)
+    return _multi_fernet(tuple(keys))
+
+
+@lru_cache(maxsize=4)
+def _multi_fernet(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    if not hasattr(_zstd, "compressor"):
+        _zstd.compressor = zstandard.ZstdCompressor(level=3)
+    return _zstd.compressor  # type: ignore[no-any-return]
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    if not hasattr(_zstd, "decompressor"):
+        _zstd.decompressor = zstandard.ZstdDecompressor()
+    return _zstd.decompressor  # type: ignore[no-any-return]

@@ -1,0 +1,148 @@
+import msgspec
+import pytest
+from cryptography.fernet import Fernet
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cachecore import envelope as envelopes
+from cachecore import freshness, sealing
+from cachecore.envelope import HEADER_BYTES, NOT_FOUND, Envelope, Times
+from cachecore.freshness import Freshness
+from cachecore.keys import CacheOptions, Family
+
+FERNET_KEYS = [Fernet.generate_key().decode() for _ in range(2)]
+
+
+def family(name, **options):
+    return Family(
+        name=name,
+        pattern=f"{name}:{{id}}",
+        role="cache",
+        type="string",
+        ttl_seconds=60,
+        holds="a value of a test",
+        written_by="a test",
+        purged_by="its TTL",
+        options=CacheOptions(**options),
+    )
+
+
+PLAIN = family("envelope-plain")
+SENSITIVE = family("envelope-sensitive", sensitive=True)
+TIMES = Times(1_000_000, 10, 20, 0.5)
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def stored(kind, value, tags=()):
+    return envelopes.seal(kind, envelopes.pack(kind, value), TIMES, dict(tags))
+
+
+def read(kind, data):
+    payload = envelopes.opened(kind, envelopes.parse(data))
+    return envelopes.unpack(kind, payload)
+
+
+@given(values)
+def test_whatever_goes_in_comes_out(value):
+    assert read(PLAIN, stored(PLAIN, value)) == value
+
+
+def test_it_carries_its_times_its_cost_and_its_tags():
+    envelope = envelopes.parse(stored(PLAIN, "x", {"a": b"12345678"}))
+    assert (envelope.stored_ms, envelope.soft_ms, envelope.hard_ms) == (1_000_000, 1_010_000, 1_020_000)
+    assert (envelope.compute_seconds, envelope.tags) == (0.5, {"a": b"12345678"})
+
+
+def test_two_stored_values_never_share_an_identity():
+    one, other = stored(PLAIN, "x"), stored(PLAIN, "x")
+    assert one[:HEADER_BYTES] != other[:HEADER_BYTES]
+    assert one[HEADER_BYTES:] == other[HEADER_BYTES:]
+
+
+def test_what_repeats_is_compressed_and_what_does_not_is_kept():
+    import random
+
+    repeating, noise = "x" * 5_000, random.Random(1).randbytes(5_000)
+    assert len(stored(PLAIN, repeating)) < 200
+    assert envelopes.parse(stored(PLAIN, repeating)).form == sealing.COMPRESSED
+    assert envelopes.parse(stored(PLAIN, noise)).form == 0
+    assert envelopes.parse(stored(PLAIN, "x" * 1_000)).form == 0  # below 1 KiB
+    assert (read(PLAIN, stored(PLAIN, repeating)), read(PLAIN, stored(PLAIN, noise))) == (repeating, noise)
+
+
+def test_the_limit_is_a_million_bytes_however_well_they_compress():
+    fits = b"x" * (envelopes.MAX_VALUE_BYTES - 5)  # msgpack's own five
+    assert read(PLAIN, stored(PLAIN, fits)) == fits
+    with pytest.raises(envelopes.ValueTooLarge, match="a value of 1,000,001 bytes"):
+        stored(PLAIN, fits + b"x")
+
+
+def test_not_found_is_neither_none_nor_empty():
+    assert read(PLAIN, stored(PLAIN, NOT_FOUND)) is NOT_FOUND
+    assert (bool(NOT_FOUND), repr(NOT_FOUND)) == (False, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"12", b"\x80", b'{"a": 1}', b"\xc1\x01", b"\xc1\x01" + b"x" * 30, b"\xc1\x02" + b"x" * 30]
+)
+def test_bytes_of_another_kind_or_release_count_as_nothing(data):
+    assert envelopes.parse(data) is None
+
+
+@given(st.integers(0, 120), st.integers(0, 255))
+def test_damage_is_never_an_error(position, byte):
+    data = bytearray(stored(PLAIN, ["x" * 2_000, 1], {"a": b"12345678"}))
+    data[position % len(data)] = byte
+    envelope = envelopes.parse(bytes(data))
+    if envelope is not None:
+        envelopes.opened(PLAIN, envelope)
+
+
+def test_an_encrypted_value_needs_its_key_and_a_sensitive_one_its_encryption(settings):
+    settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[:1]
+    secret = stored(SENSITIVE, "secret " * 500)
+    assert b"secret" not in secret
+    assert read(SENSITIVE, secret) == "secret " * 500
+    clear = envelopes.parse(stored(PLAIN, "x"))
+    assert envelopes.opened(SENSITIVE, clear) is None  # stored before the family became sensitive
+    settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[1:]
+    assert envelopes.opened(SENSITIVE, envelopes.parse(secret)) is None
+    settings.CACHE_ENCRYPTION_KEYS = []
+    assert envelopes.opened(SENSITIVE, envelopes.parse(secret)) is None
+    with pytest.raises(sealing.EncryptionKeyMissing):
+        stored(SENSITIVE, "x")
+
+
+def aged(soft_ms=10_000, hard_ms=20_000, compute_seconds=0.5):
+    return Envelope(0, soft_ms, hard_ms, compute_seconds, {}, False, 0, msgspec.msgpack.encode("x"))
+
+
+@pytest.mark.parametrize(
+    ("now_ms", "expected"),
+    [
+        (0, Freshness.FRESH),
+        (9_999, Freshness.FRESH),
+        (10_000, Freshness.STALE),
+        (19_999, Freshness.STALE),
+        (20_000, Freshness.DEAD),
+    ],
+)
+def test_a_value_is_fresh_then_stale_then_dead(now_ms, expected):
+    assert freshness.judge(aged(), now_ms, beta=0) is expected
+
+
+def test_xfetch_refreshes_earlier_the_longer_the_value_took():
+    """P(early) at a distance d is exp(-d / (compute * beta)): at 0.5 s, half a second before, 1/e of the callers."""
+    draws = [(index + 0.5) / 10_000 for index in range(10_000)]
+    for distance_ms, beta, expected in [(500, 1.0, 0.3679), (1_000, 1.0, 0.1353), (1_000, 2.0, 0.3679), (500, 0, 0.0)]:
+        drawn = [freshness.judge(aged(), 10_000 - distance_ms, beta, lambda draw=draw: draw) for draw in draws]
+        assert drawn.count(Freshness.EARLY) / len(draws) == pytest.approx(expected, abs=2e-4)
+
+
+def test_a_value_that_took_no_time_is_not_refreshed_early():
+    assert freshness.judge(aged(compute_seconds=0.0), 9_999, 1.0, lambda: 0.999999) is Freshness.FRESH

@@ -1,0 +1,155 @@
+"""The lease scripts: return shapes, TTLs, boundaries, and two clients."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+
+from cachecore import connections, leases, tags, writing
+from cachecore.leases import Changed, Held, Taken
+
+KEY = "leased:1"
+NAMES = ("a", "b")
+
+
+def take(seen=b"", names=NAMES, seconds=5.0):
+    token, call = leases.take(KEY, names, seen, seconds)
+    return leases.taken(token, names, writing.run(call))
+
+
+def client():
+    return connections.use("cache")
+
+
+def test_the_first_takes_it_and_learns_the_versions():
+    taken = take()
+    assert isinstance(taken, Taken)
+    assert list(taken.versions) == ["a", "b"]
+    assert taken.lease[leases.TOKEN_BYTES :] == taken.versions["a"] + taken.versions["b"]
+    with client() as server:
+        assert server.get("tag:a") == taken.versions["a"]
+        assert server.get("lease:leased:1") == taken.lease
+        assert 4_000 < server.pttl("lease:leased:1") <= 5_000
+        assert server.pttl("tag:a") > tags.TAG_TTL_MS - 10_000
+
+
+def test_the_second_learns_how_long_to_wait_at_most():
+    take()
+    held = take()
+    assert isinstance(held, Held)
+    assert 4.0 < held.seconds <= 5.0
+
+
+def test_of_many_at_once_one_takes_it():
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(lambda _: take(), range(40)))
+    assert [type(outcome) for outcome in outcomes].count(Taken) == 1
+
+
+def test_a_value_that_appeared_meanwhile_is_to_be_read_first():
+    with client() as server:
+        server.set(KEY, b"0123456789 and more")
+        assert isinstance(take(seen=b""), Changed)
+        assert isinstance(take(seen=b"0123456788"), Changed)
+        assert not server.exists("lease:leased:1")
+    assert isinstance(take(seen=b"0123456789"), Taken)
+
+
+def test_a_holder_that_read_older_versions_is_overtaken_at_once():
+    doomed = take()
+    with client() as server:
+        server.set("tag:b", b"87654321")
+    taken = take()
+    assert isinstance(taken, Taken)
+    assert writing.run(leases.store(KEY, doomed.lease, doomed.versions, b"old", 1_000)) == 0
+    assert writing.run(leases.store(KEY, taken.lease, taken.versions, b"new", 1_000)) == 1
+
+
+def test_the_holder_stores_ends_its_lease_and_leaves_the_latch():
+    taken = take()
+    assert writing.run(leases.store(KEY, taken.lease, taken.versions, b"value", 1_000)) == 1
+    with client() as server:
+        assert server.get(KEY) == b"value"
+        assert 0 < server.pttl(KEY) <= 1_000
+        assert not server.exists("lease:leased:1")
+        assert server.lrange("latch:leased:1", 0, -1) == [b"1"]
+        assert 0 < server.pttl("latch:leased:1") <= leases.LATCH_MS
+
+
+@pytest.mark.parametrize("loss", ["delete", "set", "expire", "tag", "missing tag", "flush"])
+def test_who_lost_the_lease_stores_nothing(loss):
+    taken = take()
+    with client() as server:
+        match loss:
+            case "delete":
+                writing.write({KEY: (b"", 0)})
+            case "set":
+                writing.write({KEY: (b"set", 1_000)})
+            case "expire":
+                server.delete("lease:leased:1")
+            case "tag":
+                server.set("tag:a", b"87654321")
+            case "missing tag":
+                server.delete("tag:a")
+            case "flush":
+                server.flushall()
+        assert writing.run(leases.store(KEY, taken.lease, taken.versions, b"late", 1_000)) == 0
+        assert server.get(KEY) == (b"set" if loss == "set" else None)
+
+
+def test_a_lost_version_wakes_the_waiters_all_the_same():
+    taken = take()
+    with client() as server:
+        server.delete("tag:a")
+        writing.run(leases.store(KEY, taken.lease, taken.versions, b"late", 1_000))
+        assert server.exists("latch:leased:1", "lease:leased:1") == 1  # the latch
+
+
+def test_who_lost_the_lease_does_not_end_the_next_holders():
+    first = take()
+    writing.write({KEY: (b"", 0)})
+    second = take()
+    writing.run(leases.give_up(KEY, first.lease))
+    assert writing.run(leases.store(KEY, second.lease, second.versions, b"value", 1_000)) == 1
+
+
+def test_one_element_wakes_all_who_wait_and_all_who_come_late(settings):
+    taken = take()
+    patient = redis.Redis.from_url(settings.CACHES["default"]["LOCATION"])  # without our time limits
+
+    def wait():
+        return patient.blmove("latch:leased:1", "latch:leased:1", 30, "LEFT", "RIGHT")
+
+    with ThreadPoolExecutor(6) as pool:
+        waiting = [pool.submit(wait) for _ in range(6)]
+        while patient.info("clients")["blocked_clients"] < 6:
+            pass
+        writing.run(leases.give_up(KEY, taken.lease))
+        assert [one.result() for one in waiting] == [b"1"] * 6
+    assert wait() == b"1"
+    patient.close()
+
+
+def test_a_new_lease_takes_the_old_latch_away():
+    taken = take()
+    writing.run(leases.give_up(KEY, taken.lease))
+    take()
+    with client() as server:
+        assert not server.exists("latch:leased:1")
+
+
+def test_writing_says_how_many_stood_there_and_leaves_no_latch_where_nobody_waits():
+    with client() as server:
+        server.set("leased:2", "x")
+        assert writing.write({"leased:2": (b"", 0), "leased:3": (b"new", 1_000)}) == 1
+        assert server.mget("leased:2", "leased:3") == [None, b"new"]
+        assert not server.exists("latch:leased:2", "latch:leased:3")
+
+
+def test_a_counter_of_another_kind_is_an_error_and_stays_as_it_is():
+    with client() as server:
+        server.set(KEY, b"\xc1text")
+    with pytest.raises(Exception, match="value is not an integer"):
+        writing.run(leases.Call(leases.increment_counter, [KEY], [1, 1_000]))
+    with client() as server:
+        assert (server.get(KEY), server.pttl(KEY)) == (b"\xc1text", -1)

@@ -1,0 +1,200 @@
+"""Values in the process's memory: what may be served, for how long, and how much is kept."""
+
+import json
+
+import pytest
+
+from cachecore import connections, writing
+from cachecore.envelope import Envelope, Payload
+from cachecore.local import ENTRY_BYTES, Entry, LocalCache
+from cachecore.service import Cache
+from tests.cachecore.test_envelope import family
+
+NEAR = family("local-near", near=True, beta=0)
+
+
+class Clock:
+    now = 1_000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def memory(clock):
+    return LocalCache(100_000, 1.0, clock)
+
+
+def put(memory, key="k", data=b"x", versions=None, generation=None, fresh_ms=60_000):
+    entry = Entry(key, b"header", Payload(data), versions or {})
+    entry.verified_at = memory._monotonic()
+    envelope = Envelope(0, 60_000, 120_000, 0.0, {}, False, 0, data)
+    memory.put(entry, envelope, 0, fresh_ms, memory.generation if generation is None else generation)
+    return entry
+
+
+def test_an_entry_is_served_while_it_was_verified_less_than_its_bound_ago(memory, clock):
+    entry = put(memory)
+    clock.now += 0.999
+    assert memory.fresh("k") is entry
+    clock.now += 0.001
+    assert memory.fresh("k") is None
+    assert memory.known("k") is entry
+
+
+def test_the_moment_that_counts_is_the_one_before_the_question(memory, clock):
+    entry = put(memory)
+    clock.now += 5
+    asked_at = clock.now
+    clock.now += 0.9  # the answer was slow
+    memory.settle([entry], [b"header"], {}, asked_at)
+    assert memory.fresh("k") is entry
+    clock.now += 0.1
+    assert memory.fresh("k") is None
+
+
+@pytest.mark.parametrize(("header", "version"), [(b"other", b"1"), (b"", b"1"), (b"header", b"2"), (b"header", None)])
+def test_an_entry_that_does_not_stand_any_more_is_dropped(memory, header, version):
+    entry = put(memory, versions={"a": b"1"})
+    memory.settle([entry], [header], {"a": version}, memory._monotonic())
+    assert memory.known("k") is None
+    assert len(memory) == 0
+
+
+def test_it_is_not_served_past_its_logical_expiry_nor_known_past_its_hard_one(memory, clock):
+    entry = put(memory, fresh_ms=500)
+    clock.now += 0.5
+    assert memory.fresh("k") is None
+    clock.now += 119.4
+    assert memory.known("k") is entry
+    clock.now += 0.1
+    assert memory.known("k") is None
+
+
+def test_own_invalidations_act_at_once(memory):
+    put(memory, "one", versions={"a": b"1", "b": b"1"})
+    put(memory, "two", versions={"b": b"1"})
+    put(memory, "three")
+    memory.invalidate((), ["a"])
+    assert [memory.fresh(key) is not None for key in ("one", "two", "three")] == [False, True, True]
+    memory.invalidate(["three"], ())
+    assert memory.known("three") is None
+
+
+def test_what_was_asked_before_an_own_invalidation_is_not_kept_after_it(memory):
+    before = memory.generation
+    memory.invalidate((), ["a"])
+    put(memory, versions={"a": b"1"}, generation=before)
+    assert memory.known("k") is None
+
+
+def test_it_is_bounded_in_bytes_and_the_least_recently_used_leaves(memory):
+    for number in range(50):
+        put(memory, f"{number:04}", b"x" * (10_000 - ENTRY_BYTES - 4))
+        memory.fresh("0000")
+    assert (memory.bytes, len(memory)) == (100_000, 10)
+    assert memory.known("0000") is not None
+    assert memory.known("0001") is None
+
+
+def test_one_value_never_takes_more_than_an_eighth(memory):
+    put(memory, data=b"x" * 12_600)
+    assert len(memory) == 0
+
+
+def test_bookkeeping_of_evicted_entries_is_bounded():
+    memory = LocalCache(20_000, 1.0)
+    for number in range(5_000):
+        put(memory, f"{number}", versions={f"tag-{number}": b"1"})
+    assert len(memory._cells) <= 4 * len(memory) + 1_000
+    assert len(memory._to_verify) <= 4 * len(memory) + 1_001
+
+
+def test_past_half_its_bound_one_caller_verifies_and_takes_others_in_use_along(memory, clock):
+    used, unused, young = put(memory, "used"), put(memory, "unused"), None
+    entry = put(memory, "entry")
+    clock.now += 0.4
+    young = put(memory, "young")
+    assert not memory.due(entry)
+    clock.now += 0.2
+    memory.fresh("used")
+    memory.fresh("young")
+    assert [memory.due(entry), memory.due(entry)] == [True, False]
+    assert memory.batch(entry) == [entry, used]
+    assert (unused.checking, young.checking) == (False, False)
+
+
+# On Valkey
+
+
+def commands(client):
+    stats = client.info("commandstats")
+    return sum(
+        one["calls"] for name, one in stats.items() if name in ("cmdstat_mget", "cmdstat_getrange", "cmdstat_get")
+    )
+
+
+def test_a_local_hit_touches_no_socket_and_a_verification_fetches_no_value():
+    cache, key = Cache(local_seconds=30), NEAR.key(id=1)
+    with connections.use("cache") as client:
+        cache.remember(key, None, lambda: "x" * 10_000, tags=["a"])
+        before = commands(client)
+        assert {cache.remember(key, None, lambda: "new", tags=["a"]) for _ in range(100)} == {"x" * 10_000}
+        assert commands(client) == before
+        cache._memory._entries[key].verified_at -= 20
+        sent = client.info("stats")["total_net_output_bytes"]
+        assert cache.get(key, tags=["a"]) == "x" * 10_000
+        assert commands(client) == before + 2  # GETRANGE and MGET in one trip
+        assert client.info("stats")["total_net_output_bytes"] - sent < 15_000  # INFO's own answers
+
+
+@pytest.mark.parametrize("how", ["delete", "set", "tag"])
+def test_another_processs_change_is_seen_at_the_next_verification(how):
+    ours, other, key = Cache(), Cache(), NEAR.key(id=1)
+    ours.remember(key, None, lambda: "old", tags=["a"])
+    {
+        "delete": lambda: other.delete(key),
+        "set": lambda: other.set(key, "new", tags=["a"]),
+        "tag": lambda: other.invalidate_tag("a"),
+    }[how]()
+    assert ours.remember(key, None, lambda: "new", tags=["a"]) == "old"  # within the bound
+    ours._memory._entries[key].verified_at -= 0.5
+    assert ours.remember(key, None, lambda: "new", tags=["a"]) == "new"
+
+
+def test_word_of_a_change_hastens_it():
+    ours, other, key = Cache(), Cache(), NEAR.key(id=1)
+    ours.remember(key, None, lambda: "old", tags=["a"])
+    with connections.use("cache") as client:
+        listener = client.pubsub(ignore_subscribe_messages=True)
+        listener.subscribe(writing.CHANNEL)
+        listener.get_message(timeout=1)
+        other.invalidate_tag("a")
+        message = listener.get_message(timeout=1)
+        listener.close()
+    assert json.loads(message["data"]) == {"keys": [], "tags": ["a"]}
+    ours.heard(message["data"])
+    assert ours.remember(key, None, lambda: "new", tags=["a"]) == "new"
+
+
+def test_own_changes_are_seen_at_once():
+    cache, key = Cache(), NEAR.key(id=1)
+    for change in (lambda: cache.delete(key), lambda: cache.invalidate_tag("a"), lambda: cache.clear(NEAR)):
+        cache.remember(key, None, lambda: "old", tags=["a"])
+        change()
+        assert cache.remember(key, None, lambda: "new", tags=["a"]) == "new"
+        cache.delete(key)
+    cache.remember(key, None, lambda: "old", tags=["a"])
+    cache.set(key, "set", tags=["a"])
+    assert cache.remember(key, None, lambda: "new", tags=["a"]) == "set"
+
+
+def test_other_tags_are_another_question():
+    cache, key = Cache(), NEAR.key(id=1)
+    cache.remember(key, None, lambda: "without", tags=["a"])
+    assert cache.remember(key, None, lambda: "with", tags=["a", "b"]) == "with"

@@ -1,0 +1,585 @@
+"""The cache service on a real Valkey: what a read finds, what a write ends, how fresh a value is."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import pytest
+
+from cachecore import connections, leases, stats, tags, tiers
+from cachecore.connections import RoleUnavailable
+from cachecore.envelope import NOT_FOUND, ValueTooLarge
+from cachecore.filling import FactoryTimeout
+from cachecore.keys import CacheOptions, Family, registry
+from cachecore.sealing import EncryptionKeyMissing
+from cachecore.service import Cache, ToWarm
+from tests.cachecore.test_envelope import FERNET_KEYS, family
+
+PLAIN = family("service-plain")
+NEAR = family("service-near", near=True)
+SOFT = family("service-soft", soft=1, beta=0)
+BACKGROUND = family("service-background", soft=1, beta=0, background=True)
+LIMITED = family("service-limited", soft=1, beta=0, factory_soft=0.05, factory_hard=0.1)
+SECRET = family("service-secret", sensitive=True, near=True)
+JSON = family("service-json", encoding="json", value_type=dict[str, Decimal])
+
+
+class Counter:
+    """A factory that counts its calls and answers with the count."""
+
+    def __init__(self, answer=None):
+        self.calls = 0
+        self.answer = answer
+
+    def __call__(self):
+        self.calls += 1
+        return self.calls if self.answer is None else self.answer
+
+
+@pytest.fixture
+def cache():
+    return Cache()
+
+
+@pytest.fixture
+def count(monkeypatch):
+    counted = []
+    monkeypatch.setattr(stats, "count", lambda family, event, amount=1: counted.append((family, event)))
+    return counted
+
+
+def age(key, milliseconds):
+    """Move a stored value's times into the past, as if it had been stored earlier."""
+    import msgspec
+
+    from cachecore import envelope as envelopes
+
+    with connections.use("cache") as client:
+        data = client.get(key)
+        old = envelopes.parse(data)
+        moved = msgspec.structs.replace(
+            old,
+            stored_ms=old.stored_ms - milliseconds,
+            soft_ms=old.soft_ms - milliseconds,
+            hard_ms=old.hard_ms - milliseconds,
+        )
+        client.set(key, data[: envelopes.HEADER_BYTES] + msgspec.msgpack.encode(moved), keepttl=True)
+
+
+def elsewhere(job):
+    """In a thread, which knows nothing of the factory around it."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(job).result(10)
+
+
+def raising(error):
+    def factory():
+        raise error
+
+    return factory
+
+
+def test_a_miss_computes_and_stores_and_a_hit_does_not_compute(cache, count):
+    factory = Counter()
+    assert [cache.remember(PLAIN.key(id=1), None, factory) for _ in range(3)] == [1, 1, 1]
+    assert [event for _, event in count] == ["miss", "stored", "hit", "hit"]
+    with connections.use("cache") as client:
+        assert 54_000 < client.pttl("service-plain:1") <= 60_000
+
+
+def test_a_hit_is_one_command(cache):
+    cache.remember(PLAIN.key(id=1), None, Counter(), tags=["a", "b"])
+    with connections.use("cache") as client:
+        before = client.info("commandstats")
+        cache.remember(PLAIN.key(id=1), None, Counter(), tags=["a", "b"])
+        after = client.info("commandstats")
+    used = {name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after}
+    assert {name: calls for name, calls in used.items() if calls} == {"cmdstat_mget": 1, "cmdstat_info": 1}
+
+
+def test_none_is_a_value_and_a_miss_is_the_default(cache):
+    cache.set(PLAIN.key(id=1), None)
+    assert cache.get(PLAIN.key(id=1), "default") is None
+    assert cache.get(PLAIN.key(id=2), "default") == "default"
+    assert (cache.exists(PLAIN.key(id=1)), cache.exists(PLAIN.key(id=2))) == (True, False)
+    factory = Counter()
+    assert cache.remember(PLAIN.key(id=1), None, factory) is None
+    assert factory.calls == 0
+
+
+def test_a_miss_answers_exactly_what_a_hit_will(cache):
+    answers = [cache.remember(PLAIN.key(id=1), None, lambda: (1, Decimal("1.50"))) for _ in range(2)]
+    assert answers == [[1, "1.50"]] * 2
+    typed = [cache.remember(JSON.key(id=1), None, lambda: {"a": Decimal("1.50")}) for _ in range(2)]
+    assert typed == [{"a": Decimal("1.50")}] * 2
+
+
+@pytest.mark.parametrize("kind", [PLAIN, NEAR], ids=["far", "near"])
+def test_what_a_caller_does_to_a_value_nobody_else_sees(cache, kind):
+    cache.remember(kind.key(id=1), None, lambda: [1]).append(2)
+    cache.remember(kind.key(id=1), None, lambda: [1]).append(3)
+    assert cache.remember(kind.key(id=1), None, lambda: [1]) == [1]
+
+
+def test_many_values_are_set_read_and_deleted(cache):
+    keys = [PLAIN.key(id=number) for number in range(250)]
+    assert cache.set_many({key: number for number, key in enumerate(keys)}, tags=["many"]) == 250
+    assert cache.get_many([*keys, PLAIN.key(id="absent")]) == {key: number for number, key in enumerate(keys)}
+    assert cache.delete_many([*keys[:200], PLAIN.key(id="absent")]) == 200
+    assert list(cache.get_many(keys).values()) == list(range(200, 250))
+    cache.invalidate_tag("many")
+    assert cache.get_many(keys) == {}
+
+
+def test_a_counter_gets_its_ttl_with_its_first_step_whatever_that_is(cache):
+    key = PLAIN.key(id="counter")
+    assert [cache.increment(key, 2, ttl=30), cache.increment(key, 3, ttl=999), cache.increment(key, -10)] == [2, 5, -5]
+    with connections.use("cache") as client:
+        assert 0 < client.pttl(key) <= 30_000
+    assert cache.get(key) == -5
+
+
+@pytest.mark.parametrize(
+    ("ttl", "message"),
+    [(0, "a TTL is 0.001 to 604800 s, not 0"), (-1, "not -1"), (604_801, "not 604801"), ("never", "'never'")],
+)
+def test_a_ttl_that_is_none_is_refused_and_nothing_is_stored(cache, ttl, message):
+    with pytest.raises((ValueError, KeyError), match=message):
+        cache.set(PLAIN.key(id=1), 1, ttl)
+    assert not cache.exists(PLAIN.key(id=1))
+
+
+def test_a_tiers_name_is_a_ttl(cache):
+    cache.set(PLAIN.key(id=1), 1, "list")
+    with connections.use("cache") as client:
+        assert 17_900 < client.pttl(PLAIN.key(id=1)) <= 20_000
+
+
+def test_a_familys_ttl_is_the_override_the_setting_the_tiers_its_own(settings, monkeypatch):
+    tiered = family("service-tiered", tier="analytics")
+    assert (tiers.ttl_of(PLAIN), tiers.ttl_of(tiered)) == (60, 120)
+    settings.CACHE_TTLS = {"service-tiered": 300}
+    assert tiers.ttl_of(tiered) == 300
+    monkeypatch.setitem(tiers.overrides, "service-tiered", 40)
+    assert tiers.ttl_of(tiered) == 40
+    settings.CACHE_TTLS = {"service-plain": 0}
+    with pytest.raises(ValueError, match="TTL setting for family service-plain is 0 s, not 1 to 604800"):
+        tiers.ttl_of(PLAIN)
+
+
+def test_jitter_only_shortens():
+    assert tiers.jittered(100, lambda least, most: least) == 90
+    assert tiers.jittered(100, lambda least, most: most) == 100
+
+
+def test_keys_come_from_families_of_the_cache_role(cache):
+    with pytest.raises(TypeError, match=r"a key comes from Family.key\(...\), not 'text'"):
+        cache.get("text")
+    with pytest.raises(ValueError, match="family lock is of the state role, not of the cache"):
+        cache.set(registry["lock"].key(name="x"), 1)
+    with pytest.raises(ValueError, match="key service-plain:1 is of family service-plain, not service-near"):
+        cache.remember(PLAIN.key(id=1), None, Counter(), family=NEAR)
+
+
+# Fifty texts that somebody else chose, as a part of a key and as a tag.
+HOSTILE = [
+    *("a b", "a\nb", "a\r\nDEL x", "a\tb", "\0", "{a}", "{}", "{0}", "a}b{c", "*", "a*", "?", "[a]", "a\\b", '"', "'"),
+    *("x" * 201, "x" * 10_000, "é", "日本語", "😀", "\ud800", "\u202e", "ﬀ", "..", "../a", "%0a", "$(a)", "`a`", "a;b"),
+    *("a|b", "a&b", "<a>", "a:b", ":a", "a:", "::", "blake2:00", "blake2", "1", "01", "1.0", "None", "True", "-1"),
+    *("service-near:1", "lease:service-plain:1", "tag:a", "latch:", "service-plain:1", " "),
+]
+
+
+def test_there_are_fifty_hostile_texts_or_more():
+    assert len(set(HOSTILE)) == len(HOSTILE) >= 50
+
+
+def test_no_hostile_key_is_unsafe_or_reaches_anothers_value(cache):
+    cache.set(NEAR.key(id=1), "another family's")
+    keys = [PLAIN.key(id=text) for text in HOSTILE]
+    assert len(set(keys)) == len(HOSTILE)
+    assert all(key.startswith("service-plain:") and key.isascii() and key.isprintable() for key in keys)
+    assert not any(character in key for key in keys for character in " {}*?[]\\")
+    assert max(map(len, keys)) <= len("service-plain:") + 200
+    assert cache.get_many(keys) == {}
+    assert cache.set_many({key: number for number, key in enumerate(keys)}) == len(HOSTILE)
+    assert list(cache.get_many(keys).values()) == list(range(len(HOSTILE)))
+
+
+def test_two_parts_cannot_be_shifted_into_each_other():
+    two = Family(
+        name="service-two",
+        pattern="service-two:{a}:{b}",
+        role="cache",
+        type="string",
+        ttl_seconds=60,
+        holds="",
+        written_by="",
+        purged_by="",
+    )
+    assert two.key(a="1:2", b="3") != two.key(a="1", b="2:3")
+    assert two.key(a="1", b="2") == "service-two:1:2"
+
+
+def test_every_hostile_tag_is_a_tag_of_its_own(cache):
+    for number, text in enumerate(HOSTILE):
+        cache.set(PLAIN.key(id=f"tagged-{number}"), number, tags=[text])
+    for number, text in enumerate(HOSTILE):
+        cache.invalidate_tag(text)
+        assert (
+            len(cache.get_many([PLAIN.key(id=f"tagged-{n}") for n in range(len(HOSTILE))])) == len(HOSTILE) - number - 1
+        )
+
+
+@pytest.mark.parametrize("tag", ["", None, 5, b"x"], ids=repr)
+def test_a_tag_that_is_none_is_refused(cache, tag):
+    with pytest.raises(ValueError, match="a tag is a text that is not empty, not"):
+        cache.invalidate_tag(tag)
+
+
+def test_a_text_in_place_of_tags_is_refused(cache):
+    with pytest.raises(TypeError, match="tags are a collection of strings"):
+        cache.invalidate_tags("user:1")
+
+
+# Tags
+
+
+def test_invalidating_one_of_its_tags_makes_a_value_cold(cache):
+    factory = Counter()
+    for tag in ("a", "b"):
+        cache.remember(PLAIN.key(id=1), None, factory, tags=["a", "b"])
+        cache.invalidate_tag(tag)
+    assert cache.remember(PLAIN.key(id=1), None, factory, tags=["b", "a"]) == 3
+
+
+def test_a_reader_that_names_no_tags_sees_the_invalidation_too(cache):
+    cache.set(PLAIN.key(id=1), "x", tags=["a"])
+    assert cache.get(PLAIN.key(id=1)) == "x"
+    cache.invalidate_tag("a")
+    assert cache.get(PLAIN.key(id=1)) is None
+
+
+def test_a_value_stored_without_a_tag_that_its_reader_names_does_not_count(cache):
+    cache.set(PLAIN.key(id=1), "untagged")
+    assert cache.remember(PLAIN.key(id=1), None, Counter("tagged"), tags=["a"]) == "tagged"
+    cache.invalidate_tag("a")
+    assert cache.get(PLAIN.key(id=1)) is None
+
+
+@pytest.mark.parametrize("end", ["delete", "invalidate", "set"])
+def test_what_was_read_before_a_change_is_not_stored_after_it(cache, count, end):
+    """The race that every cache without leases loses."""
+
+    def overtaken():
+        {
+            "delete": lambda: other.delete(key),
+            "invalidate": lambda: other.invalidate_tag("a"),
+            "set": lambda: other.set(key, "new", tags=["a"]),
+        }[end]()
+        return "old"
+
+    other, key = Cache(), PLAIN.key(id=1)
+    assert cache.remember(key, None, overtaken, tags=["a"]) == "old"  # its caller asked before the change
+    assert ("service-plain", "lease_lost") in count
+    assert cache.get(key) == ("new" if end == "set" else None)
+
+
+def test_a_doomed_lease_delays_nobody(cache):
+    other, key = Cache(), PLAIN.key(id=1)
+
+    def overtaken():
+        other.invalidate_tag("a")
+        found = elsewhere(lambda: other.remember(key, None, Counter("new"), tags=["a"]))
+        assert found == "new"  # while the old lease is held
+        return "old"
+
+    cache.remember(key, None, overtaken, tags=["a"])
+    assert cache.get(key) == "new"
+
+
+def test_a_flushed_server_loses_the_lease_and_the_value_is_computed_again(cache):
+    def flushed():
+        with connections.use("cache") as client:
+            client.flushall()
+        return "old"
+
+    assert cache.remember(PLAIN.key(id=1), None, flushed, tags=["a"]) == "old"
+    assert cache.get(PLAIN.key(id=1)) is None
+
+
+def test_a_factory_that_asks_for_its_own_value_does_not_wait_for_itself(cache):
+    key = PLAIN.key(id=1)
+    assert cache.remember(key, None, lambda: 1 + cache.remember(key, None, lambda: 1)) == 2
+
+
+# Freshness
+
+
+def test_a_stale_value_is_refreshed_by_its_caller_and_served_to_the_others(cache, count):
+    key, factory = SOFT.key(id=1), Counter()
+    cache.remember(key, None, factory)
+    age(key, 2_000)
+    served = []
+
+    def refreshing():
+        others = (cache, Cache())  # this process and another
+        served.extend(elsewhere(lambda other=other: other.remember(key, None, factory)) for other in others)
+        return "new"
+
+    assert cache.remember(key, None, refreshing) == "new"
+    assert served == [1, 1]
+    assert count.count(("service-soft", "stale")) == 2
+    assert count.count(("service-soft", "refreshed")) == 1
+    assert cache.get(key) == "new"
+
+
+def test_a_stale_value_is_refreshed_in_the_background_where_the_family_asks(cache):
+    key, stored = BACKGROUND.key(id=1), threading.Event()
+    cache.set(key, "old")
+    age(key, 2_000)
+    release = threading.Event()
+
+    def slow():
+        assert release.wait(10)
+        return "new"
+
+    assert cache.remember(key, None, slow) == "old"
+    flight, _ = cache._flights.board(key, (), cold=True)
+    flight.future.add_done_callback(lambda _: stored.set())
+    release.set()
+    assert stored.wait(10)
+    assert cache.get(key) == "new"
+
+
+def test_after_the_soft_limit_the_old_value_is_served_and_the_late_one_fills(cache):
+    key, release = LIMITED.key(id=1), threading.Event()
+    cache.set(key, "old")
+    age(key, 2_000)
+
+    def slow():
+        assert release.wait(10)
+        return "late"
+
+    assert cache.remember(key, None, slow) == "old"
+    flight, leads = cache._flights.board(key, (), cold=True)
+    release.set()
+    flight.future.result(10)
+    assert not leads
+    assert cache.get(key) == "late"
+
+
+def test_after_the_hard_limit_there_is_an_error_and_the_late_one_fills(cache):
+    key, release = LIMITED.key(id=1), threading.Event()
+
+    def slow():
+        assert release.wait(10)
+        return "late"
+
+    with pytest.raises(FactoryTimeout, match=r"service-limited: longer than 0\.1 s"):
+        cache.remember(key, None, slow)
+    flight, _ = cache._flights.board(key, (), cold=True)
+    release.set()
+    flight.future.result(10)
+    assert cache.get(key) == "late"
+
+
+def test_a_factory_that_fails_leaves_the_old_value_within_its_hard_life(cache, count):
+    key = SOFT.key(id=1)
+    cache.set(key, "old")
+    age(key, 2_000)
+    assert cache.remember(key, None, raising(RuntimeError("no"))) == "old"
+    assert ("service-soft", "stale") in count
+    age(key, 60_000)
+    with pytest.raises(RuntimeError, match="no"):
+        cache.remember(key, None, raising(RuntimeError("no")))
+
+
+def test_a_factory_that_fails_never_brings_back_what_was_invalidated(cache):
+    key = SOFT.key(id=1)
+    cache.set(key, "old", tags=["a"])
+    cache.invalidate_tag("a")
+    with pytest.raises(RuntimeError):
+        cache.remember(key, None, raising(RuntimeError()), tags=["a"])
+
+
+def test_a_failed_factory_ends_its_lease(cache):
+    with pytest.raises(RuntimeError):
+        cache.remember(PLAIN.key(id=1), None, raising(RuntimeError()))
+    with connections.use("cache") as client:
+        assert not client.exists(leases.LEASE.key(key=PLAIN.key(id=1)))
+    assert Cache().remember(PLAIN.key(id=1), None, Counter()) == 1
+
+
+def test_what_is_not_there_is_remembered_shortly(cache):
+    factory = Counter(NOT_FOUND)
+    assert [cache.remember(PLAIN.key(id=1), None, factory) for _ in range(2)] == [NOT_FOUND] * 2
+    assert factory.calls == 1
+    assert cache.get(PLAIN.key(id=1)) is NOT_FOUND
+    with connections.use("cache") as client:
+        assert 0 < client.pttl(PLAIN.key(id=1)) <= 5_000
+
+
+# Sizes and secrets
+
+
+def test_a_value_too_large_is_given_and_not_stored(cache, count):
+    factory = Counter("x" * 1_000_000)
+    assert [len(cache.remember(PLAIN.key(id=1), None, factory)) for _ in range(2)] == [1_000_000] * 2
+    assert (factory.calls, count.count(("service-plain", "refused"))) == (2, 2)
+    with pytest.raises(ValueTooLarge, match="service-plain: a value of 1,000,005 bytes; the limit is 1,000,000"):
+        cache.set(PLAIN.key(id=1), "x" * 1_000_000)
+    assert not cache.exists(PLAIN.key(id=1))
+
+
+def test_a_value_that_cannot_be_encoded_is_an_error_and_ends_the_lease(cache):
+    with pytest.raises(TypeError, match="Encoding objects of type object is unsupported"):
+        cache.remember(PLAIN.key(id=1), None, object)
+    assert cache.remember(PLAIN.key(id=1), None, Counter()) == 1
+
+
+def test_a_value_of_another_release_is_computed_anew(cache):
+    cache.set(PLAIN.key(id=1), "a text")
+    typed = family("service-plain", value_type=dict[str, int])  # the next release
+    assert cache.get(typed.key(id=1), "default") == "default"
+    assert [cache.remember(typed.key(id=1), None, lambda: {"a": 1}) for _ in range(2)] == [{"a": 1}] * 2
+    assert cache.get(typed.key(id=1)) == {"a": 1}
+
+
+def test_sensitive_values_are_encrypted_and_kept_out_of_memory(cache, settings):
+    settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[:1]
+    cache.remember(SECRET.key(id=1), None, lambda: "the secret")
+    with connections.use("cache") as client:
+        assert b"the secret" not in client.get(SECRET.key(id=1))
+    assert cache.get(SECRET.key(id=1)) == "the secret"
+    assert len(cache._memory) == 0
+    settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[::-1]  # rotated: the new one first, the old one still reads
+    assert cache.get(SECRET.key(id=1)) == "the secret"
+    settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[1:]
+    assert cache.remember(SECRET.key(id=1), None, Counter("again")) == "again"
+
+
+def test_sensitive_values_are_refused_without_a_key(cache, count):
+    assert cache.remember(SECRET.key(id=1), None, lambda: "the secret") == "the secret"
+    assert ("service-secret", "refused") in count
+    with pytest.raises(
+        EncryptionKeyMissing, match="family service-secret is sensitive and CACHE_ENCRYPTION_KEYS is empty"
+    ):
+        cache.set(SECRET.key(id=1), "the secret")
+    with connections.use("cache") as client:
+        assert client.get(SECRET.key(id=1)) is None
+
+
+# Write-through, warming, clearing, stats
+
+
+def test_write_through_saves_and_then_stores(cache):
+    key, saved = PLAIN.key(id=1), []
+    cache.set(key, "old")
+    assert cache.write_through(key, "new", lambda: saved.append("new") or "pk", tags=["a"]) == "pk"
+    assert (saved, cache.get(key)) == (["new"], "new")
+    cache.invalidate_tag("a")
+    assert cache.get(key) is None
+
+
+def test_write_through_stores_nothing_when_the_save_fails(cache):
+    key = PLAIN.key(id=1)
+    cache.set(key, "old")
+    with pytest.raises(RuntimeError):
+        cache.write_through(key, "new", raising(RuntimeError()))
+    assert cache.get(key) == "old"
+    cache.delete(key)
+    assert Cache().remember(key, None, Counter()) == 1  # and nobody waits for the writer
+
+
+def test_two_writers_through_at_once_leave_nothing_rather_than_the_wrong_value(cache):
+    key, truth = PLAIN.key(id=1), []
+
+    def first_save():
+        cache.write_through(key, "second", lambda: truth.append("second"))
+        truth.append("first")
+
+    cache.write_through(key, "first", first_save)
+    assert (truth[-1], cache.get(key)) == ("first", None)
+
+
+def test_a_reader_during_a_write_through_does_not_leave_the_old_value(cache):
+    key, truth = PLAIN.key(id=1), ["old"]
+
+    def save():
+        assert Cache().remember(key, None, lambda: truth[-1]) == "old"
+        truth.append("new")
+
+    cache.write_through(key, "new", save)
+    assert cache.get(key, "new") == "new"
+
+
+def test_warming_computes_what_is_not_there(cache):
+    cache.set(PLAIN.key(id=1), "warm")
+    entries = [
+        ToWarm(PLAIN.key(id=1), Counter()),
+        ToWarm(PLAIN.key(id=2), Counter(), tags=("a",)),
+        ToWarm(PLAIN.key(id=3), raising(RuntimeError("no"))),
+    ]
+    assert cache.warm(entries) == (1, 1, 1)
+    assert cache.get_many([PLAIN.key(id=n) for n in (1, 2, 3)]) == {"service-plain:1": "warm", "service-plain:2": 1}
+
+
+def test_clearing_takes_a_family_a_prefix_or_all_and_never_state(cache):
+    def fill():
+        cache.set_many({PLAIN.key(id=n): n for n in (10, 11, 20)} | {SOFT.key(id=1): 1}, tags=["a"])
+
+    with connections.use("state") as client:
+        client.set("lock:x", "kept")
+    fill()
+    assert cache.clear(PLAIN) == 3
+    assert cache.get(SOFT.key(id=1)) == 1
+    fill()
+    assert cache.clear("service-plain:1") == 2
+    assert cache.clear() >= 2
+    assert cache.get_many([PLAIN.key(id=20), SOFT.key(id=1)]) == {}
+    with connections.use("state") as client:
+        assert client.get("lock:x") == b"kept"
+
+
+@pytest.mark.parametrize("prefix", ["", "lock:", "*", "service-plai", "service-plain*"])
+def test_a_prefix_that_is_no_familys_clears_nothing(cache, prefix):
+    cache.set(PLAIN.key(id=1), 1)
+    with pytest.raises(ValueError, match="no family of the cache has keys that begin with"):
+        cache.clear(prefix)
+    assert cache.exists(PLAIN.key(id=1))
+
+
+def test_a_fill_under_way_is_not_stored_behind_a_clear(cache):
+    key = PLAIN.key(id=1)
+    assert cache.remember(key, None, lambda: Cache().clear(PLAIN) or "old") == "old"
+    assert cache.get(key) is None
+
+
+def test_its_status_says_what_it_keeps(cache):
+    cache.remember(NEAR.key(id=1), None, Counter("x"))
+    status = cache.stats()
+    assert (status.local_entries, status.breaker, status.owed_invalidations) == (1, "closed", 0)
+    assert 600 < status.local_bytes < 1_000
+
+
+def test_tag_versions_outlive_every_value(cache):
+    cache.remember(PLAIN.key(id=1), tiers.MAX_TTL_SECONDS, Counter(), tags=["a"])
+    with connections.use("cache") as client:
+        assert client.pttl(tags.TAG_VERSION.key(name="a")) > tiers.MAX_TTL_SECONDS * 1000
+
+
+def test_setting_without_redis_is_no_error_and_counting_is_one(cache, count, valkey):
+    valkey.stop()
+    assert cache.set(PLAIN.key(id=1), 1) is False
+    assert ("service-plain", "error") in count
+    with pytest.raises(RoleUnavailable):
+        cache.increment(PLAIN.key(id=1))
+    with pytest.raises(RoleUnavailable):
+        cache.invalidate_tag("a")
+    with pytest.raises(RoleUnavailable):
+        cache.delete(PLAIN.key(id=1))
+
+
+def test_options_are_those_of_the_family():
+    assert PLAIN.options == CacheOptions()

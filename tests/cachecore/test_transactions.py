@@ -1,0 +1,182 @@
+"""In a transaction that has written: neither read nor stored; invalidated on commit, not on rollback."""
+
+import pytest
+from django.db import transaction
+
+from cachecore import backlog as backlogs
+from cachecore import connections, transactions
+from cachecore.connections import RoleUnavailable
+from cachecore.service import Cache
+from tests.cachecore.test_envelope import family
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PLAIN = family("transactions-plain")
+NEAR = family("transactions-near", near=True)
+KEY = PLAIN.key(id=1)
+
+
+@pytest.fixture
+def cache():
+    return Cache()
+
+
+@pytest.fixture
+def elsewhere():
+    """Another process: nothing of this one's memory, no transaction."""
+    return Cache()
+
+
+def stored():
+    with connections.use("cache") as client:
+        return client.exists(KEY) == 1
+
+
+@pytest.mark.parametrize("kind", [PLAIN, NEAR], ids=["far", "near"])
+def test_what_the_transaction_has_changed_is_neither_read_nor_stored_until_it_commits(cache, kind):
+    key = kind.key(id=1)
+    cache.remember(key, None, lambda: "old", tags=["a"])
+    with transaction.atomic():
+        cache.invalidate_tag("a")
+        assert cache.remember(key, None, lambda: "uncommitted", tags=["a"]) == "uncommitted"
+        assert cache.get(key, "default", tags=["a"]) == "default"
+        assert cache.get(key, "default") == "default"  # its tags are known from the value
+        assert cache.get_many([key]) == {}
+        assert cache.set(key, "uncommitted", tags=["a"]) is False
+    assert cache.remember(key, None, lambda: "committed", tags=["a"]) == "committed"
+
+
+def test_others_see_the_old_value_until_the_commit_and_none_after_it(cache, elsewhere):
+    cache.remember(KEY, None, lambda: "old", tags=["a"])
+    with transaction.atomic():
+        cache.invalidate_tag("a")
+        with connections.use("cache") as client:
+            assert client.exists(KEY)
+        version_before = _version()
+    assert _version() != version_before
+    assert elsewhere.get(KEY) is None
+
+
+def _version():
+    with connections.use("cache") as client:
+        return client.get("tag:a")
+
+
+def test_a_rollback_invalidates_nothing_and_leaves_nothing_behind(cache):
+    cache.remember(KEY, None, lambda: "old", tags=["a"])
+    with transaction.atomic():
+        cache.invalidate_tag("a")
+        cache.delete(KEY)
+        transaction.set_rollback(True)
+    assert cache.remember(KEY, None, lambda: "new", tags=["a"]) == "old"
+    assert not transactions.pending
+
+
+def test_a_savepoints_rollback_takes_only_its_own_invalidations(cache):
+    cache.set_many({KEY: "one"}, tags=["outer"])
+    cache.set_many({PLAIN.key(id=2): "two"}, tags=["inner"])
+    with transaction.atomic():
+        cache.invalidate_tag("outer")
+        with transaction.atomic():
+            cache.invalidate_tag("inner")
+            assert cache.get(PLAIN.key(id=2)) is None
+            transaction.set_rollback(True)
+        assert cache.get(PLAIN.key(id=2)) == "two"
+        assert cache.get(KEY) is None
+    assert (cache.get(KEY), cache.get(PLAIN.key(id=2))) == (None, "two")
+
+
+def test_what_the_transaction_has_not_changed_is_read_and_stored(cache):
+    with transaction.atomic():
+        cache.invalidate_tag("other")
+        assert cache.remember(KEY, None, lambda: "value", tags=["a"]) == "value"
+        assert cache.remember(KEY, None, lambda: "again", tags=["a"]) == "value"
+    assert stored()
+
+
+def test_ten_thousand_invalidations_are_one_callback(cache):
+    with transaction.atomic():
+        for number in range(10_000):
+            cache.invalidate_tag(f"tag-{number}")
+        assert len(transaction.get_connection().run_on_commit) == 1
+
+
+def test_a_factory_that_writes_is_not_stored(cache):
+    with transaction.atomic():
+
+        def factory():
+            cache.invalidate_tag("a")
+            return "uncommitted"
+
+        assert cache.remember(KEY, None, factory, tags=["a"]) == "uncommitted"
+        assert not stored()
+
+
+def test_deleting_and_writing_through_wait_for_the_commit(cache):
+    cache.set(KEY, "old")
+    with transaction.atomic():
+        assert cache.delete(KEY) == 0
+        assert stored()
+        assert cache.get(KEY) is None
+    assert not stored()
+    cache.set(KEY, "old")
+    with transaction.atomic():
+        assert cache.write_through(KEY, "new", lambda: "saved") == "saved"
+        assert stored()
+    assert not stored()  # the next reader fills it with what was committed
+
+
+def test_outside_of_a_transaction_it_is_at_once_and_loud(cache, valkey):
+    valkey.stop()
+    with pytest.raises(RoleUnavailable):
+        cache.invalidate_tag("a")
+
+
+def test_a_commit_while_redis_is_away_is_owed_and_paid_by_the_next_call(cache, elsewhere, valkey, monkeypatch, caplog):
+    monkeypatch.setattr(backlogs, "RETRY_SECONDS", 0.0)
+    cache.remember(KEY, None, lambda: "old", tags=["a"])
+    circuit = connections.breaker("cache")
+    circuit.failed()  # away, with its data
+    monkeypatch.setattr(circuit, "_open_seconds", 60.0)
+    with transaction.atomic():
+        cache.invalidate_tag("a")
+    assert "committed, not invalidated yet: Redis role 'cache': not tried, it failed a moment ago" in caplog.text
+    assert cache.stats().owed_invalidations == 1
+    assert cache.remember(KEY, None, lambda: "committed", tags=["a"]) == "committed"
+    circuit.succeeded()  # it is back
+    assert elsewhere.get(KEY) == "old"  # the accepted limit: until somebody pays
+    assert cache.remember(KEY, None, lambda: "committed", tags=["a"]) == "committed"
+    assert cache.stats().owed_invalidations == 0
+    assert elsewhere.get(KEY) == "committed"
+
+
+def test_what_is_owed_is_bounded(cache, monkeypatch):
+    monkeypatch.setattr(backlogs, "MAX_NAMES", 10)
+    monkeypatch.setattr(backlogs, "RETRY_SECONDS", 0.0)
+    cache.set(KEY, "old", tags=["unrelated"])
+    cache._backlog.owe((), [f"tag-{number}" for number in range(11)])
+    assert len(cache._backlog) == 1
+    assert cache._closed(KEY, ())
+    assert cache.get(KEY) is None  # it was paid: everything of ours is gone
+    assert len(cache._backlog) == 0
+    assert not stored()
+
+
+def test_a_debt_made_while_another_is_paid_stays():
+    backlog = backlogs.Backlog()
+    backlog.owe((), ["a"])
+    debt = backlog.due()
+    backlog.owe((), ["a"])
+    backlog.paid(debt)
+    assert backlog.owes("k", ["a"])
+
+
+def test_paying_is_tried_at_most_every_tenth_of_a_second():
+    now = [0.0]
+    backlog = backlogs.Backlog(lambda: now[0])
+    backlog.owe(["k"], ())
+    assert backlog.due() is not None
+    now[0] = 0.099
+    assert backlog.due() is None
+    now[0] = 0.1
+    assert backlog.due() is not None
