@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from cachecore import operations, server_info, stats, versions
+from cachecore import operations, responses, server_info, stats, switches, versions
 from cachecore.connections import RoleUnavailable
 from cachecore.measures import Snapshot
 from cachecore.models import Cache
@@ -22,6 +22,16 @@ def _bump(name: str, by: Any) -> str:
     return f"Tag {name} is at version {operations.bump(name, by)}."
 
 
+def _off(name: str, by: Any) -> str:
+    operations.switch(name, by, on=False)
+    return f"Answers of {name} are computed for every request."
+
+
+def _on(name: str, by: Any) -> str:
+    operations.switch(name, by, on=True)
+    return f"Answers of {name} are kept."
+
+
 def _warm(_: str, by: Any) -> str:
     operations.warm(by)
     return "A worker is asked to compute the standard answers."
@@ -32,6 +42,8 @@ QUESTIONS: Mapping[str, Question] = {
         "Clear the family {name}?", "Its keys are deleted; answers are computed again when asked for.", _clear
     ),
     "bump": Question("Raise the tag {name}?", "Everything that hangs on it is cold at once, in every process.", _bump),
+    "off": Question("Switch {name} off?", "Its answers are computed for every request until it is switched on.", _off),
+    "on": Question("Switch {name} on?", "Its answers are kept again.", _on),
     "warm": Question("Warm?", "A worker computes the standard answers that are cold.", _warm),
 }
 
@@ -51,6 +63,7 @@ class CacheAdmin(OperationsAdmin):
             "snapshot": snapshot,
             "servers": servers.values(),
             "status": server_info.status(servers),
+            "policies": [(name, name in switches.known()) for name in sorted(responses.policies)],
             "versions": dict.fromkeys(versions.namespaces) | server_info.namespace_versions(),
         }
 
@@ -62,6 +75,8 @@ def _known(verb: str) -> Mapping[str, object]:
     known: dict[str, Mapping[str, object]] = {
         "clear": operations.clearable(),
         "bump": versions.namespaces,
+        "off": responses.policies,
+        "on": responses.policies,
         "warm": {operations.ALL: None},
     }
     return known[verb]

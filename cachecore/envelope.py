@@ -39,6 +39,13 @@ class NotFound:
 NOT_FOUND = NotFound()
 
 
+class Lasting(NamedTuple):
+    """What a factory returns that knows better how long its value holds: no longer than the TTL it was asked with."""
+
+    value: Any
+    seconds: float
+
+
 class ValueTooLarge(NotStorable):
     def __init__(self, family: Family, size: int) -> None:
         super().__init__(f"{family.name}: a value of {size:,} bytes; the limit is {MAX_VALUE_BYTES:,}")
@@ -49,6 +56,7 @@ class Payload(NamedTuple):
 
     data: bytes
     negative: bool = False
+    lasting: float | None = None  # seconds, where the factory said how long it holds
 
 
 class Envelope(msgspec.Struct, array_like=True, frozen=True):
@@ -81,6 +89,8 @@ _decoder = msgspec.msgpack.Decoder(Envelope)
 
 def pack(family: Family, value: Any) -> Payload:
     """Raises TypeError for a value that msgspec cannot encode."""
+    if isinstance(value, Lasting):
+        return pack(family, value.value)._replace(lasting=value.seconds)
     if value is NOT_FOUND:
         return Payload(b"", negative=True)
     encode = msgspec.json.encode if family.options.encoding == "json" else msgspec.msgpack.encode

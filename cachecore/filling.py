@@ -6,7 +6,7 @@ Steps (cachecore/steps.py): no I/O here, so the same logic blocks in threads and
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cachecore import envelope as envelopes
@@ -26,6 +26,7 @@ from cachecore.steps import Compute, Join, Run, Spawn, Steps, Wait
 
 logger = logging.getLogger(__name__)
 
+LEAST_SECONDS = 0.001  # what Redis can keep
 Closed = Callable[[Key, tuple[str, ...]], bool]
 
 
@@ -43,6 +44,7 @@ class Ask:
     tags: tuple[str, ...]
     asked: tuple[str, ...]
     started: float
+    events: list[Event] = field(default_factory=list)  # how it went, for whoever wants to tell
 
     @property
     def family(self) -> Family:
@@ -196,7 +198,10 @@ class Filler:
         return payload
 
     def _store(self, ask: Ask, taken: Taken, payload: Payload, seconds: float) -> Steps[None]:
-        times = times_of(ask.family, tiers.seconds_of(ask.family, ask.ttl), payload, seconds)
+        ttl = tiers.seconds_of(ask.family, ask.ttl)
+        if payload.lasting is not None:
+            ttl = min(ttl, max(payload.lasting, LEAST_SECONDS))
+        times = times_of(ask.family, ttl, payload, seconds)
         try:
             data = envelopes.seal(ask.family, payload, times, taken.versions)
         except NotStorable as error:
@@ -281,6 +286,7 @@ class Filler:
         return max(0.0, ask.started + limit - self._monotonic())
 
     def _count(self, ask: Ask, event: Event) -> None:
+        ask.events.append(event)
         stats.count(ask.family.name, event)
 
 

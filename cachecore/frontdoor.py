@@ -17,10 +17,11 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 from django.utils.http import parse_etags
 
-from cachecore import connections, responses, stats
+from cachecore import connections, responses, stats, switches
 from cachecore.clock import now_ms
 from cachecore.gathering import GatheredReads
-from cachecore.responses import Known, StoredAnswer, Url
+from cachecore.responses import Known, Url
+from cachecore.stored_answers import StoredAnswer, parse
 from cachecore.watcher import VersionWatcher
 
 Scope = MutableMapping[str, Any]
@@ -101,6 +102,8 @@ class CachedAnswers:
             known = responses.known_urls.get(request.url)
         if known is None:
             return await self._ask_django(request.url, scope, receive, send)
+        if known.policy.family.name in switches.known():
+            return await self._app(scope, receive, send)
         if prepared := await self._stored(request.url, known):
             return await _serve(prepared, request, send)
         return await self._join_or_ask(request, known, scope, receive, send)
@@ -111,6 +114,8 @@ class CachedAnswers:
             return None
         known = responses.known_urls.get(url)
         if known is None or self._watcher.verified(known.policy.namespace) != prepared.version:
+            return None
+        if known.policy.family.name in switches.known():
             return None
         if prepared.expires_at_ms <= now_ms():
             return None
@@ -125,7 +130,7 @@ class CachedAnswers:
             data = await self._cache.get(known.key(version))
         except connections.RoleUnavailable:
             return None
-        stored = responses.parse(data) if data is not None else None
+        stored = parse(known.policy.family, data) if data is not None else None
         if stored is None or stored.expires_at_ms <= now_ms():
             return None
         stats.count(known.policy.family.name, "hit")

@@ -36,6 +36,7 @@ class CacheOptions:
     near: bool = False
     background: bool = False
     sensitive: bool = False
+    compressed: bool = True  # above 1 KiB, where it helps
     encoding: Literal["msgpack", "json"] = "msgpack"
     value_type: Any = Any  # what a value is decoded as (anything msgspec knows)
     beta: float = 1.0  # XFetch: above 1 refreshes earlier, 0 never early

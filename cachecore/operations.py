@@ -6,7 +6,7 @@ import kombu
 from django.contrib.admin.models import DELETION
 from django.contrib.auth.models import AbstractUser
 
-from cachecore import clearing, connections, keys, tags, tasks, versions
+from cachecore import clearing, connections, keys, responses, switches, tags, tasks, versions
 from cachecore.keys import Family
 from cachecore.models import Cache
 from cachecore.operations_admin import log
@@ -58,6 +58,14 @@ def bump(tag: str, by: AbstractUser) -> int | str:
         raise Unknown("tag", tag)
     log(Cache, by, tag, f"Raised tag {tag} to version {version}.")
     return version
+
+
+def switch(family_name: str, by: AbstractUser, *, on: bool) -> None:
+    """Keep the answers of a family, or compute each. Raises Unknown, RoleUnavailable."""
+    if (policy := responses.policies.get(family_name)) is None:
+        raise Unknown("family of answers", family_name)
+    switches.switch(policy.family, on=on)
+    log(Cache, by, family_name, f"Switched answers of {family_name} {'on' if on else 'off'}.")
 
 
 def warm(by: AbstractUser) -> None:

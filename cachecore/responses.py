@@ -9,7 +9,6 @@ import gzip
 import hashlib
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,20 +17,20 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
 
-from cachecore import connections, stats, versions
+from cachecore import stats, switches, tiers, versions
 from cachecore.clock import now_ms
 from cachecore.connections import RoleUnavailable
-from cachecore.keys import Family, canonical_parameters
-from cachecore.measures import Event
+from cachecore.envelope import Lasting
+from cachecore.keys import Family, Key, canonical_parameters
 from cachecore.rendering import encoder
+from cachecore.service import cache
+from cachecore.stored_answers import StoredAnswer
 from cachecore.versions import Namespace
 
 logger = logging.getLogger(__name__)
 
-MAX_STORED_BYTES = 1_000_000
 GZIP_FROM_BYTES = 1024
 CONTENT_TYPE = "application/json"
-EVENTS: dict[str, Event] = {"HIT": "hit", "STALE": "stale", "MISS": "miss", "BYPASS": "bypass"}  # by X-Cache
 VARY = "Accept-Encoding, X-Timezone"
 # A browser or proxy cannot see versions: it may keep an answer for a moment, then asks again with the ETag.
 CACHE_CONTROL = "public, max-age=1, s-maxage=1, stale-while-revalidate=5"
@@ -45,11 +44,13 @@ class Policy:
     namespace: Namespace
 
     def __post_init__(self) -> None:
+        if self.family.options.value_type is not StoredAnswer:
+            raise ValueError(f"family {self.family.name} keeps answers: declare it with options=ANSWER")
         policies[self.family.name] = self
 
     @property
     def ttl_ms(self) -> int:
-        return (self.family.ttl_seconds or 0) * 1000
+        return round(tiers.ttl_of(self.family) * 1000)
 
 
 policies: dict[str, Policy] = {}
@@ -60,17 +61,6 @@ class Computed(NamedTuple):
 
     payload: Any
     fresh_ms: int | None = None
-
-
-class StoredAnswer(msgspec.Struct, array_like=True, frozen=True):
-    """One answer as the cache role keeps it (msgpack)."""
-
-    version: int
-    stored_at_ms: int
-    expires_at_ms: int
-    etag: str
-    body: bytes
-    gzip: bytes | None
 
 
 class Url(NamedTuple):
@@ -90,7 +80,7 @@ class Known(msgspec.Struct):
     parameters: str
     headers: list[tuple[bytes, bytes]] | None = None
 
-    def key(self, version: int) -> str:
+    def key(self, version: int) -> Key:
         return self.policy.family.key(parameters=self.parameters, version=version)
 
 
@@ -98,8 +88,6 @@ MAX_KNOWN_URLS = 10_000
 MAX_KNOWN_URL_LENGTH = 1_000  # longer ones are answered from the cache by Django, and take no memory here
 known_urls: dict[Url, Known] = {}
 _learning = threading.Lock()
-
-_decoder = msgspec.msgpack.Decoder(StoredAnswer)
 
 
 def cached(
@@ -110,31 +98,22 @@ def cached(
 ) -> HttpResponse:
     """The stored answer for these canonical parameters, else the computed one, stored.
 
-    Redis failing costs the cache, not the answer: `X-Cache: BYPASS`. Source of the key: the policy's family.
+    Of all who miss it, in whatever process, one computes it (cachecore/leases.py). Redis failing costs the cache, not
+    the answer: `X-Cache: BYPASS`. Source of the key: the policy's family.
     """
     known = Known(policy, canonical_parameters(parameters))
     version = _version(policy)
-    stored = _load(known, version)
-    if stored is not None:
-        return _respond(request, stored, "HIT", known)
-    started = time.perf_counter()
-    computed = compute()
-    stats.timed(policy.family.name, "compute", time.perf_counter() - started)
-    stored = _answer(computed, policy, version)
-    outcome = "MISS" if version is not None and _store(known, version, stored) else "BYPASS"
-    return _respond(request, stored, outcome, known)
-
-
-def parse(data: bytes) -> StoredAnswer | None:
-    """What the cache role holds, or None where it is not ours (another release's shape)."""
-    try:
-        return _decoder.decode(data)
-    except msgspec.MsgspecError:
-        logger.warning("a stored answer could not be read; it is computed again")
-        return None
+    if version is None:
+        stats.count(policy.family.name, "bypass")
+        return _respond(request, _answer(compute(), policy, 0), "BYPASS", known)
+    found = cache.remembered(known.key(version), lambda: _lasting(_answer(compute(), policy, version)))
+    return _respond(request, found.value, found.outcome.upper(), known)
 
 
 def _version(policy: Policy) -> int | None:
+    """None: nothing is to be read or kept now."""
+    if switches.is_off(policy.family):
+        return None
     try:
         return versions.current(policy.namespace)
     except RoleUnavailable as error:
@@ -142,25 +121,12 @@ def _version(policy: Policy) -> int | None:
         return None
 
 
-def _load(known: Known, version: int | None) -> StoredAnswer | None:
-    if version is None:
-        return None
-    try:
-        with connections.use("cache") as client:
-            data = client.get(known.key(version))
-    except RoleUnavailable as error:
-        logger.warning("answering without the cache: %s", error)
-        return None
-    stored = parse(data) if data is not None else None
-    return stored if stored is not None and stored.expires_at_ms > now_ms() else None
-
-
-def _answer(computed: Computed, policy: Policy, version: int | None) -> StoredAnswer:
+def _answer(computed: Computed, policy: Policy, version: int) -> StoredAnswer:
     body = encoder.encode(computed.payload)
     stored_at = now_ms()
     fresh_ms = policy.ttl_ms if computed.fresh_ms is None else min(computed.fresh_ms, policy.ttl_ms)
     return StoredAnswer(
-        version=version or 0,
+        version=version,
         stored_at_ms=stored_at,
         expires_at_ms=stored_at + fresh_ms,
         etag=f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"',
@@ -169,23 +135,11 @@ def _answer(computed: Computed, policy: Policy, version: int | None) -> StoredAn
     )
 
 
-def _store(known: Known, version: int, stored: StoredAnswer) -> bool:
-    data = msgspec.msgpack.encode(stored)
-    stats.sized(known.policy.family.name, len(stored.body), len(data))
-    life_ms = stored.expires_at_ms - stored.stored_at_ms
-    if len(data) > MAX_STORED_BYTES or life_ms <= 0:
-        return False
-    try:
-        with connections.use("cache") as client:
-            client.set(known.key(version), data, px=life_ms)
-    except RoleUnavailable as error:
-        logger.warning("an answer was not stored: %s", error)
-        return False
-    return True
+def _lasting(answer: StoredAnswer) -> Lasting:
+    return Lasting(answer, (answer.expires_at_ms - answer.stored_at_ms) / 1000)
 
 
 def _respond(request: HttpRequest, stored: StoredAnswer, outcome: str, known: Known) -> HttpResponse:
-    stats.count(known.policy.family.name, EVENTS[outcome])
     response = HttpResponse(stored.body, content_type=CONTENT_TYPE)
     response["X-Cache"] = outcome
     response["Age"] = str(max(0, now_ms() - stored.stored_at_ms) // 1000)

@@ -33,7 +33,7 @@ class EncryptionKeyMissing(NotStorable):
 
 def seal(family: Family, data: bytes) -> tuple[int, bytes]:
     """(form, body). Raises EncryptionKeyMissing."""
-    form, body = _compressed(data)
+    form, body = _compressed(data) if family.options.compressed else (0, data)
     if family.options.sensitive:
         body, form = _fernet(family).encrypt(body), form | ENCRYPTED
     return form, body

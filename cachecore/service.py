@@ -15,7 +15,7 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from cachecore import connections, leases, options, stats, tags, tiers, transactions, writing
 from cachecore import envelope as envelopes
@@ -27,6 +27,7 @@ from cachecore.flights import Flights
 from cachecore.freshness import Freshness
 from cachecore.keys import Family, Key, registry
 from cachecore.local import Entry, LocalCache
+from cachecore.measures import Event
 from cachecore.performing import Performer
 from cachecore.reading import Reader, Seen
 from cachecore.sealing import NotStorable
@@ -50,6 +51,17 @@ class Warmed(NamedTuple):
     computed: int
     already: int
     failed: int
+
+
+Outcome = Literal["hit", "stale", "miss", "bypass"]
+NOT_KEPT: frozenset[Event] = frozenset({"bypass", "refused", "error", "lease_lost"})
+
+
+class Remembered(NamedTuple):
+    """`bypass`: computed, and not kept."""
+
+    value: Any
+    outcome: Outcome
 
 
 class Status(NamedTuple):
@@ -99,6 +111,11 @@ class Cache:
         """
         return drive(self.remember_steps(key, ttl, factory, tags=tags, family=family), self._perform)
 
+    def remembered(self, key: Key, factory: Callable[[], Any]) -> "Remembered":
+        """`remember` with the family's TTL and no tags, and how it went."""
+        ask = self._ask(key, None, factory, (), None)
+        return Remembered(drive(self._filled(ask), self._perform), _outcome(ask.events))
+
     def remember_steps(
         self,
         key: Key,
@@ -117,13 +134,15 @@ class Cache:
         ):
             stats.count(key.family.name, "local_hit")
             return entry.value if entry.shared else envelopes.unpack(key.family, entry.payload)
-        ask = self._ask(key, ttl, factory, asked, family)
+        return (yield from self._filled(self._ask(key, ttl, factory, asked, family)))
+
+    def _filled(self, ask: Ask) -> Steps[Any]:
         payload = yield from self._filler.remember(ask)
         try:
-            return envelopes.unpack(key.family, payload)
+            return envelopes.unpack(ask.family, payload)
         except envelopes.UNREADABLE:
-            yield from self._drop(key)
-            return envelopes.unpack(key.family, (yield from self._filler.alone(ask)))
+            yield from self._drop(ask.key)
+            return envelopes.unpack(ask.family, (yield from self._filler.alone(ask)))
 
     def get(self, key: Key, default: Any = None, *, tags: Sequence[str] = ()) -> Any:
         """The value, NOT_FOUND if that was stored, or `default`. Naming the tags saves a round trip."""
@@ -423,6 +442,14 @@ class Cache:
             logger.exception("warming %s failed", entry.key)
             return "failed"
         return "computed" if computed else "already"
+
+
+def _outcome(events: Collection[Event]) -> Outcome:
+    if "stale" in events:
+        return "stale"
+    if not NOT_KEPT.isdisjoint(events):
+        return "bypass"
+    return "miss" if "miss" in events else "hit"
 
 
 def _canonical(asked: Any) -> tuple[str, ...]:

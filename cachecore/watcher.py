@@ -13,7 +13,7 @@ from contextlib import suppress
 import redis
 import redis.asyncio
 
-from cachecore import connections, versions
+from cachecore import connections, switches, versions
 from cachecore.clock import now_ms
 from cachecore.versions import Namespace
 
@@ -60,11 +60,13 @@ class VersionWatcher:
             async with client.pipeline(transaction=False) as pipeline:
                 for space in self._spaces:
                     pipeline.get(space.key)
-                values = await pipeline.execute()
+                pipeline.smembers(switches.SWITCHED_OFF.key())
+                *values, switched_off = await pipeline.execute()
         except Exception as error:  # noqa: BLE001  whatever it is, the next look may succeed; meanwhile nothing is trusted
             logger.warning("versions could not be read: %r", error)
             return
         self._versions = versions.parse(self._spaces, values)
+        switches.heard(switched_off)
         self._read_at = asked_at
 
     async def _listen(self) -> None:

@@ -1,4 +1,4 @@
-"""The front door, without logic of its own: cached answers first, everything else to Django in threads.
+"""The front door, without logic of its own: the live stream, cached answers, everything else to Django in threads.
 
 Django runs as WSGI in a bounded pool because its own asynchronous handler is four times slower for synchronous
 views (docs/decisions/0003).
@@ -9,37 +9,55 @@ from django.conf import settings
 
 from config.wsgi import application as django  # sets Django up: the imports below need it
 
+from analytics.stream.endpoint import LiveStream  # isort: skip
+from analytics.stream.hub import Hub  # isort: skip
+from analytics.stream.requests import PATH  # isort: skip
 from cachecore import versions  # isort: skip
 from cachecore.frontdoor import App, CachedAnswers, Receive, Scope, Send  # isort: skip
 from cachecore.watcher import VersionWatcher  # isort: skip
 from config.intake import Intake  # isort: skip
+
+EXPORT_PATH = "/api/games/export/"
 
 
 class FrontDoor:
     """One ASGI application per process."""
 
     def __init__(self) -> None:
-        pool: App = WSGIMiddleware(django, workers=settings.WSGI_THREADS)  # type: ignore[arg-type, assignment]
-        intake = Intake(pool, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        intake = Intake(_pool(settings.WSGI_THREADS), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        self._exports = Intake(_pool(settings.EXPORT_THREADS), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         self._cached = CachedAnswers(intake, VersionWatcher(versions.namespaces.values()))
+        self._stream = LiveStream(self._cached, Hub())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await self._lifespan(receive, send)
         if scope["type"] == "http":
-            return await self._cached(scope, receive, send)
+            return await self._app(scope["path"])(scope, receive, send)
         return None
+
+    def _app(self, path: str) -> App:
+        if path == PATH:
+            return self._stream
+        # An export may take minutes: it takes no thread that answers others wait for.
+        return self._exports if path == EXPORT_PATH else self._cached
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 await self._cached.start()
+                await self._stream.start()
             else:
+                await self._stream.stop()
                 await self._cached.stop()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+
+
+def _pool(threads: int) -> App:
+    return WSGIMiddleware(django, workers=threads)  # type: ignore[arg-type, return-value]
 
 
 application = FrontDoor()

@@ -1,6 +1,7 @@
 """Key families and namespaces of the games app."""
 
 from cachecore.keys import Family
+from cachecore.stored_answers import ANSWER
 from cachecore.versions import namespace
 
 GAMES = namespace("games")
@@ -11,9 +12,10 @@ GAMES_LIST = Family(
     role="cache",
     type="string",
     ttl_seconds=20,
-    holds="a page of games as JSON (responses.StoredAnswer), < 1 MB",
+    holds="a page of games as JSON (stored_answers.StoredAnswer), < 1 MB",
     written_by="games.views.GameViewSet.list",
     purged_by="version `games`",
+    options=ANSWER,
 )
 GAMES_SINGLE = Family(
     name="games-single",
@@ -21,9 +23,10 @@ GAMES_SINGLE = Family(
     role="cache",
     type="string",
     ttl_seconds=20,
-    holds="one game as JSON (responses.StoredAnswer)",
+    holds="one game as JSON (stored_answers.StoredAnswer)",
     written_by="games.views.GameViewSet.retrieve",
     purged_by="version `games`",
+    options=ANSWER,
 )
 GAMES_VERIFICATION = Family(
     name="games-verification",
@@ -31,7 +34,8 @@ GAMES_VERIFICATION = Family(
     role="cache",
     type="string",
     ttl_seconds=20,
-    holds="the steps that verify one game, as JSON (responses.StoredAnswer)",
+    holds="the steps that verify one game, as JSON (stored_answers.StoredAnswer)",
     written_by="games.views.GameViewSet.verification",
     purged_by="version `games`",
+    options=ANSWER,
 )

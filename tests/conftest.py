@@ -7,6 +7,7 @@ from django.db import connection
 
 from analytics import waking
 from cachecore import connections, responses
+from cachecore.service import cache
 from tests import servers
 
 ROLES = ("cache", "state")
@@ -28,6 +29,7 @@ def _empty_redis(request):
         connections.breaker(role).succeeded()
     waking.broker.succeeded()
     responses.known_urls.clear()
+    cache.forget()
     with connections.use("state") as client:
         client.flushall()
         before = _commands(client)

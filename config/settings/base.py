@@ -103,6 +103,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 # Threads that run Django for what the front door cannot answer from the cache.
 WSGI_THREADS = env.int("WSGI_THREADS", default=8)
+EXPORT_THREADS = env.int("EXPORT_THREADS", default=2)  # so many exports at once; further ones wait
 
 # One installation watches one site.
 SITE = env.str("SITE", default="bcgame")

@@ -46,3 +46,7 @@ CACHES = {"default": _redis_cache(CACHE_URL), "state": _redis_cache(STATE_URL)}
 CACHE_STATS_FLUSH_SECONDS = env.float("CACHE_STATS_FLUSH_SECONDS", default=5.0)
 # Family -> the hit rate that its TTL is moved towards (cachecore/tuning.py). None is tuned unless it is named here.
 CACHE_TUNING: dict[str, float] = {}
+# Families whose answers are computed for every request (docs/api-caching.md names them); admin switches the others.
+CACHE_RESPONSES_OFF = env.list("CACHE_RESPONSES_OFF", default=[])
+# Fernet keys for values of sensitive families; the first encrypts, all decrypt, so that a key can be retired.
+CACHE_ENCRYPTION_KEYS = env.list("CACHE_ENCRYPTION_KEYS", default=[])

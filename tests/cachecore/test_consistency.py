@@ -5,10 +5,11 @@ import pytest
 from django.db import connection
 
 from analytics import services
-from cachecore import connections, consistency, versions
+from cachecore import connections, consistency, envelope, versions
+from cachecore.clock import now_ms
 from cachecore.consistency import Report
-from cachecore.responses import StoredAnswer
-from games.keys import GAMES
+from cachecore.stored_answers import parse
+from games.keys import GAMES, GAMES_LIST
 from games.rounds import Round
 from games.services import record_games
 
@@ -32,10 +33,11 @@ def rewrite(old: bytes, new: bytes) -> None:
     """In the body of the one kept answer."""
     with connections.use("cache") as client:
         (key,) = client.scan_iter(match="games:list:*")
-        stored = msgspec.msgpack.decode(client.get(key), type=StoredAnswer)
+        stored = parse(GAMES_LIST, client.get(key))
         body = stored.body.replace(old, new)
         assert body != stored.body
-        client.set(key, msgspec.msgpack.encode(msgspec.structs.replace(stored, body=body)))
+        payload = envelope.pack(GAMES_LIST, msgspec.structs.replace(stored, body=body))
+        client.set(key, envelope.seal(GAMES_LIST, payload, envelope.Times(now_ms(), 20, 20), {}))
 
 
 def test_what_the_cache_keeps_agrees(client):

@@ -5,7 +5,7 @@ import json
 import pytest
 from django.test import RequestFactory
 
-from cachecore import connections, responses, versions
+from cachecore import connections, envelope, versions
 from cachecore.keys import registry
 from cachecore.responses import Computed, Policy, cached
 from games.keys import GAMES
@@ -89,7 +89,7 @@ def test_a_computation_may_shorten_the_time_to_live(version):
 
 
 def test_an_answer_above_the_limit_is_given_and_not_stored(version):
-    response = ask(lambda: Computed("x" * responses.MAX_STORED_BYTES))
+    response = ask(lambda: Computed("x" * envelope.MAX_VALUE_BYTES))
     assert response.headers["X-Cache"] == "BYPASS"
     assert response.headers["Cache-Control"] == "no-cache"
     assert stored_keys() == []

@@ -1,0 +1,65 @@
+"""Answers switched off while the site runs: computed for every request, here and in the front door; and on again."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.urls import reverse
+
+from cachecore import connections, switches, versions
+from games.keys import GAMES, GAMES_LIST
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/api/games/"
+
+
+@pytest.fixture(autouse=True)
+def _none_off():
+    versions.raise_version(GAMES)
+    switches.heard(set())
+    yield
+    switches.heard(set())
+
+
+def outcomes(client, times: int = 2) -> list[str]:
+    return [client.get(LIST).headers["X-Cache"] for _ in range(times)]
+
+
+def test_off_and_on_again(client):
+    assert outcomes(client) == ["MISS", "HIT"]
+    switches.switch(GAMES_LIST, on=False)
+    assert outcomes(client) == ["BYPASS", "BYPASS"]
+    switches.switch(GAMES_LIST, on=True)
+    assert outcomes(client) == ["HIT", "HIT"]
+
+
+def test_another_process_hears_of_it_within_a_second(client, monkeypatch):
+    with connections.use("state") as redis:  # as another process does
+        redis.sadd(switches.SWITCHED_OFF.key(), GAMES_LIST.name)
+    assert outcomes(client) == ["MISS", "HIT"]  # known from less than a second ago
+    monkeypatch.setattr(switches, "_known_at", float("-inf"))
+    assert outcomes(client) == ["BYPASS", "BYPASS"]
+
+
+def test_settings_switch_off_what_nobody_can_switch_on(client, settings):
+    settings.CACHE_RESPONSES_OFF = [GAMES_LIST.name]
+    switches.switch(GAMES_LIST, on=True)
+    assert outcomes(client) == ["BYPASS", "BYPASS"]
+
+
+def test_without_redis_the_last_known_set_holds(valkey, monkeypatch):
+    switches.switch(GAMES_LIST, on=False)
+    valkey.stop()
+    monkeypatch.setattr(switches, "_known_at", float("-inf"))
+    assert switches.is_off(GAMES_LIST)
+
+
+def test_an_operator_switches_it_in_admin(client):
+    client.force_login(User.objects.create(username="root", is_staff=True, is_superuser=True))
+    url = reverse("admin:cachecore_cache_ask", args=["off", GAMES_LIST.name])
+    assert "Switch games-list off?" in client.get(url).content.decode()
+    assert not switches.is_off(GAMES_LIST)
+    client.post(url)
+    assert switches.is_off(GAMES_LIST)
+    assert LogEntry.objects.get().change_message == "Switched answers of games-list off."
+    assert client.get(reverse("admin:cachecore_cache_ask", args=["off", "lock"])).status_code == 404
