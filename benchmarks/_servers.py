@@ -67,6 +67,15 @@ class Server:
         processes = (self._process, *self._process.children(recursive=True))
         return float(sum(sum(process.cpu_times()[:2]) for process in processes))
 
+    def connections(self) -> int:
+        """That the worker holds with clients now."""
+        workers = self._process.children(recursive=True)
+        return sum(one.status == psutil.CONN_ESTABLISHED for each in workers for one in each.net_connections("tcp"))
+
+    def memory_bytes(self) -> int:
+        """Resident memory of the worker now."""
+        return int(sum(child.memory_info().rss for child in self._process.children(recursive=True)))
+
 
 @contextmanager
 def _process(

@@ -45,14 +45,16 @@ class LiveStream:
         self._hub = hub
         self._admission = Admission(settings.STREAM_MAX_CONNECTIONS, settings.STREAM_MAX_PER_ADDRESS)
         self._closing = self._dropping = False
+        self._unhook: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         most = raise_file_limit(settings.STREAM_MAX_CONNECTIONS)
         self._admission = Admission(most, settings.STREAM_MAX_PER_ADDRESS)
-        on_stop_signal(self.close)
+        self._unhook = on_stop_signal(self.close)
         await self._hub.start()
 
     async def stop(self) -> None:
+        self._unhook()
         self.close()
         await self._hub.stop()
 

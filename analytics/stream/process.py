@@ -27,19 +27,20 @@ def raise_file_limit(streams: int) -> int:
     return streams if soft == resource.RLIM_INFINITY else max(1, min(streams, soft - OTHER_FILES))
 
 
-def on_stop_signal(callback: Callable[[], None]) -> None:
-    """Have the running loop call it when SIGTERM or SIGINT comes, beside what the server does then.
+def on_stop_signal(callback: Callable[[], None]) -> Callable[[], None]:
+    """Have the running loop call it when SIGTERM or SIGINT comes, beside what the server does then; how to undo that.
 
     A server tells its applications of the end when the last answer has ended, which a stream does not by itself.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        _chain(number, lambda: loop.call_soon_threadsafe(callback))
+    undo = ExitStack()
+    if threading.current_thread() is threading.main_thread():
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            _chain(number, lambda: loop.call_soon_threadsafe(callback), undo)
+    return undo.close
 
 
-def _chain(number: signal.Signals, callback: Callable[[], Any]) -> None:
+def _chain(number: signal.Signals, callback: Callable[[], Any], undo: ExitStack) -> None:
     before = signal.getsignal(number)
     if not callable(before):  # nobody serves: the signal ends the process, as it should
         return
@@ -49,7 +50,12 @@ def _chain(number: signal.Signals, callback: Callable[[], Any]) -> None:
             callback()
         before(received, frame)
 
+    def restore() -> None:
+        if signal.getsignal(number) is both:
+            signal.signal(number, before)
+
     signal.signal(number, both)
+    undo.callback(restore)
 
 
 def drop_unread_after(seconds: float) -> None:

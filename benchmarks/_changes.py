@@ -1,0 +1,40 @@
+"""Change the environment's games and view when told to: a line in, a line out.
+
+For every line on stdin one new game is saved and applied; answers [game id, version, when the writer began], the last
+in seconds of the system's monotonic clock, which all processes share.
+"""
+
+import json
+import sys
+import time
+
+import django
+
+django.setup()
+
+from analytics import services  # noqa: E402
+from analytics.live import pending, reader  # noqa: E402
+from cachecore.clock import now_ms  # noqa: E402
+from games.models import Game  # noqa: E402
+from games.times import from_unix_ms  # noqa: E402
+
+
+def change() -> tuple[int, int, float]:
+    view = reader.head()
+    assert view is not None
+    game_id = (view.newest or 0) + 1
+    Game.objects.bulk_create(  # unlike `save`, it wakes no writer but us
+        [Game(game_id=game_id, crash_hundredths=234, end_time=from_unix_ms(now_ms()), source="benchmark")]
+    )
+    pending.mark([game_id])
+    began = time.monotonic()
+    services.apply_pending()
+    after = reader.head()
+    assert after is not None
+    assert after.newest == game_id
+    return game_id, after.version, began
+
+
+if __name__ == "__main__":
+    for _ in sys.stdin:
+        print(json.dumps(change()), flush=True)

@@ -1,0 +1,38 @@
+"""Changes of the view past the table: what the stream tells comes from Redis alone."""
+
+import numpy as np
+
+from analytics import services
+from analytics.columns import Columns
+from analytics.live import rebuild
+from analytics.live.apply import apply
+from analytics.live.keys import EPOCH
+from analytics.live.writer import the_writer
+from cachecore import connections
+
+END_MS = 1_780_745_451_691
+GAMES = {game_id: (100 + game_id, END_MS) for game_id in range(1, 31)}
+END = "2026-06-06T11:30:51.691000Z"
+
+
+def columns(games: dict[int, tuple[int, int]]) -> Columns:
+    rows = sorted((game_id, *values) for game_id, values in games.items())
+    return Columns(*np.array(rows, dtype=np.int64).reshape(-1, 3).T)
+
+
+def build(games: dict[int, tuple[int, int]]) -> int:
+    """A new view of these games (id -> hundredths, end ms); its version."""
+    with the_writer(wait_seconds=5) as writer:
+        return rebuild.rebuild(writer, columns(games), services.conditions(), floor=0, bucket_floor=0)
+
+
+def change(games: dict[int, tuple[int, int] | None]) -> int:
+    """Apply one batch; None removes. The new version."""
+    kept = {game_id: values for game_id, values in games.items() if values is not None}
+    with the_writer(wait_seconds=5) as writer:
+        return apply(writer, dict.fromkeys(games, 1), columns(kept), services.conditions()).version
+
+
+def epoch() -> str:
+    with connections.use("state") as client:
+        return client.get(EPOCH.key()).decode()

@@ -1,0 +1,216 @@
+"""The live stream through real servers: two processes, cut connections, the end, and clients that do not read."""
+
+import asyncio
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from benchmarks import _reconnects
+from tests.analytics.changes import GAMES, build, change, epoch
+from tests.analytics.listener import parse
+
+PROJECT = Path(__file__).resolve().parents[1]
+SECONDS = 20.0
+# What the Procfile starts, but for the address; a stream needs no database, so there is none.
+SERVER = [
+    *("--interface", "asgi", "--workers", "1", "--loop", "uvloop", "--http", "1", "--no-ws"),
+    *("--backlog", "4096", "--backpressure", "11000"),
+]
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+    return found
+
+
+class Server:
+    def __init__(self, log: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        command = [sys.executable, "-m", "granian", *SERVER, "--port", str(self.port), "config.asgi:application"]
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=PROJECT,
+                env={**os.environ, "DATABASE_URL": "postgres://nobody@127.0.0.1:1/nothing"},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def open(self, **headers: str) -> "Stream":
+        return Stream(self.port, headers)
+
+    def answers(self) -> bool:
+        with suppress(OSError, http.client.HTTPException), closing(self.open()) as stream:
+            return stream.status == 200
+        return False
+
+    def stop(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class Stream:
+    """A client over a socket: reads by itself, remembers what it heard."""
+
+    def __init__(self, port: int, headers: dict[str, str]) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+        self._connection.request("GET", "/api/stream/", headers=headers)
+        self._response = self._connection.getresponse()
+        self.status = self._response.status
+        self.headers = dict(self._response.headers.items())
+        self.text = b""
+
+    def hears_of(self, version: int) -> list:
+        """All events up to the one with this version as its id; a `TimeoutError` when they do not come."""
+        while f":{version}\n".encode() not in self.text or not self.text.endswith(b"\n\n"):
+            self._read()
+        return parse(self.text)
+
+    def hears(self, count: int) -> list:
+        while len(parse(self.text)) < count:
+            self._read()
+        return parse(self.text)
+
+    def ends(self) -> bool:
+        """Read to the end; False when it was cut off instead of ended."""
+        with suppress(http.client.IncompleteRead, ConnectionResetError):
+            self._response.read()
+            return True
+        return False
+
+    def close(self) -> None:
+        self._response.close()
+        self._connection.close()
+
+    def _read(self) -> None:
+        data = self._response.read1(65_536)
+        assert data, "the stream ended"
+        self.text += data
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Start so many processes on a view of thirty games; each answers when it is returned."""
+    started: list[Server] = []
+
+    def start(count: int) -> list[Server]:
+        build(GAMES)
+        started.extend(Server(tmp_path / f"{number}.log") for number in range(count))
+        for server in started:
+            wait_until(server.answers)
+        return started
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+def test_a_change_reaches_the_clients_of_every_process(serve):
+    one, other = serve(2)
+    with closing(one.open()) as here, closing(other.open(Origin="https://a.example")) as there:
+        here.hears(1)
+        there.hears(1)
+        version = change({31: (234, 0)})
+        assert here.hears_of(version)[1:] == there.hears_of(version)[1:]
+        assert [event.name for event in parse(here.text)] == ["snapshot", "game", "analytics"]
+    assert there.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert there.headers["access-control-allow-origin"] == "*"
+    assert "content-encoding" not in there.headers
+
+
+def test_a_client_goes_on_at_another_process_at_once_and_misses_nothing(serve):
+    servers = serve(2)
+    with closing(servers[0].open()) as stream:
+        heard = stream.hears(1)
+    last_id, told = heard[-1].id, []
+    for number in range(30):
+        version = change({31 + number: (200, 0)})
+        with closing(servers[number % 2].open(**{"Last-Event-ID": last_id})) as stream:
+            events = stream.hears_of(version)
+        assert {event.name for event in events} == {"game", "analytics"}
+        told += [event.data["game_id"] for event in events if event.name == "game"]
+        last_id = f"{epoch()}:{version}"
+    assert told == list(range(31, 61))
+
+
+def test_a_hundred_reconnects_miss_nothing(serve):
+    """Twenty clients cut off at random moments; benchmarks/stream.py does a thousand."""
+    (server,) = serve(1)
+    numbers = iter(range(31, 1_000_000))
+
+    def tell() -> int:
+        game_id = next(numbers)
+        change({game_id: (200, 0)})
+        return game_id
+
+    found = asyncio.run(_reconnects.run(server.port, 100, tell))
+    assert (found.reconnects, found.missed, found.resets) == (100, 0, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_streams_end_within_a_second_of_the_signal(serve, number):
+    (server,) = serve(1)
+    streams = [server.open() for _ in range(20)]
+    for stream in streams:
+        stream.hears(1)
+    ended: list[bool] = []
+    readers = [threading.Thread(target=lambda one: ended.append(one.ends()), args=(stream,)) for stream in streams]
+    for reader in readers:
+        reader.start()
+    began = time.monotonic()
+    server.process.send_signal(number)
+    for reader in readers:
+        reader.join(SECONDS)
+    took = time.monotonic() - began
+    assert ended == [True] * 20
+    assert took < 1
+    assert server.process.wait(SECONDS) == 0
+    for stream in streams:
+        stream.close()
+
+
+def test_a_client_that_does_not_read_holds_up_nobody(serve):
+    (server,) = serve(1)
+    with socket.socket() as deaf, closing(server.open()) as stream:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", server.port))
+        deaf.sendall(b"GET /api/stream/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        stream.hears(1)
+        version = 0
+        for number in range(100):
+            version = change(dict.fromkeys(range(100 * number, 100 * number + 100), (200 + number, 0)))
+        assert stream.hears_of(version)[-1].data["games"] >= 10_000
+
+
+def test_other_methods_are_answered_by_django(serve):
+    (server,) = serve(1)
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=SECONDS)) as connection:
+        connection.request("POST", "/api/stream/")
+        response = connection.getresponse()
+        assert (response.status, response.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+        assert json.load(response) == {"detail": 'Method "POST" not allowed.'}
+
+
+def test_where_there_is_no_front_door_the_answer_says_so(client):
+    response = client.get("/api/stream/")
+    assert (response.status_code, response.json()) == (
+        501,
+        {"detail": "The live stream is served by the ASGI server (config.asgi) only."},
+    )
