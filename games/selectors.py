@@ -63,8 +63,9 @@ def games_by_id(ids: Collection[int]) -> dict[int, Game]:
 
 @dataclass(frozen=True, slots=True)
 class Exceptions:
-    """Games that are not verified, and links that are not unbroken: the rest are. Of mismatches and breaks also ids."""
+    """Of so many games, those not verified and those not linked: the rest are. Of mismatches and breaks also ids."""
 
+    games: int
     mismatched: int
     unverifiable: int
     broken: int
@@ -77,6 +78,7 @@ def exceptions(games: QuerySet[Game], listed: int) -> Exceptions:
     """Counted by partial indexes: cheap where games are sound, whatever their number. `listed` bounds the ids."""
     ids = games.order_by("-game_id").values_list("game_id", flat=True)
     return Exceptions(
+        games=games.count(),
         mismatched=games.filter(verified=False).count(),
         unverifiable=games.filter(verified=None).count(),
         broken=games.filter(linked=False).count(),

@@ -34,12 +34,12 @@ def _verdicts(covered: Coverage, window: Window) -> dict[str, Any]:
         games = games.filter(end_time__gte=from_unix_ms(window.from_ms), end_time__lt=from_unix_ms(window.to_ms))
     found = exceptions(games, LISTED)
     return {
-        "verified": covered.games - found.mismatched - found.unverifiable,
+        "verified": found.games - found.mismatched - found.unverifiable,
         "mismatched": found.mismatched,
         "unverifiable": found.unverifiable,
         "mismatched_games": found.mismatched_games,
         "chain": {
-            "linked": covered.games - found.broken - found.not_checkable,
+            "linked": found.games - found.broken - found.not_checkable,
             "broken": found.broken,
             "not_checkable": found.not_checkable,
             "broken_games": found.broken_games,

@@ -23,7 +23,8 @@ def answer(query: LastGamesQuery) -> Computed:
     source, covered, found, rows = _found(query)
     law = site_law()
     with timezone.override(query.zone):
-        results = [_result(one, rows, law) for one in found]
+        told = {row["game_id"]: row for row in GameSerializer(list(rows.values()), many=True).data}
+    results = [_result(one, told, law) for one in found]
     return computed(results, source, ALL_GAMES, covered, now, query.zone)
 
 
@@ -38,13 +39,13 @@ def _found(query: LastGamesQuery) -> tuple[Source, Coverage, list[LastGames], di
     return source, covered, found, rows
 
 
-def _result(found: LastGames, rows: dict[int, Game], law: Law) -> dict[str, Any]:
+def _result(found: LastGames, told: dict[int, Any], law: Law) -> dict[str, Any]:
     """`next_probability` is the law's, whatever the games since: a drought raises no chance."""
     chance = found.condition.probability(law)
     return {
         "condition": str(found.condition),
         "games_since": found.games_since,
-        "games": [GameSerializer(rows[game_id]).data for game_id in found.ids],
+        "games": [told[game_id] for game_id in found.ids],
         "expected_gap": round(float(1 / chance), 4),
         "next_probability": float(chance),
     }

@@ -47,9 +47,11 @@ def all_series(
 ) -> tuple[Head, tuple[list[AllSeries], Columns]] | None:
     """Also the ledger's games that the series name. None where they go beyond what is kept. Raises as above, Moving."""
 
+    closed = limit if sort == "time" else 0
+
     def ask(pipeline: Pipeline) -> None:
         for condition in conditions:
-            series.ask(pipeline, condition, closed=limit if sort == "time" else 0)
+            series.ask(pipeline, condition, closed=closed)
             pipeline.hget(LIVE.occurrences(condition), "count")
 
     def needed(moment: Moment) -> Numbers | None:
@@ -73,21 +75,21 @@ def _all_series(
     found = []
     for number, condition in enumerate(conditions):
         replies = moment.replies[number * ASKED : (number + 1) * ASKED]
-        known, count = series.known(replies[:-1]), replies[-1]
+        known, count = series.known(replies[:-1], closed=limit if sort == "time" else 0), replies[-1]
         if known is None or count is None or (sort == "length" and limit > LONGEST_KEPT < known.newest.before):
             return None
         rows = known.rows(sort)[:limit]
-        found.append(AllSeries(condition, rows, _summary(known, moment.head.games - int(count))))
+        found.append(AllSeries(condition, rows, _summary(known, moment.head, int(count))))
     return found
 
 
-def _summary(known: series.Known, missed: int) -> Summary:
+def _summary(known: series.Known, view: Head, met: int) -> Summary:
     newest = known.newest.series
     if not newest.length:
-        return Summary(0, None, 0, None)
+        return Summary(0, None, None if view.newest is None else 0, None)
     count = known.newest.before + 1
     longest = max(newest.length, *(one.length for one in known.longest)) if known.longest else newest.length
-    return Summary(count, longest, newest.length if newest.is_open else 0, missed / count)
+    return Summary(count, longest, newest.length if newest.is_open else 0, (view.games - met) / count)
 
 
 def _occurrences(condition: Condition, cells: Mapping[bytes, Any]) -> Occurrences:

@@ -15,7 +15,7 @@ from analytics.columns import Columns
 from analytics.live import ledger
 from analytics.live.keys import LIVE
 from analytics.live.ledger import ChunkFacts
-from analytics.live.reader import Head, ask_head, parse_head, parse_index
+from analytics.live.reader import Head, ask_head, damaged, parse_head, parse_index
 from cachecore import connections
 
 MAX_READS = 20  # the chunks read double each time
@@ -88,8 +88,10 @@ def _read(numbers: Sequence[int], ask: Ask) -> Moment | None:
     if view is None:
         return None
     index = parse_index(replies[3])
-    data = dict(zip(numbers, replies[4], strict=True)) if numbers else {}
-    held = {number: chunk for number, chunk in data.items() if chunk is not None and number in index}
-    if held.keys() != data.keys() & index.keys():
-        return None  # a chunk was lost; the next writer that touches it builds the view anew
-    return Moment(view, index, frozenset(numbers), ledger.decode(held), replies[5 if numbers else 4 :])
+    if damaged(view, index):
+        return None
+    held = {number: chunk for number, chunk in zip(numbers, replies[4], strict=True) if chunk} if numbers else {}
+    columns = ledger.decode(held)
+    if len(columns) != sum(index[number].games for number in numbers if number in index):
+        return None  # a chunk was lost; the next writer builds the view anew
+    return Moment(view, index, frozenset(numbers), columns, replies[5 if numbers else 4 :])

@@ -9,7 +9,7 @@ from redis.client import Pipeline
 from analytics.columns import Columns, Coverage
 from analytics.conditions import Condition
 from analytics.live import ledger
-from analytics.live.keys import ALL, EPOCH, EVENTS, LIVE, PENDING, VERSION
+from analytics.live.keys import ALL, CHUNK_GAMES, EPOCH, EVENTS, LIVE, PENDING, VERSION
 from analytics.live.ledger import ChunkFacts
 from cachecore import connections
 
@@ -68,6 +68,21 @@ def chunks(numbers: Sequence[int]) -> Columns:
 def index() -> dict[int, ChunkFacts]:
     with connections.use("state") as client:
         return parse_index(client.hgetall(LIVE.chunks))
+
+
+def damaged(view: Head, index: Mapping[int, ChunkFacts]) -> bool:
+    """Whether the index does not name the games that the view counts: a part of it was lost, as by eviction."""
+    named = sum(facts.games for facts in index.values())
+    if view.newest is not None and view.newest // CHUNK_GAMES not in index:
+        return True
+    return named != view.games if view.holds_all else named > view.games
+
+
+def holds_its_chunks(index: Iterable[int]) -> bool:
+    """Whether every chunk that the index names is there. Raises RoleUnavailable."""
+    keys = [LIVE.ledger(number) for number in index]
+    with connections.use("state") as client:
+        return not keys or int(client.exists(*keys)) == len(keys)
 
 
 def memory_bytes(numbers: Iterable[int], conditions: Iterable[Condition]) -> int:

@@ -36,7 +36,10 @@ SCANNED_PER_CALL = 1_000
 def needed(conditions: Sequence[Condition]) -> bool:
     """Whether there is no whole view, one with other conditions, or one that a change below its ledger passed by."""
     view = reader.head()
-    return view is None or view.conditions != _names(conditions) or view.below > 0
+    if view is None or view.conditions != _names(conditions) or view.below > 0:
+        return True
+    index = reader.index()
+    return reader.damaged(view, index) or not reader.holds_its_chunks(index)
 
 
 def rebuild(writer: Writer, columns: Columns, conditions: Sequence[Condition], *, floor: int, bucket_floor: int) -> int:

@@ -97,21 +97,33 @@ def ask(pipeline: Any, condition: Condition, *, closed: int) -> None:
     pipeline.zrange(LIVE.longest_series(condition), 0, -1)
 
 
-def known(replies: Sequence[Any]) -> Known | None:
-    """Three replies of `ask`; None where the series are being computed anew."""
-    newest, closed, longest = replies
+def known(replies: Sequence[Any], *, closed: int) -> Known | None:
+    """Three replies of `ask`; None where the series are being computed anew, or a part of them was lost."""
+    newest, rows, longest = replies
     if newest is None:
         return None
-    return Known(Newest.parse(newest), [parse_row(m) for m in closed], [parse_row(m) for m in longest])
+    found = Known(Newest.parse(newest), [parse_row(m) for m in rows], [parse_row(m) for m in longest])
+    before = found.newest.before
+    whole = len(rows) == min(before, closed, CLOSED_KEPT) and len(longest) == min(before, LONGEST_KEPT)
+    return found if whole else None
 
 
 def missing(conditions: Sequence[Condition]) -> list[Condition]:
-    """Those whose series were removed. Raises RoleUnavailable."""
-    if not conditions:
-        return []
-    with connections.use("state") as client:
-        found = client.hmget(LIVE.series, [str(condition) for condition in conditions])
-    return [condition for condition, text in zip(conditions, found, strict=True) if text is None]
+    """Those whose series were removed, or lost in part. Raises RoleUnavailable."""
+    with connections.use("state") as client, client.pipeline(transaction=True) as pipeline:
+        for condition in conditions:
+            pipeline.hget(LIVE.series, str(condition))
+            pipeline.zcard(LIVE.closed_series(condition))
+            pipeline.zcard(LIVE.longest_series(condition))
+        replies = pipeline.execute()
+    return [one for number, one in enumerate(conditions) if not _whole(*replies[3 * number : 3 * number + 3])]
+
+
+def _whole(newest: bytes | None, closed: int, longest: int) -> bool:
+    if newest is None:
+        return False
+    before = Newest.parse(newest).before
+    return closed == min(before, CLOSED_KEPT) and longest == min(before, LONGEST_KEPT)
 
 
 def restore(writer: Writer, columns: Columns, conditions: Sequence[Condition]) -> None:

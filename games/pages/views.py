@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -33,7 +34,7 @@ page_headers = cache_control(private=True, no_cache=True)  # a page shows its mo
 @needs_database
 def games(request: HttpRequest) -> HttpResponse:
     """The table with its filters and pages, all of it in the URL."""
-    query, given, errors = _asked(request, GamesQuery)
+    query, given, errors = _asked(request, GamesQuery, per_page="25")
     context: dict[str, Any] = {
         "given": given,
         "errors": errors,
@@ -54,8 +55,10 @@ def games(request: HttpRequest) -> HttpResponse:
         "api": answer.url,
         "export": url_of(f"{LIST_PATH}export/", filters),
         "zone": query.zone.key,
+        "site": settings.SITE,
     }
-    return render(request, "games/list.html", context)
+    with timezone.override(query.zone):
+        return render(request, "games/list.html", context)
 
 
 @require_safe
@@ -71,8 +74,15 @@ def game(request: HttpRequest, game_id: int) -> HttpResponse:
         facts, check = _facts(game_id, query), _check(game_id, query)
     except NotFound as error:
         raise Http404(str(error.detail)) from error
-    context = {"game": facts.body, "check": check.body, "api": [facts.url, check.url], "zone": query.zone.key}
-    return render(request, "games/detail.html", context)
+    context = {
+        "game": facts.body,
+        "check": check.body,
+        "neighbours": sorted(selectors.games_by_id([game_id - 1, game_id + 1])),
+        "api": [facts.url, check.url],
+        "zone": query.zone.key,
+    }
+    with timezone.override(query.zone):
+        return render(request, "games/detail.html", context)
 
 
 @require_safe
@@ -89,13 +99,13 @@ def verify(request: HttpRequest) -> HttpResponse:
     return render(request, "games/verify.html", context | verified(query) | {"given": given})
 
 
-def _asked(request: HttpRequest, query_class: type[Any]) -> tuple[Any, Parameters, Errors]:
+def _asked(request: HttpRequest, query_class: type[Any], **defaults: str) -> tuple[Any, Parameters, Errors]:
     """The valid query, or None and why; what was given, for the form to show again."""
     try:
         given = parameters_of(request, query_class().fields)
     except ValidationError as error:
         return None, {}, _messages(error)
-    query = query_class(data=with_offsets(given))
+    query = query_class(data=defaults | with_offsets(given))
     return (query, given, {}) if query.is_valid() else (None, given, errors_of(query))
 
 
