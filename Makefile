@@ -34,6 +34,9 @@ test-postgresql: .venv/test.stamp ## Run every test on a private PostgreSQL and 
 test-sqlite: .venv/test.stamp ## Run the tests that touch the database once more, on SQLite.
 	TEST_DATABASE=sqlite $(RUN) -m pytest -n 2 -m django_db $(ARGS) || [ $$? = 5 -a -n "$(ARGS)" ]
 
+fuzz: .venv/test.stamp ## Try the live view with 10,000 histories of anything that can happen. FUZZ_HISTORIES=50000
+	FUZZ_HISTORIES=$${FUZZ_HISTORIES:-10000} $(RUN) -m pytest -n 2 -p tests.analytics.fuzzing tests/analytics/test_machine.py $(ARGS)
+
 lint: .venv/test.stamp ## Check style and format.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -57,6 +60,18 @@ docs: .venv/test.stamp ## Write docs/keys.md and docs/api-caching.md from the co
 bench: .venv/test.stamp ## Measure cached answers beside the bare server and Django's cache_page, as ratios.
 	$(RUN) -m benchmarks.hits
 
+bench-apply: .venv/test.stamp ## Measure what applying games to the live view costs. ARGS="--only batches", ARGS=--full
+	$(RUN) -m benchmarks.apply $(ARGS)
+
+bench-queries: .venv/test.stamp ## Measure uncached answers, from the view and from PostgreSQL. ARGS=--profile
+	$(RUN) -m benchmarks.queries $(ARGS)
+
+bench-visible: .venv/test.stamp ## Measure the time from a commit to the first answer that holds the game. ARGS="--games 1000"
+	$(RUN) -m benchmarks.visible $(ARGS)
+
+bench-stream: .venv/test.stamp ## Measure the live stream with 10,000 clients, and what forced reconnects lose. ARGS="--connections 1000"
+	$(RUN) -m benchmarks.stream $(ARGS)
+
 lock: .venv/test.stamp ## Pin the requirements anew.
 	@for name in base production local test; do \
 	  $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes \
@@ -66,4 +81,4 @@ lock: .venv/test.stamp ## Pin the requirements anew.
 clean: ## Remove the environment and the stack's data.
 	rm -rf .venv var
 
-.PHONY: help run test test-postgresql test-sqlite lint format types contracts migrations docs bench lock clean
+.PHONY: help run test test-postgresql test-sqlite fuzz lint format types contracts migrations docs bench bench-apply bench-queries bench-visible bench-stream lock clean

@@ -63,15 +63,17 @@ def apply_pending() -> Applied | None:
     Returns None when another writer is at it. Raises RoleUnavailable, django.db.Error; what was not applied stays
     pending.
     """
-    awake()
     try:
         with the_writer() as writer:
+            awake()
             applied = _apply_all(writer)
     except LockHeld:
-        return None
+        return None  # what woke us stays said, so that saves wake no second one; the writer looks again when it ends
     except Overtaken:
         logger.warning("a newer writer took over")
         return None
+    # Saves marked their games before they found a writer woken: from here on they wake the next one themselves.
+    awake()
     if pending.size():
         wake_writer()
     return applied

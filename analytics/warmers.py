@@ -1,21 +1,30 @@
 """The standard answers of the analytics API: what the front-ends' first pages ask."""
 
 from collections.abc import Iterator
+from functools import partial
+from urllib.parse import quote
+
+from django.urls import reverse
 
 from analytics import keys
+from analytics.dashboard.charts.survival import EDGES
 from analytics.services import conditions
 from cachecore import warming
 
 
-def standard_occurrences() -> Iterator[str]:
+def each_condition(endpoint: str) -> Iterator[str]:
+    """Its default window, for every configured condition."""
     for condition in conditions():
-        yield f"/api/analytics/occurrences/?{condition.kind}={condition.value}"
+        yield f"{reverse(endpoint)}?{condition.kind}={condition.value}"
 
 
-def standard_intervals() -> Iterator[str]:
-    for condition in conditions():
-        yield f"/api/analytics/intervals/?{condition.kind}={condition.value}"
+def distributions() -> Iterator[str]:
+    yield reverse("distribution")
+    yield f"{reverse('distribution')}?bins={quote(','.join(EDGES))}"  # the dashboard's chart
 
 
-warming.register(keys.OCCURRENCES.name, standard_occurrences)
-warming.register(keys.INTERVALS.name, standard_intervals)
+warming.register(keys.OCCURRENCES.name, partial(each_condition, "occurrences"))
+warming.register(keys.INTERVALS.name, partial(each_condition, "intervals"))
+warming.register(keys.SERIES.name, partial(each_condition, "series"))
+warming.register(keys.LAST_GAMES.name, partial(each_condition, "last-games"))
+warming.register(keys.DISTRIBUTION.name, distributions)

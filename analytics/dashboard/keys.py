@@ -1,6 +1,7 @@
 """The dashboard's key family."""
 
 from cachecore.keys import Family
+from cachecore.stored_answers import ANSWER
 
 DASHBOARD = Family(
     name="analytics-dashboard",
@@ -8,7 +9,8 @@ DASHBOARD = Family(
     role="cache",
     type="string",
     ttl_seconds=30,
-    holds="the dashboard's panels as HTML, in JSON (responses.StoredAnswer)",
+    holds="the dashboard's panels as HTML, in JSON (stored_answers.StoredAnswer)",
     written_by="analytics.dashboard.views.panels",
     purged_by="version `analytics`",
+    options=ANSWER,
 )

@@ -5,6 +5,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import cache_control
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
@@ -43,7 +44,8 @@ def page(request: HttpRequest) -> HttpResponse:
     if not answer.body["answered"]:
         return unavailable(request)
     context = {"answer": answer.body, "panels_url": answer.url, "query": query, **choices.of(query)}
-    return render(request, "dashboard/page.html", context)
+    with timezone.override(query.zone):
+        return render(request, "dashboard/page.html", context)
 
 
 @require_safe

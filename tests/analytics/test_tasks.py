@@ -62,6 +62,38 @@ def test_while_another_writer_is_at_work_nothing_is_lost():
     assert pending.size() == 1
 
 
+def test_runs_that_find_a_writer_at_work_wake_no_others():
+    record_games(rounds(1), source="test")
+    with lock("analytics-writer", 10):
+        for game_id in range(2, 12):
+            assert services.apply_pending() is None
+            record_games(rounds(game_id), source="test")
+    assert messages() == 1
+
+
+def test_what_was_saved_while_a_writer_ended_wakes_the_next(monkeypatch):
+    record_games(rounds(1), source="test")
+    waiting = pending.oldest
+
+    def saved_after_the_last_look(count: int) -> dict[int, int]:
+        found = waiting(count)
+        if not found and not Game.objects.filter(game_id=2).exists():
+            somebody_was_woken()
+            record_games(rounds(2), source="test")  # finds a writer woken, and wakes none
+        return found
+
+    monkeypatch.setattr(pending, "oldest", saved_after_the_last_look)
+    before = messages()
+    assert services.apply_pending().new == 1
+    assert (pending.size(), messages()) == (1, before + 1)
+
+
+def somebody_was_woken() -> None:
+    """The message of an earlier save was taken by a run that found this writer at work."""
+    with connections.use("state") as client:
+        client.set("{analytics}:woken", 1, ex=2)
+
+
 def test_a_new_version_asks_for_one_warming_run():
     record_games(rounds(1), source="test")
     tasks.apply_pending()

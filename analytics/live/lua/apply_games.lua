@@ -201,6 +201,7 @@ local function move_extremes(condition, id, meets)
   if not condition.loaded then
     local known = redis.call('HMGET', condition.key, 'first_game', 'last_game')
     condition.first, condition.last, condition.loaded = tonumber(known[1]), tonumber(known[2]), true
+    condition.known_first, condition.known_last = condition.first, condition.last
   end
   if meets then
     condition.first = math.min(condition.first or id, id)
@@ -245,7 +246,7 @@ end
 
 -- The batch ---------------------------------------------------------------------------------------------------------
 
-local ids, sequences, changes = {}, {}, {}
+local ids, sequences, changes, changed = {}, {}, {}, {}
 for i = 1, #ARGV[5] / GAME_BYTES do
   local id, sequence, crash, end_ms = struct.unpack('>I8I8I6I6', ARGV[5], (i - 1) * GAME_BYTES + 1)
   ids[i], sequences[i] = text(id), sequence
@@ -261,6 +262,7 @@ for i = 1, #ARGV[5] / GAME_BYTES do
       change_game(id, old_crash, old_end_ms, crash, end_ms)
       local change = old_crash == 0 and 'new' or crash == 0 and 'removed' or 'corrected'
       changes[#changes + 1] = {id, crash, end_ms, change}
+      changed[id] = true
       if crash == 0 then
         removed = removed + 1
         if id == head then head_left = true end
@@ -330,8 +332,12 @@ for _, condition in ipairs(conditions) do
       condition.last = find_game(condition.last, -1, condition.low, condition.high)
       lost_below = lost_below or (not condition.last and floor > 0)
     end
-    write_extreme(key, 'first_game', condition.first)
-    write_extreme(key, 'last_game', condition.last)
+    if condition.first ~= condition.known_first or changed[condition.first] then
+      write_extreme(key, 'first_game', condition.first)
+    end
+    if condition.last ~= condition.known_last or changed[condition.last] then
+      write_extreme(key, 'last_game', condition.last)
+    end
     write_buckets(condition.intervals, condition.buckets)
   end
 end

@@ -1,0 +1,41 @@
+"""What many do instead: one HINCRBY per counter, in one pipeline a call. It counts each call again that is repeated.
+
+The same counters as the view's, and nothing else: no ledger, no series, no extremes, no corrections, no version, no
+event. They begin as copies of the view's own hashes, so both write into hashes of the same size.
+"""
+
+from collections.abc import Sequence
+
+from analytics.columns import Columns
+from analytics.conditions import Condition
+from analytics.live.keys import ALL, BUCKET_SECONDS, LIVE, ViewKeys
+from cachecore import connections
+
+PLAIN = ViewKeys("benchmark:")
+
+
+def copied_from_view(conditions: Sequence[Condition]) -> None:
+    with connections.use("state") as client:
+        for name in (ALL, *map(str, conditions)):
+            client.copy(LIVE.intervals(name), PLAIN.intervals(name), replace=True)
+            if name != ALL:
+                client.copy(LIVE.occurrences(name), PLAIN.occurrences(name), replace=True)
+
+
+def count(games: Columns, conditions: Sequence[Condition]) -> None:
+    with connections.use("state") as client, client.pipeline(transaction=False) as pipeline:
+        for crash, end_ms in zip(games.crash.tolist(), games.end_ms.tolist(), strict=True):
+            bucket = f"bucket_{end_ms // 1000 // BUCKET_SECONDS * BUCKET_SECONDS}"
+            pipeline.hincrby(PLAIN.state, "games", 1)
+            pipeline.hincrby(PLAIN.intervals(ALL), bucket, 1)
+            for condition in conditions:
+                if condition.lowest <= crash <= condition.highest:
+                    pipeline.hincrby(PLAIN.occurrences(condition), "count", 1)
+                    pipeline.hincrby(PLAIN.intervals(condition), bucket, 1)
+        pipeline.execute()
+
+
+def count_one() -> None:
+    """A single HINCRBY and nothing more: the floor of any call."""
+    with connections.use("state") as client:
+        client.hincrby(PLAIN.state, "games", 1)
