@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 import numpy as np
-from cachetools import FIFOCache
 from django.db import InterfaceError, OperationalError
 
 from analytics import table
@@ -19,6 +18,7 @@ from analytics.live import all_time, reader, slices
 from analytics.live.all_time import AllSeries
 from analytics.live.moments import Moving
 from analytics.live.reader import Head
+from analytics.remembered import Remembered
 from cachecore.clock import now_ms
 from cachecore.connections import RoleUnavailable
 
@@ -29,7 +29,7 @@ Answer = TypeVar("Answer")
 # A view that lacks games still answers while the oldest of them was recorded less than this ago.
 GRACE_MS = 10_000
 LOOK_SECONDS = 1.0
-_held_all_at: FIFOCache[tuple[str, int | None], float] = FIFOCache(8)
+_held_all_at: Remembered[tuple[str, int | None], float] = Remembered(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def is_current(view: Head) -> bool:
     except (OperationalError, InterfaceError):
         return True  # nobody can tell, and there is nothing else to answer from
     if since is None:
-        _held_all_at[view.epoch, view.newest] = asked_at
+        _held_all_at.set((view.epoch, view.newest), asked_at)
         return True
     return now_ms() - table.to_ms(since) < GRACE_MS
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cachetools import FIFOCache
 from redis.client import Pipeline
 
 from analytics.columns import Columns
@@ -16,6 +15,7 @@ from analytics.live import ledger
 from analytics.live.keys import LIVE
 from analytics.live.ledger import ChunkFacts
 from analytics.live.reader import Head, ask_head, damaged, parse_head, parse_index
+from analytics.remembered import Remembered
 from cachecore import connections
 
 MAX_READS = 20  # the chunks read double each time
@@ -25,7 +25,7 @@ Numbers = set[int]
 Ask = Callable[[Pipeline], None]
 
 
-_needed_last: FIFOCache[Hashable, frozenset[int]] = FIFOCache(MAX_QUESTIONS)  # a guess: threads may lose one another's
+_needed_last: Remembered[Hashable, frozenset[int]] = Remembered(MAX_QUESTIONS)  # only a guess
 
 
 class Moving(Exception):
@@ -50,14 +50,14 @@ def read_until(
 
     `question`: what is asked, but for the time. Raises RoleUnavailable, Moving.
     """
-    chosen: Numbers = set(_needed_last.get(question, ()))
+    chosen: Numbers = set(_needed_last.get(question) or ())
     for _ in range(MAX_READS):
         moment = _read(sorted(chosen), ask)
         more = needed(moment) if moment is not None else None
         if moment is None or more is None:
             return None
         if more <= chosen:
-            _needed_last[question] = frozenset(more)
+            _needed_last.set(question, frozenset(more))
             return moment
         chosen |= more
     raise Moving

@@ -72,6 +72,7 @@ def test_runs_that_find_a_writer_at_work_wake_no_others():
 
 
 def test_what_was_saved_while_a_writer_ended_wakes_the_next(monkeypatch):
+    services.apply_pending()
     record_games(rounds(1), source="test")
     waiting = pending.oldest
 
@@ -84,7 +85,7 @@ def test_what_was_saved_while_a_writer_ended_wakes_the_next(monkeypatch):
 
     monkeypatch.setattr(pending, "oldest", saved_after_the_last_look)
     before = messages()
-    assert services.apply_pending().new == 1
+    assert services.apply_pending().new == 1  # game 2 came after its last look
     assert (pending.size(), messages()) == (1, before + 1)
 
 
