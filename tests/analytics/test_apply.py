@@ -11,6 +11,7 @@ from analytics.live.keys import ANALYTICS, EPOCH, LIVE, WRITER
 from analytics.live.writer import Overtaken, the_writer
 from analytics.table import rows_of
 from cachecore import connections, versions
+from cachecore.clock import now_ms
 from cachecore.locks import LOCK
 from games.models import Game
 from tests.analytics import games
@@ -251,4 +252,19 @@ def test_a_change_below_the_ledger_sends_all_time_answers_to_the_table_until_the
     assert applied.below == 1
     assert rebuild.needed(services.conditions())
     services.apply_pending()
+    assert_view_equals_table(conditions)
+
+
+@pytest.mark.parametrize("keep_days", [30, 1])
+def test_old_buckets_are_dropped_and_the_others_stay(conditions, settings, keep_days):
+    now = now_ms()
+    ends = [now - day * 86_400_000 - 1_000 for day in (0, 10, 40, 200)]
+    games.put_all({number: (200, end_ms) for number, end_ms in enumerate(ends, start=1)})
+    services.apply_pending()  # keeps everything
+    for days in (60, keep_days):
+        settings.ANALYTICS_BUCKET_DAYS = days
+        services.clean_up()
+    assert services.clean_up().buckets == 0
+    with connections.use("state") as client:
+        assert client.hlen("{analytics}:intervals:all") == sum(end > now - keep_days * 86_400_000 for end in ends)
     assert_view_equals_table(conditions)

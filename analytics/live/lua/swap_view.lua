@@ -17,7 +17,7 @@ if redis.call('GET', KEYS[2]) == ARGV[3] then return {'swapped', tonumber(redis.
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return {'overtaken', 0} end
 
 local removed = tonumber(ARGV[4])
-for i = 5, 4 + removed do redis.call('DEL', KEYS[i]) end
+for i = 5, 4 + removed do redis.call('UNLINK', KEYS[i]) end
 for i = 5 + removed, #KEYS, 2 do
   if redis.call('EXISTS', KEYS[i]) == 1 then
     redis.call('RENAME', KEYS[i], KEYS[i + 1])

@@ -1,4 +1,5 @@
--- Drop what is older than the view keeps: whole ledger chunks below a floor, interval buckets before a time. O(dropped).
+-- Drop what is older than the view keeps: whole ledger chunks below a floor, interval buckets before a time.
+-- O(chunks + buckets between the old floor and the new one): hourly runs find a handful, and no bucket is looked for.
 -- KEYS[1]  writer   string, the newest writer's token; family WRITER
 -- KEYS[2]  state    hash; family STATE
 -- KEYS[3]  chunks   hash; family CHUNKS
@@ -10,12 +11,14 @@
 -- Returns  {status, chunks dropped, buckets dropped}; status "trimmed" or "overtaken", then nothing was written
 -- Writes   KEYS[2 ..], chunk keys. The version stays: no answer from the view changes, those that need what was dropped
 --          come from the table from now on.
-local CHUNK_GAMES = 4096
+local CHUNK_GAMES, BUCKET_SECONDS = 4096, 600
+local MOST_NAMED, FIELDS_PER_CALL = 20000, 1000
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'overtaken', 0, 0} end
 
 local known = redis.call('HMGET', KEYS[2], 'floor', 'bucket_floor')
 local floor = math.max(tonumber(known[1]) or 0, tonumber(ARGV[3]))
-local bucket_floor = math.max(tonumber(known[2]) or 0, tonumber(ARGV[4]))
+local known_floor = tonumber(known[2]) or 0
+local bucket_floor = math.max(known_floor, tonumber(ARGV[4]))
 redis.call('HSET', KEYS[2], 'floor', string.format('%.0f', floor), 'bucket_floor', string.format('%.0f', bucket_floor))
 
 local chunks, buckets = 0, 0
@@ -30,12 +33,27 @@ for _, chunk in ipairs(redis.call('HKEYS', KEYS[3])) do
   end
 end
 redis.call('HSET', KEYS[2], 'below_end', string.format('%.0f', below_end))
-for i = 4, #KEYS do
-  for _, field in ipairs(redis.call('HKEYS', KEYS[i])) do
-    if tonumber(string.match(field, '%d+')) < bucket_floor then
-      redis.call('HDEL', KEYS[i], field)
-      buckets = buckets + 1
+
+-- No bucket stands below the old floor: the other scripts write none there. After a floor of 0 (the first retention of a
+-- view that kept everything) what stands is fewer than what might.
+local function old_fields(key)
+  local fields = {}
+  if (bucket_floor - known_floor) / BUCKET_SECONDS > MOST_NAMED then
+    for _, field in ipairs(redis.call('HKEYS', key)) do
+      if tonumber(string.match(field, '%d+')) < bucket_floor then fields[#fields + 1] = field end
     end
+  else
+    for bucket = known_floor, bucket_floor - BUCKET_SECONDS, BUCKET_SECONDS do
+      fields[#fields + 1] = string.format('bucket_%.0f', bucket)
+    end
+  end
+  return fields
+end
+
+for i = 4, #KEYS do
+  local fields = old_fields(KEYS[i])
+  for from = 1, #fields, FIELDS_PER_CALL do
+    buckets = buckets + redis.call('HDEL', KEYS[i], unpack(fields, from, math.min(from + FIELDS_PER_CALL - 1, #fields)))
   end
 end
 return {'trimmed', chunks, buckets}
