@@ -34,6 +34,9 @@ test-postgresql: .venv/test.stamp ## Run every test on a private PostgreSQL and 
 test-sqlite: .venv/test.stamp ## Run the tests that touch the database once more, on SQLite.
 	TEST_DATABASE=sqlite $(RUN) -m pytest -n 2 -m django_db $(ARGS) || [ $$? = 5 -a -n "$(ARGS)" ]
 
+test-browser: .venv/test.stamp ## Run the browser tests in a real Chromium; says what is missing for them.
+	BROWSER_REQUIRED=1 $(RUN) -m pytest tests/browser $(ARGS)
+
 fuzz: .venv/test.stamp ## Try the live view with 10,000 histories of anything that can happen. FUZZ_HISTORIES=50000
 	FUZZ_HISTORIES=$${FUZZ_HISTORIES:-10000} $(RUN) -m pytest -n 2 -p tests.analytics.fuzzing tests/analytics/test_machine.py $(ARGS)
 
@@ -69,6 +72,9 @@ bench-queries: .venv/test.stamp ## Measure uncached answers, from the view and f
 bench-visible: .venv/test.stamp ## Measure the time from a commit to the first answer that holds the game. ARGS="--games 1000"
 	$(RUN) -m benchmarks.visible $(ARGS)
 
+bench-replay: .venv/test.stamp ## Measure a replayed access log without the cache, with it, and rewarmed. ARGS="--every 2 --rounds 1"
+	$(RUN) -m benchmarks.replay $(ARGS)
+
 bench-stream: .venv/test.stamp ## Measure the live stream with 10,000 clients, and what forced reconnects lose. ARGS="--connections 1000"
 	$(RUN) -m benchmarks.stream $(ARGS)
 
@@ -81,4 +87,4 @@ lock: .venv/test.stamp ## Pin the requirements anew.
 clean: ## Remove the environment and the stack's data.
 	rm -rf .venv var
 
-.PHONY: help run test test-postgresql test-sqlite fuzz lint format types contracts migrations docs bench bench-apply bench-queries bench-visible bench-stream lock clean
+.PHONY: help run test test-postgresql test-sqlite test-browser fuzz lint format types contracts migrations docs bench bench-apply bench-queries bench-visible bench-replay bench-stream lock clean

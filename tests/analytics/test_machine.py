@@ -1,0 +1,159 @@
+"""The live view against anything that can happen to it. `make fuzz` runs many more histories (docs/fuzzing.md)."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from analytics import services, table
+from analytics.live import pending, reader, scripts
+from analytics.live.keys import WRITER
+from cachecore import connections
+from tests.analytics import picture, questions
+from tests.analytics.machine import ViewMachine, ground
+from tests.analytics.view import PREFIX
+from tests.analytics.wire import Trouble, troubled
+
+pytestmark = pytest.mark.django_db
+
+HISTORIES = int(os.environ.get("FUZZ_HISTORIES", "200"))
+SHARDS = max(2, HISTORIES // 500)  # so that every process of pytest-xdist has some
+
+
+@pytest.mark.timeout(30 * 60)
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_the_view_is_right_after_anything(record_property, shard):
+    before = ViewMachine.finished
+    with ground():
+        run_state_machine_as_test(
+            ViewMachine,
+            settings=settings(
+                max_examples=-(-HISTORIES // SHARDS),
+                stateful_step_count=15,
+                deadline=None,
+                print_blob=True,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    record_property("histories", ViewMachine.finished - before)
+
+
+# What the machine found, as the histories that it printed ------------------------------------------------------------
+
+
+@pytest.fixture
+def machine():
+    with ground():
+        machine = ViewMachine()
+        machine.begin(games={}, conditions=["min:2"], keep=10**13, days=10**5, built=True)
+        yield machine
+
+
+def test_the_last_games_are_the_newest_after_the_head_moved_to_another_chunk(machine):
+    machine.save(found={1: (200, None)}, marked=True)
+    services.apply_pending()
+    assert questions.ask("last", ["min:2"], 1, 0, 0)[1] == [((1,), 0)]
+    machine.save(found={4096: (200, None)}, marked=True)
+    services.apply_pending()
+    assert questions.ask("last", ["min:2"], 1, 0, 0)[1] == [((4096,), 0)]
+
+
+def test_a_swap_whose_reply_was_lost_is_repeated_without_harm(machine):
+    machine.save(found={1: (200, None)}, marked=True)
+    with troubled(Trouble(1, scripts=True, answered=True, cuts=1)):
+        services.rebuild_view()
+    assert reader.head() is not None
+
+
+def test_a_rebuild_without_the_index_leaves_no_chunk_of_the_old_view(machine):
+    machine.save(found={1: (200, None), 10_000_000: (200, None)}, marked=True)
+    machine.drain()
+    lose("chunks")
+    machine.delete(which=["first"], marked=True)
+    services.rebuild_view()
+    assert not picture.take().strangers
+
+
+def test_a_game_that_comes_back_after_such_a_rebuild_is_applied(machine):
+    machine.save(found={1: (200, None), 10_000_000: (200, None)}, marked=True)
+    machine.drain()
+    lose("chunks")
+    machine.delete(which=["first"], marked=True)
+    services.rebuild_view()
+    machine.save(found={1: (200, None)}, marked=True)
+    applied = services.apply_pending()
+    assert (applied.new, applied.unchanged) == (1, 0)
+
+
+def test_a_rebuild_without_the_state_leaves_no_key_of_the_old_conditions(machine):
+    machine.configure(conditions=["min:10"])
+    lose("state")
+    services.apply_pending()
+    assert not picture.take().strangers
+
+
+def test_games_of_a_lost_chunk_are_not_counted_twice(machine):
+    machine.save(found={1: (200, None), 2: (100, None)}, marked=True)
+    machine.drain()
+    lose("ledger:0")
+    services.reconcile(services.newest_chunks())
+    services.apply_pending()
+    view = reader.head()
+    assert view is None or view.games == 2
+
+
+def test_occurrences_that_were_lost_are_built_again_and_not_written_in_part(machine):
+    machine.save(found={1: (200, None)}, marked=True)
+    machine.drain()
+    lose("occurrences:min:2")
+    machine.save(found={2: (100, None)}, marked=True)
+    services.apply_pending()
+    assert questions.ask("occurrences", ["min:2"], 1, 0, 0)[1] == [(1, 2, None, None)]
+
+
+def test_a_lock_whose_reply_was_lost_keeps_nobody_out(machine):
+    machine.save(found={1: (200, None)}, marked=True)
+    with troubled(Trouble(1, answered=True, cuts=1)):  # after the DEL of `woken`
+        services.apply_pending()
+    services.apply_pending()
+    assert pending.size() == 0
+
+
+def test_a_clean_up_that_was_overtaken_leaves_it_to_the_next_run(machine):
+    with troubled(Trouble(1, scripts=True, meanwhile=take_over)):
+        assert services.clean_up() is None
+
+
+def test_the_rows_of_no_ids_are_no_columns():
+    assert len(table.rows_of([])) == 0
+
+
+def test_the_last_game_above_the_ledgers_floor_may_leave(machine):
+    machine.keep(keep=1, days=10**5)
+    machine.save(found={1: (200, None), 4097: (200, None)}, marked=True)
+    machine.drain()
+    machine.run(job="rebuild")
+    machine.holds()
+    machine.delete(which=["head"], marked=True)
+    machine.drain()
+
+
+def test_a_late_game_in_a_bucket_that_was_dropped_is_not_counted_there(machine):
+    machine.save(found={1: (200, 0), 2: (200, 3 * 86_400_000)}, marked=True)
+    machine.drain()
+    machine.keep(keep=10**13, days=18)
+    machine.run(job="clean_up")
+    machine.holds()
+    machine.save(found={3: (200, 1)}, marked=True)
+    machine.drain()
+
+
+def take_over() -> None:
+    with connections.use("state") as client:
+        scripts.take_token(client, [WRITER.key()])
+
+
+def lose(name: str) -> None:
+    with connections.use("state") as client:
+        assert client.delete(PREFIX + name)
