@@ -8,7 +8,7 @@ import kombu
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -37,12 +37,6 @@ def readyz(request: HttpRequest) -> HttpResponse:
     serves = parts["database"]["ok"]
     status = "ok" if all(part["ok"] for part in parts.values()) else "degraded" if serves else "unavailable"
     return JsonResponse({"status": status, **parts}, status=200 if serves else 503)
-
-
-@require_safe
-def front_page(request: HttpRequest) -> HttpResponse:
-    """The API's documentation stands at the root until the dashboard does."""
-    return HttpResponseRedirect("/api/docs/")
 
 
 def _timed(probe: Callable[[], None]) -> dict[str, Any]:

@@ -44,6 +44,8 @@ CACHES = {"default": _redis_cache(CACHE_URL), "state": _redis_cache(STATE_URL)}
 
 # Every process adds its counts of hits and misses to the totals in the state role this often; 0: never by itself.
 CACHE_STATS_FLUSH_SECONDS = env.float("CACHE_STATS_FLUSH_SECONDS", default=5.0)
+# After a new version so many of the URLs that were asked most are computed anew (cachecore/usage.py); 0: none.
+CACHE_REWARM_TOP = env.int("CACHE_REWARM_TOP", default=50)
 # Family -> the hit rate that its TTL is moved towards (cachecore/tuning.py). None is tuned unless it is named here.
 CACHE_TUNING: dict[str, float] = {}
 # Families whose answers are computed for every request (docs/api-caching.md names them); admin switches the others.

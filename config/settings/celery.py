@@ -52,6 +52,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60 * 60.0,
         "options": {"expires": 10 * 60},
     },
+    "fade-use": {
+        "task": "cachecore.tasks.fade_use",
+        "schedule": 60 * 60.0,
+        "options": {"expires": 10 * 60},
+    },
     "clean-up-view": {
         "task": "analytics.tasks.clean_up",
         "schedule": 60 * 60.0,

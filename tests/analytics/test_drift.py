@@ -43,7 +43,10 @@ def test_what_is_pending_is_applied_first_and_is_no_drift():
             "{analytics}:intervals:all bucket_600: 1, should be None",
         ),
         (["HDEL", "{analytics}:state", "head"], "{analytics}:state head: None, should be 299"),
-        (["HSET", "{analytics}:chunks", 0, "1 1 0 9999999999999"], "{analytics}:chunks 0: 1 1, should be 299 299"),
+        (
+            ["HSET", "{analytics}:chunks", 0, "299 1 0 9999999999999"],
+            "{analytics}:chunks 0: 299 1, should be 299 299",
+        ),
         (
             ["SETRANGE", "{analytics}:ledger:0", 12 * 5, b"\0" * 12],
             "{analytics}:ledger:0 5: None, should be (105, 1780745751691)",

@@ -1,0 +1,79 @@
+// Keeps the page true: the stream says that something changed, the panels are fetched as the server renders them.
+// A version has one answer, which the server keeps ready; so thousands of pages cost it one rendering.
+import { setConnection, setGenerated } from "./ages.js";
+import { fetchPanels, showPanels } from "./panels.js";
+import { follow } from "./stream.js";
+import { hearGame, showHeard } from "./strip.js";
+
+const SPREAD_MS = 400; // pages do not all ask in the same millisecond
+const AT_MOST_EVERY_MS = 1000;
+const POLL_MS = 5000;
+
+export function startLive(page) {
+  const url = page.dataset.panelsUrl;
+  let version = Number(page.dataset.version); // of what is shown
+  let told = 0; // the newest that the stream spoke of
+  let due = null;
+  let asked = 0;
+  let polling = null;
+
+  const refresh = async () => {
+    due = null;
+    asked = Date.now();
+    const answer = await fetchPanels(url);
+    if (!answer) return false;
+    showPanels(answer.panels);
+    showHeard();
+    if (answer.version) {
+      version = answer.version;
+      if (version < told) refreshSoon(); // rendered just before the last change
+    }
+    setGenerated(answer.generated_at);
+    return true;
+  };
+
+  const refreshSoon = () => {
+    if (due !== null || document.hidden) return;
+    const wait = Math.max(asked + AT_MOST_EVERY_MS - Date.now(), 0) + Math.random() * SPREAD_MS;
+    due = setTimeout(refresh, wait);
+  };
+
+  const poll = async () => {
+    if (document.hidden) return;
+    const reached = await refresh();
+    if (polling !== null) setConnection(reached ? "polling" : navigator.onLine ? "lost" : "offline");
+  };
+
+  const startPolling = () => {
+    if (polling === null) polling = setInterval(poll, POLL_MS);
+  };
+
+  const stopPolling = () => {
+    clearInterval(polling);
+    polling = null;
+  };
+
+  follow({
+    onOpen: () => {
+      stopPolling();
+      setConnection("live");
+    },
+    onSnapshot: (snapshot) => {
+      told = snapshot.version;
+      if (told !== version) refreshSoon();
+    },
+    onGame: hearGame,
+    onChange: (change) => {
+      told = change.version;
+      refreshSoon();
+    },
+    onLost: () => {
+      setConnection(navigator.onLine ? "lost" : "offline");
+      startPolling();
+    },
+  });
+
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) refreshSoon(); // nothing was fetched while nobody looked
+  });
+}

@@ -1,0 +1,112 @@
+// "Verify any hash" and "Verify these": the browser's own verdict.
+import { explain, formulaFor, previousHash } from "./fairness.js";
+
+const HASH = /^[0-9a-f]{64}$/;
+const POINT = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+
+export function startVerifying() {
+  const form = document.querySelector("[data-verify-form]");
+  if (form) startForm(form);
+  const button = document.querySelector("[data-verify-all]");
+  if (button) startTable(button);
+}
+
+function startForm(form) {
+  const show = () => showVerdict(form);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    show();
+  });
+  form.addEventListener("input", show);
+  if (form.elements.hash.value) show();
+}
+
+async function showVerdict(form) {
+  const place = document.querySelector("[data-browser-result]");
+  const hash = form.elements.hash.value.trim().toLowerCase();
+  const gameId = Number(form.elements.game_id.value);
+  const claimed = hundredthsOf(form.elements.crash_point.value);
+  const told = await verdict(form.elements.site.value, gameId, hash, claimed);
+  place.replaceChildren(line(`verdict ${told.kind}`, told.text), ...(told.steps ? [list(told.steps)] : []));
+}
+
+// `claimed`: hundredths or null.
+async function verdict(site, gameId, hash, claimed) {
+  if (!crypto.subtle) return { kind: "un", text: "This browser offers its cryptography over https (or localhost) only." };
+  if (!HASH.test(hash)) return { kind: "un", text: "A hash has 64 hexadecimal digits." };
+  const formula = Number.isSafeInteger(gameId) ? formulaFor(site, gameId) : undefined;
+  if (!formula) return { kind: "un", text: "No formula is known for this game." };
+  const steps = await explain(formula, hash);
+  const before = await previousHash(formula, hash);
+  const rows = [
+    ["The era", formula.name],
+    ["Random digits", steps.randomHex],
+    ["r, of the first 13", steps.r],
+    ["X", steps.x],
+    ["99 / (1 \u2212 X)", steps.quotient],
+    ["Crash point in hundredths", steps.hundredths],
+    ["Hash of the game before", before],
+  ].filter(([, value]) => value !== null);
+  if (steps.hundredths === null) return { kind: "un", text: "The crash point of this game cannot be computed here.", steps: rows };
+  const point = `${POINT.format(steps.hundredths / 100)}\u00d7`;
+  if (claimed === null) return { kind: "ok", text: `The hash gives ${point}`, steps: rows };
+  if (claimed === steps.hundredths) return { kind: "ok", text: `\u2713 Verified: the hash gives exactly ${point}`, steps: rows };
+  return { kind: "no", text: `\u2717 Refused: the hash gives ${point}, not ${POINT.format(claimed / 100)}\u00d7`, steps: rows };
+}
+
+function startTable(button) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const rows = [...document.querySelectorAll("tr[data-game]")];
+    const site = button.dataset.site;
+    const results = await Promise.all(rows.map((row) => checkRow(site, row)));
+    const links = await countLinks(site, rows);
+    const agree = results.filter((one) => one === true).length;
+    const differ = results.filter((one) => one === false).length;
+    const place = document.querySelector("[data-verify-result]");
+    place.hidden = false;
+    place.textContent =
+      `${agree} of ${rows.length} crash points verified by this browser` +
+      (differ ? `, ${differ} refused` : "") +
+      `; ${links.right} of ${links.all} links of the hash chain hold.`;
+  });
+}
+
+async function checkRow(site, row) {
+  const told = await verdict(site, Number(row.dataset.game), row.dataset.hash, hundredthsOf(row.dataset.crash));
+  const text = told.kind === "ok" ? "in this browser too" : told.text;
+  row.querySelector("[data-verdict]").replaceChildren(line(`verdict ${told.kind}`, text, "span"));
+  return told.kind === "ok" ? true : told.kind === "no" ? false : null;
+}
+
+// Of rows whose games are neighbours in the table, whatever its order.
+async function countLinks(site, rows) {
+  const hashes = new Map(rows.map((row) => [Number(row.dataset.game), row.dataset.hash]));
+  const links = { all: 0, right: 0 };
+  for (const [id, hash] of hashes) {
+    const earlier = hashes.get(id - 1);
+    const formula = formulaFor(site, id);
+    if (!HASH.test(hash) || !earlier || !formula || formula.chain !== formulaFor(site, id - 1)?.chain) continue;
+    links.all += 1;
+    if ((await previousHash(formula, hash)) === earlier) links.right += 1;
+  }
+  return links;
+}
+
+function hundredthsOf(text) {
+  return /^\d+(\.\d{1,2})?$/.test(text.trim()) ? Math.round(Number(text) * 100) : null;
+}
+
+function line(className, text, tag = "p") {
+  return Object.assign(document.createElement(tag), { className, textContent: text });
+}
+
+function list(rows) {
+  const steps = Object.assign(document.createElement("ol"), { className: "steps" });
+  for (const [name, value] of rows) {
+    const item = document.createElement("li");
+    item.append(line("", name, "h3"), line("", String(value), "code"));
+    steps.append(item);
+  }
+  return steps;
+}

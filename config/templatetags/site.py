@@ -1,0 +1,88 @@
+"""How the pages write numbers and times."""
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+
+register = template.Library()
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+NOTHING = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+SIZES = ((100_00, "huge"), (10_00, "big"), (2_00, "middle"))
+
+
+@register.filter
+def multiplier(value: float | None) -> str:
+    """2.5 -> 2.50x, with the multiplication sign."""
+    return NOTHING if value is None else f"{value:,.2f}{TIMES}"
+
+
+@register.filter
+def size(value: float) -> str:
+    """The class of a crash point: small, middle (from 2x), big (10x), huge (100x)."""
+    return next((name for least, name in SIZES if round(value * 100) >= least), "small")
+
+
+@register.filter
+def percent(value: float | None, digits: int = 2) -> str:
+    return NOTHING if value is None else f"{value:.{digits}f}%"
+
+
+@register.filter
+def chance(value: float) -> str:
+    """A percentage that may be tiny: three significant digits, never 0."""
+    return f"{value:.2f}%" if value >= 1 else f"{value:.3g}%"
+
+
+@register.filter
+def count(value: float | None) -> str:
+    """1234 -> 1,234; fractions are rounded."""
+    return NOTHING if value is None else f"{value:,.0f}"
+
+
+@register.filter
+def gap(value: float) -> str:
+    """An expected number of games: with a decimal while it matters."""
+    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+@register.filter
+def signed(value: float | None, digits: int = 1) -> str:
+    return NOTHING if value is None else f"{value:+.{digits}f}".replace("-", MINUS)
+
+
+@register.filter
+def instant(value: str | None) -> datetime | None:
+    """The text of an answer as a time for the `date` filter, which tells it in the zone that the view set."""
+    return datetime.fromisoformat(value) if value else None
+
+
+@register.filter
+def p_value(value: float | None) -> str:
+    return NOTHING if value is None else "below 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+@register.filter
+def condition_text(value: Any) -> str:
+    """min:10 -> at least 10x"""
+    kind, _, text = str(value).partition(":")
+    if kind == "floor":
+        return f"{text}.00{TIMES} to {text}.99{TIMES}"
+    return f"{'at least' if kind == 'min' else 'at most'} {text}{TIMES}"
+
+
+@register.filter
+def drought_text(value: Any) -> str:
+    """min:10 -> below 10x"""
+    kind, _, text = str(value).partition(":")
+    if kind == "floor":
+        return f"outside {condition_text(value)}"
+    return f"{'below' if kind == 'min' else 'above'} {text}{TIMES}"
+
+
+@register.filter
+def digits(value: Any) -> str:
+    """Every digit of a number that a person will redo: no rounding, no locale."""
+    return NOTHING if value is None else repr(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,181 @@
+"""The dashboard in a browser: filled at once, moving by itself, true after a cut."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.pages.processes import free_port, web_server
+
+LIVE = '[data-connection="live"]'
+CHIPS = "[data-strip] [data-game]"
+SHIFT = """() => new Promise((done) => {
+  let sum = 0;
+  new PerformanceObserver((list) => { for (const one of list.getEntries()) sum += one.value; })
+    .observe({ type: "layout-shift", buffered: true });
+  setTimeout(() => done(sum), 500);
+})"""
+
+
+def ids(page) -> list[int]:
+    return [int(chip.get_attribute("data-game")) for chip in page.locator(CHIPS).all()]
+
+
+def test_the_first_view_is_filled_and_live(visit, base, rounds):
+    page = visit(base)
+    assert ids(page) == [told.game_id for told in reversed(rounds[:300])][:44]
+    expect(page.locator(LIVE)).to_have_text("Live")
+    assert page.locator("[data-panel=conditions] tbody tr").count() == 11
+    assert page.locator(".heat rect").count() == 144
+    assert page.locator(".survival circle, .survival rect").count() > 15
+    assert page.locator(".skyline rect").count() > 10
+
+
+def test_without_javascript_the_tables_are_filled(visit, base):
+    page = visit(f"{base}/?min=2", java_script_enabled=False)
+    assert len(ids(page)) == 44
+    assert page.locator("[data-panel=conditions] tbody tr").count() == 11
+    page.locator("select[name=kind]").select_option("max")
+    page.locator("input[name=value]").fill("1.5")
+    page.get_by_role("button", name="Show").click()
+    assert page.url == f"{base}/?max=1.5"
+    assert page.locator("tr.chosen th").inner_text() == "at most 1.5\N{MULTIPLICATION SIGN}"
+
+
+def test_new_games_appear_without_a_reload_and_are_announced(visit, base, play):
+    page = visit(base)
+    expect(page.locator(LIVE)).to_be_visible()
+    page.evaluate("window.same = true")
+    played = play(3)
+    expect(page.locator(f"[data-latest='{played[-1]}']")).to_be_visible()
+    expect(page.locator(f"{CHIPS} .mark.ok")).to_have_count(44)  # the verdicts came with the panels
+    assert ids(page)[:3] == played[::-1]
+    expect(page.locator("[data-announce]")).to_contain_text(f"Game {played[-1]}: ")
+    assert "303" in page.locator("[data-panel=fairness]").inner_text()
+    assert page.evaluate("window.same") is True
+
+
+def test_a_cut_stream_is_told_and_resumed_without_a_game_missing(visit, play, tmp_path):
+    port = free_port()
+    with web_server(tmp_path / "log", port) as address:
+        page = visit(address)
+        expect(page.locator(LIVE)).to_be_visible()
+        before = play(2)
+        expect(page.locator(f"[data-latest='{before[-1]}']")).to_be_visible()
+    expect(page.locator("[data-connection=lost]")).to_contain_text("Reconnecting, data ")
+    missed = play(5)
+    with web_server(tmp_path / "log", port):
+        expect(page.locator(LIVE)).to_be_visible(timeout=20_000)
+        after = play(1)
+        expect(page.locator(f"[data-latest='{after[-1]}']")).to_be_visible()
+        expect(page.locator(f"{CHIPS} .mark.ok")).to_have_count(44)
+        assert ids(page)[:8] == [*after, *missed[::-1], *before[::-1]]
+        page.goto("about:blank")
+    assert any("ERR_" in complaint for complaint in visit.complaints)  # the browser's own words about the cut
+    visit.complaints.clear()
+
+
+def test_the_condition_is_changed_by_keyboard_alone(visit, base):
+    page = visit(base)
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("Skip to the content")
+    page.locator("select[name=kind]").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("5")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{base}/?min=5")
+    expect(page.locator("tr.chosen th")).to_have_text("at least 5\N{MULTIPLICATION SIGN}")
+
+
+def test_focus_and_open_details_survive_a_new_game(visit, base, play):
+    page = visit(base)
+    expect(page.locator(LIVE)).to_be_visible()
+    page.locator("[data-panel=series] summary").click()
+    page.locator("[data-key='condition-min:5']").focus()
+    [played] = play(1)
+    expect(page.locator(f"[data-latest='{played}']")).to_be_visible()
+    expect(page.locator("[data-panel=fairness]")).to_contain_text("301")
+    assert page.evaluate("document.activeElement.dataset.key") == "condition-min:5"
+    assert page.locator("[data-panel=series] details").get_attribute("open") is not None
+
+
+def test_a_shared_url_shows_the_same(visit, base):
+    url = f"{base}/?max=1.5&hours=72&games=1000&sort=length&tz=Europe/London"
+    first, second = visit(url), visit(url)
+    for name in ("conditions", "heat", "distribution", "series"):
+        place = f"[data-panel={name}]"
+        assert first.locator(place).inner_html() == second.locator(place).inner_html()
+    assert second.locator("select[name=hours]").input_value() == "72"
+    assert second.locator("tr.chosen th").inner_text() == "at most 1.5\N{MULTIPLICATION SIGN}"
+
+
+@pytest.mark.parametrize("width", [360, 768, 1360, 1920])
+def test_no_width_overflows_and_nothing_jumps(visit, base, play, width):
+    page = visit(base, viewport={"width": width, "height": 800})
+    expect(page.locator(LIVE)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    [played] = play(1)
+    expect(page.locator(f"[data-latest='{played}']")).to_be_visible()
+    expect(page.locator("[data-panel=fairness]")).to_contain_text("301")
+    assert page.evaluate(SHIFT) < 0.1
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_the_theme_follows_the_system_and_the_switch(visit, base):
+    dark = "() => getComputedStyle(document.body).backgroundColor"
+    page = visit(base, color_scheme="dark")
+    assert page.evaluate(dark) == "rgb(13, 17, 23)"
+    switch = page.get_by_role("button", name="Theme")
+    switch.click()
+    assert page.evaluate(dark) == "rgb(245, 246, 248)"
+    page.reload()
+    expect(switch).to_have_text("Theme: light")
+    assert page.evaluate(dark) == "rgb(245, 246, 248)"
+    switch.click()
+    switch.click()
+    expect(switch).to_have_text("Theme: system")
+    assert page.evaluate(dark) == "rgb(13, 17, 23)"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/", "/games/", "/games/{}/", "/verify/?game_id={}&hash=" + "a" * 64, "/?x=1"])
+@pytest.mark.parametrize("width", [360, 1360])
+def test_axe_finds_nothing(visit, base, rounds, path, scheme, width):
+    url = base + path.format(rounds[250].game_id)
+    page = visit(url, color_scheme=scheme, viewport={"width": width, "height": 900})
+    for details in page.locator("details.more").all():
+        details.locator("summary").click()
+    found = Axe().run(page).response["violations"]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+    if path == "/?x=1":
+        visit.complaints.clear()  # the browser's own word about the 400
+
+
+def test_offline_the_last_answers_are_shown_and_said_to_be_old(visit, base):
+    page = visit(base)
+    page.evaluate("navigator.serviceWorker.ready")
+    page.reload()  # now through the worker, which keeps the page
+    expect(page.locator(LIVE)).to_be_visible()
+    page.context.set_offline(True)
+    page.reload()
+    assert len(ids(page)) == 44
+    expect(page.locator("[data-connection=lost]")).to_contain_text("Offline, data ")
+    visit.complaints.clear()
+
+
+@pytest.mark.parametrize(
+    "path", ["/games/?per_page=10", "/games/{}/", "/verify/?game_id={}&hash=" + "a" * 64, "/nothing"]
+)
+def test_no_other_page_overflows_on_a_phone(visit, base, rounds, path):
+    page = visit(base + path.format(rounds[250].game_id), viewport={"width": 360, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    visit.complaints.clear()  # the browser's own word about the 404
+
+
+def test_printed_there_are_panels_and_no_controls(visit, base):
+    page = visit(base)
+    page.emulate_media(media="print")
+    expect(page.locator("form.controls")).to_be_hidden()
+    expect(page.locator("header nav")).to_be_hidden()
+    expect(page.locator("[data-panel=conditions] table")).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

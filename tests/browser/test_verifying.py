@@ -1,0 +1,95 @@
+"""The browser's own verdicts agree with the server's, and are its own."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from games import fairness
+from tests import chains
+
+CHECK = """async (games) => {
+  const { explain, formulaFor, previousHash } = await import("/static/site/js/fairness.js");
+  const told = [];
+  for (const [site, id, hash] of games) {
+    const formula = formulaFor(site, id);
+    const steps = await explain(formula, hash);
+    told.push([steps.randomHex, steps.r, steps.x, steps.quotient, steps.hundredths, await previousHash(formula, hash)]);
+  }
+  return told;
+}"""
+
+
+def as_the_server_says(site: str, game_id: int, hash_: str) -> list:
+    steps = fairness.explain(site, game_id, hash_)
+    x = steps.x if steps.rounded_x is None else steps.rounded_x
+    formula = fairness.formula_for(site, game_id)
+    previous = fairness.previous_hash(formula, hash_)
+    return [steps.hmac_hex or hash_, steps.r, x, steps.quotient, steps.crash_hundredths, previous]
+
+
+def test_the_browser_computes_what_the_server_computes_for_every_formula(visit, base):
+    """Every step to the last digit: 100 games of each site and hashes of each era."""
+    games = [("bcgame", told.game_id, told.hash) for told in chains.bcgame_rounds(100)]
+    games += [("bustabit", told.game_id, told.hash) for told in chains.bustabit_rounds(100)]
+    eras = [formula for formula in fairness.FORMULAS if formula.computable]
+    games += [(era.site, era.first_game, told.hash) for era in eras for told in chains.bcgame_rounds(20)]
+    page = visit(f"{base}/verify/")
+    found = page.evaluate(CHECK, [list(game) for game in games])
+    assert found == [as_the_server_says(*game) for game in games]
+
+
+def test_a_tie_at_the_ninth_digit_goes_up_as_at_the_site(visit, base):
+    """X = 1021/1024 = 0.9970703125: nine digits end in 3, not in 2 (games/fairness/crash_point.py)."""
+    page = visit(f"{base}/verify/")
+    assert page.evaluate("parseFloat((1021 / 1024).toPrecision(9))") == 0.997070313
+    assert page.evaluate("Math.floor(99 / (1 - parseFloat((1021 / 1024).toPrecision(9))))") == 33792
+
+
+def test_a_hundred_games_are_verified_in_the_table_and_a_tampered_one_refused(visit, base, rounds):
+    page = visit(f"{base}/games/?per_page=100")
+    button = page.get_by_role("button", name="Verify these in this browser")
+    button.click()
+    result = page.locator("[data-verify-result]")
+    expect(result).to_have_text(
+        "100 of 100 crash points verified by this browser; 99 of 99 links of the hash chain hold."
+    )
+    page.evaluate("document.querySelectorAll('tr[data-game]')[7].dataset.crash = '77.77'")
+    page.evaluate("document.querySelectorAll('tr[data-game]')[50].dataset.hash = 'ab'.repeat(32)")
+    button.click()
+    expect(result).to_contain_text("98 of 100 crash points verified by this browser, 2 refused; 97 of 99 links")
+    expect(page.locator("tr[data-game] .verdict.no")).to_have_count(2)
+
+
+def test_the_form_verifies_while_one_types_and_asks_no_server(visit, base, rounds):
+    told = rounds[100]
+    page = visit(f"{base}/verify/")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_label("Game").fill(str(told.game_id))
+    page.get_by_label("Hash").fill(told.hash.upper())
+    point = f"{told.crash_hundredths / 100:,.2f}\N{MULTIPLICATION SIGN}"
+    expect(page.locator("[data-browser-result] .verdict")).to_have_text(f"The hash gives {point}")
+    page.get_by_label("Crash point").fill(f"{told.crash_hundredths / 100}")
+    expect(page.locator("[data-browser-result] .verdict")).to_have_text(
+        f"\N{CHECK MARK} Verified: the hash gives exactly {point}"
+    )
+    page.get_by_label("Crash point").fill("1234.5")
+    expect(page.locator("[data-browser-result] .verdict.no")).to_contain_text(f"Refused: the hash gives {point}, not")
+    page.get_by_label("Hash").fill(told.hash[:-1])
+    expect(page.locator("[data-browser-result] .verdict.un")).to_have_text("A hash has 64 hexadecimal digits.")
+    assert asked == []
+
+
+@pytest.mark.parametrize("game_id", ["6500000", "0", "12.5", "9" * 20])
+def test_a_game_without_a_formula_is_neither_verified_nor_refused(visit, base, game_id):
+    page = visit(f"{base}/verify/")
+    page.get_by_label("Game").fill(game_id)
+    page.get_by_label("Hash").fill("1" * 64)
+    expect(page.locator("[data-browser-result] .verdict.un")).to_have_text("No formula is known for this game.")
+
+
+def test_the_formulas_of_the_page_are_parsed_as_data(visit, base):
+    page = visit(f"{base}/verify/")
+    rows = page.evaluate("import('/static/site/js/formulas.js').then((module) => JSON.stringify(module.FORMULAS))")
+    assert [row["name"] for row in json.loads(rows)] == [formula.name for formula in fairness.FORMULAS]

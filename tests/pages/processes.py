@@ -1,0 +1,81 @@
+"""The web server as it runs, on the test's own servers."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from django.db import connection
+
+PROJECT = Path(__file__).resolve().parents[2]
+SECONDS = 30.0
+
+
+@contextmanager
+def web_server(log: Path, port: int | None = None, **environment: str) -> Iterator[str]:
+    """Granian with the project; yields its address without a final slash."""
+    port = port or free_port()
+    with log.open("ab") as output:
+        server = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(port), "--workers", "1"),
+                "config.asgi:application",
+            ],
+            cwd=PROJECT,
+            env={**os.environ, "DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "config.settings.local"}
+            | environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    base = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: answers(base))
+        yield base
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def answers(base: str) -> bool:
+    return status_of(f"{base}/healthz")[0] == 200
+
+
+def status_of(url: str) -> tuple[int, str, dict[str, str]]:
+    """Status (0: nobody listens), body, headers in lower case."""
+    try:
+        with urllib.request.urlopen(url, timeout=20) as response:  # noqa: S310
+            return response.status, response.read().decode(), {k.lower(): v for k, v in response.headers.items()}
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(), {k.lower(): v for k, v in error.headers.items()}
+    except OSError:
+        return 0, "", {}
+
+
+def database_url() -> str:
+    """The test database as another process reaches it."""
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{database['NAME']}"
+    return f"postgres://{database['USER']}@:{database['PORT']}/{database['HOST']}/{database['NAME']}"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
