@@ -44,6 +44,8 @@ def columns_of(games: QuerySet[Game]) -> Columns:
         ids, crash, end_ms = _copied(games) if postgresql else _fetched(games)
     except EmptyResultSet:  # Django knows without asking, as of no ids
         return Columns.empty()
+    # The ledger keeps times as unsigned: one before 1970 (no crash game is that old) is none.
+    end_ms = np.maximum(end_ms, UNKNOWN_TIME)
     if len(ids) > 1 and not bool((ids[1:] > ids[:-1]).all()):
         order = np.argsort(ids)
         return Columns(ids[order], crash[order], end_ms[order])

@@ -39,7 +39,7 @@ def _view_status(zone: tzinfo) -> dict[str, Any]:
     waiting = pending.size()
     if view is None:
         return {"view": "absent"} | dict.fromkeys(VIEW_FIELDS) | {"pending": waiting}
-    lag_ms = _lag_ms(view.newest)
+    lag_ms = max(_lag_ms(view.newest), view.behind_ms(now_ms()))
     return {
         "view": "behind" if lag_ms >= sources.GRACE_MS else "current",
         "version": view.version,

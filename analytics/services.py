@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from analytics.conditions import Condition, parse_names
 from analytics.live import pending, reader, rebuild, repairs, retention, series
 from analytics.live.apply import BATCH_GAMES, NoView, apply
 from analytics.live.drift import Drift, drifts
-from analytics.live.keys import CHUNK_GAMES
+from analytics.live.keys import CHUNK_GAMES, LIVE
 from analytics.live.ledger import differing
 from analytics.live.writer import Overtaken, Writer, the_writer
 from analytics.waking import awake, wake_writer
@@ -26,7 +27,7 @@ from games.keys import GAMES
 
 logger = logging.getLogger(__name__)
 
-DRIFT_LOOKS = 3
+DRIFT_LOOKS = 4
 
 Told = Callable[[int], None]  # hears how many games were read
 
@@ -64,19 +65,25 @@ def apply_pending() -> Applied | None:
     pending.
     """
     try:
-        with the_writer() as writer:
-            awake()
-            applied = _apply_all(writer)
+        with _writing() as writer:
+            return _apply_all(writer)
     except LockHeld:
         return None  # what woke us stays said, so that saves wake no second one; the writer looks again when it ends
     except Overtaken:
         logger.warning("a newer writer took over")
         return None
+
+
+@contextmanager
+def _writing(wait_seconds: float = 0.0) -> Iterator[Writer]:
+    """Be the writer, and wake the next one where games were marked meanwhile. Raises LockHeld, RoleUnavailable."""
+    with the_writer(wait_seconds=wait_seconds) as writer:
+        awake()
+        yield writer
     # Saves marked their games before they found a writer woken: from here on they wake the next one themselves.
     awake()
     if pending.size():
         wake_writer()
-    return applied
 
 
 class Built(NamedTuple):
@@ -89,7 +96,7 @@ def rebuild_view(*, wait_seconds: float = 0.0, told: Told = lambda games: None) 
 
     Raises LockHeld, Overtaken, RoleUnavailable, django.db.Error.
     """
-    with the_writer(wait_seconds=wait_seconds) as writer:
+    with _writing(wait_seconds) as writer:
         return _rebuild(writer, told)
 
 
@@ -103,9 +110,16 @@ def reconcile(numbers: Iterable[int]) -> dict[str, int]:
     for number in numbers:
         if view is None or number * CHUNK_GAMES < view.floor:
             continue
-        ids = differing(reader.chunks([number]), table.chunk(number)).tolist()
-        unmarked = sorted(set(ids) - pending.waiting(ids))  # what waits to be applied is no drift
         checked += 1
+        ids = _differing(number)
+        if not ids:
+            continue
+        # A second look: what was recorded or applied between reading the one and the other is no drift.
+        ids &= _differing(number)
+        view = reader.head()
+        if view is None or number * CHUNK_GAMES < view.floor:  # dropped meanwhile
+            continue
+        unmarked = sorted(ids - pending.waiting(sorted(ids)))
         if unmarked:
             drift += len(unmarked)
             pending.mark(unmarked)
@@ -116,21 +130,39 @@ def reconcile(numbers: Iterable[int]) -> dict[str, int]:
     return {"chunks": checked, "marked": drift}
 
 
+def _differing(number: int) -> set[int]:
+    return set(differing(reader.chunks([number]), table.chunk(number)).tolist())
+
+
+class Unsettled(Exception):
+    """Games changed during every look: what differs may only not be applied yet."""
+
+
 def find_drift(*, wait_seconds: float = 0.0) -> list[Drift]:
     """Apply what is pending, then hold every cell of the view against the table; repairs nothing.
 
-    A game saved while the table is read may look like drift: then it is pending, and the look is repeated.
-    Raises LockHeld, Overtaken, RoleUnavailable, django.db.Error.
+    A view that is not whole is one drift. Raises Unsettled, LockHeld, Overtaken, RoleUnavailable, django.db.Error.
     """
-    with the_writer(wait_seconds=wait_seconds) as writer:
-        for _ in range(DRIFT_LOOKS):
-            _apply_all(writer)
-            view = reader.head()
-            columns = _read_table(writer)
-            found = list(drifts(view, columns, conditions())) if view is not None else []
-            if not found or not pending.size():
-                break
-    return found
+    with _writing(wait_seconds) as writer:
+        return _drift(writer)
+
+
+def _drift(writer: Writer) -> list[Drift]:
+    """A game saved while the table is read looks like drift: told is what two looks in a row find alike."""
+    before: set[Drift] | None = None
+    for _ in range(DRIFT_LOOKS):
+        if rebuild.needed(conditions()):
+            return [Drift(LIVE.state, "view", "whole", "absent, of other conditions, or lost in part")]
+        _apply_all(writer)
+        view = reader.head()
+        columns = _read_table(writer)
+        found = list(drifts(view, columns, conditions(), writer.go_on)) if view is not None else []
+        if not found:
+            return []
+        if before is not None and (lasting := [drift for drift in found if drift in before]):
+            return lasting
+        before = set(found)
+    raise Unsettled
 
 
 def mend_aggregates() -> int:
@@ -138,11 +170,16 @@ def mend_aggregates() -> int:
 
     Raises LockHeld, Overtaken, RoleUnavailable, django.db.Error.
     """
-    found = find_drift()
-    if found:
-        logger.warning("%d cells of the view differ from the table, such as %s: rebuilding", len(found), found[0])
-        rebuild_view()
-        repairs.mended_cells(len(found))
+    with _writing() as writer:
+        try:
+            found = _drift(writer)
+        except Unsettled:
+            logger.info("games change too fast to hold the view against the table; tomorrow again")
+            return 0
+        if found:
+            logger.warning("%d cells of the view differ from the table, such as %s: rebuilding", len(found), found[0])
+            _rebuild(writer)
+            repairs.mended_cells(len(found))
     return len(found)
 
 
@@ -160,8 +197,10 @@ def clean_up() -> retention.Trimmed | None:
     if view is None:
         return None
     try:
-        with the_writer() as writer:
-            return retention.trim(writer, conditions(), _ledger_floor(view.newest), _bucket_floor())
+        with _writing() as writer:
+            return retention.trim(
+                writer, parse_names(view.conditions.split()), _ledger_floor(view.newest), _bucket_floor()
+            )
     except (LockHeld, Overtaken):
         return None
 
@@ -171,13 +210,13 @@ def _apply_all(writer: Writer) -> Applied:
     if rebuild.needed(configured):
         _rebuild(writer)
         applied.rebuilt = True
+    marked: dict[int, int] = {}
     while True:
-        _let_games_gather()
+        if len(marked) < BATCH_GAMES:  # a backlog needs no gathering
+            _let_games_gather()
         marked = pending.oldest(BATCH_GAMES)
         if not marked:
-            _restore_series(writer, configured)
-            repairs.settle()
-            return applied
+            break
         writer.go_on()
         try:
             done = apply(writer, marked, table.rows_of(marked), configured)
@@ -188,6 +227,18 @@ def _apply_all(writer: Writer) -> Applied:
         applied.batches += 1
         for name in ("new", "corrected", "removed", "unchanged", "below"):
             setattr(applied, name, getattr(applied, name) + getattr(done, name))
+    _settle(writer, configured, applied)
+    return applied
+
+
+def _settle(writer: Writer, configured: Sequence[Condition], applied: Applied) -> None:
+    """What a batch leaves to be done once: what the ledger alone could not tell, and series that it broke."""
+    if rebuild.needed(configured):
+        _rebuild(writer)
+        applied.rebuilt = True
+    else:
+        _restore_series(writer, configured)
+    repairs.settle()
 
 
 def _restore_series(writer: Writer, configured: Sequence[Condition]) -> None:
@@ -220,11 +271,11 @@ def _read_table(writer: Writer, told: Told = lambda games: None, below: int | No
 
 
 def _rebuild(writer: Writer, told: Told = lambda games: None) -> Built:
+    if versions.current(GAMES) is None:  # lost with the view; without one no answer about games is kept
+        versions.raise_version(GAMES)
     columns = _read_table(writer, told)
     newest = int(columns.ids[-1]) if len(columns) else None
     version = rebuild.rebuild(writer, columns, conditions(), floor=_ledger_floor(newest), bucket_floor=_bucket_floor())
-    if versions.current(GAMES) is None:  # lost with the view; without one no answer about games is kept
-        versions.raise_version(GAMES)
     logger.info("the view was built from %d games", len(columns))
     return Built(len(columns), version)
 

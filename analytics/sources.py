@@ -117,11 +117,16 @@ def _ask_view(ask: Callable[[], tuple[Head, Answer] | None]) -> tuple[Source, An
 
 
 def is_current(view: Head) -> bool:
-    """Whether the view holds the table's newest game, or lacks games only since a moment ago.
+    """Whether the view has heard of every change of the table, or has not only since a moment ago.
+
+    A change that was marked waits among the pending games; a new one that was not (saved while Redis was away) shows in
+    the table as a game beyond the view's head.
 
     The table is asked at most once a second for a view that was found to hold everything: a game that is recorded
     meanwhile is within its grace anyway.
     """
+    if view.behind_ms(now_ms()) >= GRACE_MS:
+        return False
     known = _held_all_at.get((view.epoch, view.newest))
     if known is not None and time.monotonic() - known < LOOK_SECONDS:
         return True

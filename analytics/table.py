@@ -1,8 +1,10 @@
 """The other loader: the same columns, read from the table."""
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import F, Max, Min
@@ -17,7 +19,14 @@ from games.models import Game
 from games.times import from_unix_ms, unix_ms
 
 BLOCK_GAMES = 100_000
+WHOLE_TABLES = 2  # read at once by one process
+WHOLE_TABLE_WAIT_SECONDS = 0.25
+_whole_tables = threading.BoundedSemaphore(WHOLE_TABLES)
 FIRST_BLOCK = 1_024  # of games around a window; each next one is twice as large
+
+
+class TableBusy(Exception):
+    """Too many questions about all games at once."""
 
 
 @contextmanager
@@ -26,11 +35,25 @@ def one_moment() -> Iterator[None]:
     if connection.in_atomic_block:
         yield
         return
-    with transaction.atomic():
+    with _reading(), transaction.atomic():
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """On SQLite our transactions begin with the write lock (config/settings/database.py); a reader needs none."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    database: Any = connection
+    mode, database.transaction_mode = database.transaction_mode, "DEFERRED"
+    try:
+        yield
+    finally:
+        database.transaction_mode = mode
 
 
 def slices_of(windows: Sequence[Window]) -> list[Slice]:
@@ -76,7 +99,8 @@ def _all_games() -> Coverage:
 
 def _slice(window: Window) -> Slice:
     if window.kind == "all":
-        everything = Columns.joined(list(blocks()))
+        with _whole_table():
+            everything = Columns.joined(list(blocks()))
         return Slice(everything, len(everything), reaches_back=True)
     if window.kind == "games":
         newest = columns_of(Game.objects.order_by("-game_id")[window.skip : window.skip + window.count])
@@ -85,6 +109,17 @@ def _slice(window: Window) -> Slice:
     inside = columns_of(Game.objects.filter(end_time__gte=start, end_time__lt=from_unix_ms(window.to_ms)))
     earlier = Game.objects.filter(end_time__lte=start).exists()
     return Slice(inside, _recorded_between(inside), earlier)
+
+
+@contextmanager
+def _whole_table() -> Iterator[None]:
+    """Reading every game takes memory and the database's time: few at once. Raises TableBusy."""
+    if not _whole_tables.acquire(timeout=WHOLE_TABLE_WAIT_SECONDS):
+        raise TableBusy
+    try:
+        yield
+    finally:
+        _whole_tables.release()
 
 
 def _with_earlier(around: Columns, conditions: Sequence[Condition], first: int) -> Columns:

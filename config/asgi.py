@@ -15,6 +15,7 @@ from analytics.stream.requests import PATH  # isort: skip
 from cachecore import versions  # isort: skip
 from cachecore.frontdoor import App, CachedAnswers, Receive, Scope, Send  # isort: skip
 from cachecore.watcher import VersionWatcher  # isort: skip
+from config.exports import Exports  # isort: skip
 from config.intake import Intake  # isort: skip
 
 EXPORT_PATH = "/api/games/export/"
@@ -25,7 +26,7 @@ class FrontDoor:
 
     def __init__(self) -> None:
         intake = Intake(_pool(settings.WSGI_THREADS), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-        self._exports = Intake(_pool(settings.EXPORT_THREADS), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        self._exports = Intake(Exports(_pool(settings.EXPORT_THREADS)), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         self._cached = CachedAnswers(intake, VersionWatcher(versions.namespaces.values()))
         self._stream = LiveStream(self._cached, Hub())
 

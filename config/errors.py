@@ -13,12 +13,20 @@ from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
+from analytics.table import TableBusy
+
 logger = logging.getLogger(__name__)
 
 
 class DatabaseUnavailable(APIException):
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "The database does not answer now."
+
+
+class Busy(APIException):
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "Too many questions about all games at once; ask again."
+    wait = 5  # DRF's name for Retry-After
 
 
 class BodyTooLarge(APIException):
@@ -31,6 +39,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if isinstance(error, OperationalError | InterfaceError):
         logger.error("database unavailable: %s", error.__class__.__name__)
         error = DatabaseUnavailable()
+    elif isinstance(error, TableBusy):
+        error = Busy()
     elif isinstance(error, RecursionError):
         error = ParseError("The JSON is nested too deeply.")
     elif isinstance(error, RequestDataTooBig):

@@ -2,8 +2,10 @@
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from datetime import datetime
 from itertools import chain
+from threading import Event
 from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
@@ -23,6 +25,9 @@ FIELDS = (
 )
 _COLUMNS = {"crash_point": "crash_hundredths", "calculated_point": "calculated_hundredths"}
 _POINTS = [index for index, name in enumerate(FIELDS) if name in _COLUMNS]
+# Set by the server when who asked has left: whatever streams looks at it between parts.
+client_gone: ContextVar[Event | None] = ContextVar("client_gone", default=None)
+
 ROWS_PER_FETCH = 2_000
 ROWS_PER_PART = 200  # written to the client together
 
@@ -38,7 +43,16 @@ def exported(games: QuerySet[Game], format_: Format, zone: ZoneInfo) -> Iterator
     read = games.values_list(*columns).iterator(chunk_size=ROWS_PER_FETCH)
     first = next(read, None)
     rows = (_shown(row, zone) for row in (chain([first], read) if first is not None else read))
-    return _parts(_csv(rows) if format_ == "csv" else _jsonl(rows))
+    return until_gone(_parts(_csv(rows) if format_ == "csv" else _jsonl(rows)))
+
+
+def until_gone(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Stop when nobody listens any more: the rows of a large table are not read for nobody."""
+    gone = client_gone.get()
+    for part in parts:
+        if gone is not None and gone.is_set():
+            return
+        yield part
 
 
 def _shown(row: Iterable[Any], zone: ZoneInfo) -> Row:

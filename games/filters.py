@@ -9,7 +9,7 @@ from rest_framework import serializers
 from games.crash_points import format_hundredths
 from games.export import FORMATS
 from games.models import Game
-from games.query import CrashPointField, FloorField, InstantField, Query
+from games.query import CrashPointField, FloorField, InstantField, Query, WholeField
 from games.times import unix_ms
 
 ORDERINGS = {
@@ -21,8 +21,8 @@ ORDERINGS = {
 
 
 class GamesQuery(Query):
-    page = serializers.IntegerField(default=1, min_value=1)
-    per_page = serializers.IntegerField(default=10, min_value=1, max_value=100)
+    page = WholeField(default=1, min_value=1)
+    per_page = WholeField(default=10, min_value=1, max_value=100)
     min = CrashPointField(required=False, help_text="Crash point at least this.")
     max = CrashPointField(required=False, help_text="Crash point at most this.")
     floor = FloorField(required=False, help_text="Integer part of the crash point.")

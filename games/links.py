@@ -28,6 +28,24 @@ def hashes_around(ids: Iterable[int]) -> dict[int, str | None]:
     return dict(Game.objects.filter(game_id__in=around).values_list("game_id", "hash"))
 
 
+def relink(ids: Iterable[int]) -> None:
+    """Derive `linked` anew for these games and those just after, from what is committed: two transactions that record
+    neighbours at once do not see one another. Raises django.db.Error."""
+    changed = set(ids)
+    looked_at = changed | {game_id + step for game_id in changed for step in (-1, 1)}
+    stored = {
+        game_id: (hash_, verdict)
+        for game_id, hash_, verdict in Game.objects.filter(game_id__in=looked_at).values_list(
+            "game_id", "hash", "linked"
+        )
+    }
+    for game_id in stored.keys() & (changed | {game_id + 1 for game_id in changed}):
+        hash_, verdict = stored[game_id]
+        previous = stored.get(game_id - 1, (None, None))[0]
+        if (right := linked(game_id, hash_, previous)) != verdict:
+            Game.objects.filter(game_id=game_id, hash=hash_).update(linked=right)
+
+
 def relink_following(ids: Iterable[int], hashes: Hashes) -> None:
     """Derive `linked` anew for the games just after these, where those are stored and are not among them."""
     changed = set(ids)

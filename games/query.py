@@ -1,5 +1,6 @@
 """What a caller may ask: every parameter known, checked and canonical, or a 400 that names it."""
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cache
@@ -13,6 +14,7 @@ from rest_framework.request import Request
 from games.crash_points import format_hundredths, parse_hundredths, to_number
 from games.times import EARLIEST, LATEST, to_milliseconds
 
+_WHOLE = re.compile(r"-?[0-9]{1,20}")
 MAX_ASKED_HUNDREDTHS = 10_000_000 * 100
 
 
@@ -33,7 +35,16 @@ class CrashPointField(serializers.Field):  # type: ignore[type-arg]
         return to_number(value)
 
 
-class FloorField(serializers.IntegerField):
+class WholeField(serializers.IntegerField):
+    """A whole number in ASCII digits: Python's int() would also read 1_0 and digits of other scripts."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not _WHOLE.fullmatch(str(data)):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class FloorField(WholeField):
     """The integer part of a crash point, as asked for."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -68,7 +79,8 @@ class ZoneField(serializers.Field):  # type: ignore[type-arg]
 
 @cache
 def zone_names() -> frozenset[str]:
-    return frozenset(available_timezones())
+    """The host's database also names itself and a placeholder."""
+    return frozenset(available_timezones()) - {"localtime", "Factory"}
 
 
 class Query(serializers.Serializer):  # type: ignore[type-arg]

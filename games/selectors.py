@@ -75,7 +75,8 @@ class Exceptions:
 
 
 def exceptions(games: QuerySet[Game], listed: int) -> Exceptions:
-    """Counted by partial indexes: cheap where games are sound, whatever their number. `listed` bounds the ids."""
+    """Exceptions are counted by partial indexes, cheap where games are sound; all games by their key (0.1 s a million).
+    `listed` bounds the ids."""
     ids = games.order_by("-game_id").values_list("game_id", flat=True)
     return Exceptions(
         games=games.count(),

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from games import fairness
-from games.links import Hashes, hashes_around, linked, relink_following
+from games.links import Hashes, hashes_around, linked, relink, relink_following
 from games.models import Game
 from games.rounds import TIME_FIELDS, Errors, Round, check, check_order, normalise
 from games.signals import announce
@@ -137,6 +137,7 @@ def _upsert(told: Mapping[int, tuple[int, Round]], source: str, force: bool) -> 
         recorded.updated = [game.game_id for game in updated]
         if recorded.changed:
             announce(recorded.changed)
+            transaction.on_commit(lambda: relink(recorded.changed), robust=True)
     return recorded
 
 

@@ -19,6 +19,7 @@ from games.models import Game
 
 logger = logging.getLogger(__name__)
 
+UNLINKED_PER_CALL = 1_000
 games_changed = Signal()  # sender=Game, ids=tuple[int, ...] in ascending order
 
 
@@ -62,5 +63,27 @@ def _row_changed(instance: Game, using: str, **kwargs: Any) -> None:
 
 @receiver(post_delete, sender=Game)
 def _unlink_following(instance: Game, using: str, **kwargs: Any) -> None:
-    """What the next game's hash leads to is not there any more."""
-    Game.objects.using(using).filter(game_id=instance.pk + 1, linked__isnull=False).update(linked=None)
+    """What the next game's hash leads to is not there any more: once the deletion has committed, for all of it."""
+    connection = transaction.get_connection(using)
+    for _, hook, _ in connection.run_on_commit:
+        if isinstance(gathered := getattr(hook, "__self__", None), _Unlinking):
+            gathered.ids.add(instance.pk)
+            return
+    transaction.on_commit(_Unlinking(instance.pk, using).act, using=using, robust=True)
+
+
+class _Unlinking:
+    """A commit hook that gathers the games a transaction deletes. One too many, of a savepoint that was rolled back, is
+    harmless: its follower's link is derived from what stands."""
+
+    def __init__(self, game_id: int, using: str) -> None:
+        self.ids = {game_id}
+        self._using = using
+
+    def act(self) -> None:
+        ids = sorted(self.ids)
+        for start in range(0, len(ids), UNLINKED_PER_CALL):
+            gone = set(ids[start : start + UNLINKED_PER_CALL])
+            gone -= set(Game.objects.using(self._using).filter(game_id__in=gone).values_list("game_id", flat=True))
+            following = Game.objects.using(self._using).filter(game_id__in=[game_id + 1 for game_id in gone])
+            following.filter(linked__isnull=False).update(linked=None)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from analytics import sources
+from analytics import sources, table
 from analytics.answers.common import computed, site_law
 from analytics.answers.distribution import told
 from analytics.columns import Columns, Coverage, Window
@@ -12,27 +12,36 @@ from analytics.query import AuditQuery
 from cachecore.clock import now_ms
 from cachecore.responses import Computed
 from games.models import Game
-from games.selectors import exceptions
+from games.selectors import Exceptions, exceptions
 from games.times import from_unix_ms
 
 LISTED = 100  # of mismatched games, breaks and gaps each, newest first; all are counted
 
 
 def answer(query: AuditQuery) -> Computed:
-    """Verdicts are asked of the table, the rest of the window's source: an unapplied game may be between them."""
+    """Verdicts are the table's, the rest the window's source's; where these are of different games, all the table's."""
     now = now_ms()
     window = query.window(now)
     source, stretch = sources.stretch_of(window, [])
+    found = _exceptions(stretch.window.coverage, window)
+    if found.games != stretch.window.coverage.games:  # of games that are not yet applied
+        source = source.makeshift
+        with table.one_moment():
+            stretch = table.stretch_of(window, [])
+            found = _exceptions(stretch.window.coverage, window)
     covered = stretch.window.coverage
-    result = _verdicts(covered, window) | {"gaps": _gaps(stretch.recorded), "fit": _fit(stretch.window.columns)}
+    result = _verdicts(found) | {"gaps": _gaps(stretch.recorded), "fit": _fit(stretch.window.columns)}
     return computed([result], source, window, covered, now, query.zone)
 
 
-def _verdicts(covered: Coverage, window: Window) -> dict[str, Any]:
+def _exceptions(covered: Coverage, window: Window) -> Exceptions:
     games = Game.objects.filter(game_id__range=(covered.first_game or 0, covered.last_game or 0))
     if window.of_time:
         games = games.filter(end_time__gte=from_unix_ms(window.from_ms), end_time__lt=from_unix_ms(window.to_ms))
-    found = exceptions(games, LISTED)
+    return exceptions(games, LISTED)
+
+
+def _verdicts(found: Exceptions) -> dict[str, Any]:
     return {
         "verified": found.games - found.mismatched - found.unverifiable,
         "mismatched": found.mismatched,

@@ -32,11 +32,19 @@ def _found(query: LastGamesQuery) -> tuple[Source, Coverage, list[LastGames], di
     limit = query.validated_data["limit"]
     source, (covered, found) = sources.last_met(query.conditions, limit)
     rows = games_by_id({game_id for one in found for game_id in one.ids})
-    if any(game_id not in rows for one in found for game_id in one.ids):  # deleted, and not yet applied
+    if not all(_met(one, rows) for one in found):  # deleted or corrected, and not yet applied
         source = source.makeshift
         covered, found = table.last_met(query.conditions, limit)
         rows = games_by_id({game_id for one in found for game_id in one.ids})
     return source, covered, found, rows
+
+
+def _met(found: LastGames, rows: dict[int, Game]) -> bool:
+    condition = found.condition
+    return all(
+        game_id in rows and condition.lowest <= rows[game_id].crash_hundredths <= condition.highest
+        for game_id in found.ids
+    )
 
 
 def _result(found: LastGames, told: dict[int, Any], law: Law) -> dict[str, Any]:

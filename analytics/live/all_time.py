@@ -13,7 +13,7 @@ from analytics.conditions import Condition
 from analytics.live import series
 from analytics.live.keys import CHUNK_GAMES, LIVE, LONGEST_KEPT
 from analytics.live.moments import Moment, Numbers, read_until
-from analytics.live.reader import Head, ask_head, parse_head
+from analytics.live.reader import HEAD_REPLIES, Head, ask_head, parse_head
 from cachecore import connections
 
 ASKED = 4  # replies per condition
@@ -36,7 +36,7 @@ def occurrences(conditions: Sequence[Condition]) -> tuple[Head, tuple[Coverage, 
         for condition in conditions:
             pipeline.hgetall(LIVE.occurrences(condition))
         replies = pipeline.execute()
-    view, cells = parse_head(replies), replies[3:]
+    view, cells = parse_head(replies), replies[HEAD_REPLIES:]
     if view is None or view.below or not all(cell.keys() >= COUNTED for cell in cells):
         return None
     return view, (view.coverage, [_occurrences(c, cell) for c, cell in zip(conditions, cells, strict=True)])

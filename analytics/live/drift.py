@@ -1,6 +1,6 @@
 """Hold the live view against the table, cell by cell. Reads only."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from analytics.columns import Columns
@@ -25,10 +25,16 @@ class Drift(NamedTuple):
         return f"{self.key} {self.field}: {self.actual}, should be {self.expected}"
 
 
-def drifts(view: Head, columns: Columns, conditions: Sequence[Condition]) -> Iterator[Drift]:
-    """Every cell that differs from a computation over `columns`, all games of the table. Raises RoleUnavailable."""
+def drifts(
+    view: Head, columns: Columns, conditions: Sequence[Condition], step: Callable[[], None] = lambda: None
+) -> Iterator[Drift]:
+    """Every cell that differs from a computation over `columns`, all games of the table; `step` is called per key.
+
+    Raises RoleUnavailable.
+    """
     yield from _ledger_drifts(columns.where(columns.ids >= view.floor))
     for key, expected in view_cells(LIVE, columns, conditions, view.floor, view.bucket_floor).items():
+        step()
         actual = _read(key)
         if key == LIVE.state:  # it also holds what no table knows
             actual = {field: value for field, value in actual.items() if field in expected}
@@ -39,13 +45,15 @@ def drifts(view: Head, columns: Columns, conditions: Sequence[Condition]) -> Ite
     newest, sets = series_cells(LIVE, columns, conditions)
     yield from _cell_drifts(LIVE.series, newest, _read(LIVE.series))
     for key, expected in sets.items():
+        step()
         yield from _cell_drifts(key, expected, _members(key))
 
 
 def _ledger_drifts(kept: Columns) -> Iterator[Drift]:
     held = reader.chunks(list(reader.index()))
-    told, seen = _by_id(kept), _by_id(held)
-    for game_id in ledger.differing(held, kept).tolist():
+    ids = ledger.differing(held, kept).tolist()
+    told, seen = kept.at(ids), held.at(ids)
+    for game_id in ids:
         key = LIVE.ledger(game_id // CHUNK_GAMES)
         yield Drift(key, str(game_id), _text(told.get(game_id)), _text(seen.get(game_id)))
 
@@ -71,11 +79,6 @@ def _read(key: str) -> Cells:
 def _members(key: str) -> Cells:
     with connections.use("state") as client:
         return {member.decode(): int(score) for member, score in client.zrange(key, 0, -1, withscores=True)}
-
-
-def _by_id(columns: Columns) -> dict[int, tuple[int, int]]:
-    values = zip(columns.crash.tolist(), columns.end_ms.tolist(), strict=True)
-    return dict(zip(columns.ids.tolist(), values, strict=True))
 
 
 def _text(value: object) -> str | None:

@@ -44,7 +44,7 @@ PENDING = _family(
     name="analytics-pending",
     pattern="{{analytics}}:pending",
     type="zset",
-    holds="game ids to apply; score = sequence number of the marking",
+    holds="game ids to apply; score = sequence number of the marking, about its time in ms",
     written_by="analytics.live.pending",
     purged_by="lua/apply_games.lua, id by id",
     bounded_by="the games saved since the last batch",

@@ -14,7 +14,7 @@ from analytics.columns import Columns
 from analytics.live import ledger
 from analytics.live.keys import LIVE
 from analytics.live.ledger import ChunkFacts
-from analytics.live.reader import Head, ask_head, damaged, parse_head, parse_index
+from analytics.live.reader import HEAD_REPLIES, Head, ask_head, damaged, parse_head, parse_index
 from analytics.remembered import Remembered
 from cachecore import connections
 
@@ -87,11 +87,12 @@ def _read(numbers: Sequence[int], ask: Ask) -> Moment | None:
     view = parse_head(replies)
     if view is None:
         return None
-    index = parse_index(replies[3])
+    after_head = replies[HEAD_REPLIES:]
+    index = parse_index(after_head[0])
     if damaged(view, index):
         return None
-    held = {number: chunk for number, chunk in zip(numbers, replies[4], strict=True) if chunk} if numbers else {}
+    held = {number: chunk for number, chunk in zip(numbers, after_head[1], strict=True) if chunk} if numbers else {}
     columns = ledger.decode(held)
     if len(columns) != sum(index[number].games for number in numbers if number in index):
         return None  # a chunk was lost; the next writer builds the view anew
-    return Moment(view, index, frozenset(numbers), columns, replies[5 if numbers else 4 :])
+    return Moment(view, index, frozenset(numbers), columns, after_head[2 if numbers else 1 :])

@@ -13,6 +13,7 @@ from analytics.live.keys import ALL, CHUNK_GAMES, EPOCH, EVENTS, LIVE, PENDING, 
 from analytics.live.ledger import ChunkFacts
 from cachecore import connections
 
+HEAD_REPLIES = 4  # to what `ask_head` asks
 STATE_FIELDS = {b"games", b"floor", b"bucket_floor", b"below", b"below_end", b"conditions", b"built_ms"}
 
 
@@ -36,6 +37,11 @@ class Head:
     below_end_ms: int
     conditions: str
     built_ms: int
+    pending_since_ms: int | None
+
+    def behind_ms(self, at_ms: int) -> int:
+        """For how long the oldest marked game has waited to be applied; 0 when none is marked."""
+        return 0 if self.pending_since_ms is None else max(0, at_ms - self.pending_since_ms)
 
     @property
     def holds_all(self) -> bool:
@@ -99,10 +105,11 @@ def ask_head(pipeline: Pipeline) -> None:
     pipeline.get(VERSION.key())
     pipeline.get(EPOCH.key())
     pipeline.hgetall(LIVE.state)
+    pipeline.zrange(PENDING.key(), 0, 0, withscores=True)
 
 
 def parse_head(replies: Sequence[Any]) -> Head | None:
-    version, epoch, state = replies[:3]
+    version, epoch, state, oldest = replies[:HEAD_REPLIES]
     if version is None or epoch is None or not state.keys() >= STATE_FIELDS:
         return None  # never built, or lost in part; the next writer builds it
     return Head(
@@ -119,6 +126,7 @@ def parse_head(replies: Sequence[Any]) -> Head | None:
         below_end_ms=int(state[b"below_end"]),
         conditions=state[b"conditions"].decode(),
         built_ms=int(state[b"built_ms"]),
+        pending_since_ms=int(oldest[0][1]) if oldest else None,
     )
 
 

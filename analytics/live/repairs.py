@@ -1,11 +1,20 @@
 """What reconciling found to differ from the table, and how much of it has been put right since."""
 
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
 
 from analytics.live import pending
 from analytics.live.keys import DRIFTED, REPAIRS
 from cachecore import connections
+
+SETTLED_PER_CALL = 1_000
+
+
+def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    left = iter(items)
+    while part := list(islice(left, size)):
+        yield part
 
 
 class Repairs(NamedTuple):
@@ -18,7 +27,8 @@ class Repairs(NamedTuple):
 def found_games(ids: Collection[int]) -> None:
     """These games differed and are marked. Raises RoleUnavailable."""
     with connections.use("state") as client, client.pipeline(transaction=True) as pipeline:
-        pipeline.sadd(DRIFTED.key(), *ids)
+        for part in batched(ids, SETTLED_PER_CALL):
+            pipeline.sadd(DRIFTED.key(), *part)
         pipeline.hincrby(REPAIRS.key(), "found", len(ids))
         pipeline.execute()
 
@@ -34,11 +44,12 @@ def mended_cells(count: int) -> None:
 def settle() -> None:
     """Count as repaired what was found and has been applied by now."""
     with connections.use("state") as client:
-        drifted = {int(member) for member in client.smembers(DRIFTED.key())}
-        applied = drifted - pending.waiting(sorted(drifted))
-        # Who takes an id out counts it: two that settle at once count it once.
-        if applied and (taken := client.srem(DRIFTED.key(), *applied)):
-            client.hincrby(REPAIRS.key(), "repaired", taken)
+        for members in batched(client.sscan_iter(DRIFTED.key(), count=SETTLED_PER_CALL), SETTLED_PER_CALL):
+            drifted = {int(member) for member in members}
+            applied = drifted - pending.waiting(sorted(drifted))
+            # Who takes an id out counts it: two that settle at once count it once.
+            if applied and (taken := client.srem(DRIFTED.key(), *applied)):
+                client.hincrby(REPAIRS.key(), "repaired", taken)
 
 
 def counted() -> Repairs:

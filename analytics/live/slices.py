@@ -6,7 +6,7 @@ from analytics.columns import Columns, Slice, Stretch, Window
 from analytics.compute.last_games import LastGames, enough, last_games
 from analytics.compute.series import reaches_earlier, reaches_later
 from analytics.conditions import Condition
-from analytics.live.keys import CHUNK_GAMES
+from analytics.live.keys import BUCKET_SECONDS, CHUNK_GAMES
 from analytics.live.ledger import ChunkFacts
 from analytics.live.moments import Moment, Numbers, newer, older, read_until
 from analytics.live.reader import Head
@@ -77,8 +77,8 @@ def last_met(conditions: Sequence[Condition], limit: int) -> tuple[Head, list[La
 
 
 def _shape(window: Window) -> tuple[object, ...]:
-    """The question without the time at which it is asked: windows of one length need about the same chunks."""
-    return window.kind, window.count, window.skip, window.to_ms - window.from_ms
+    """The question without the time at which it is asked: windows of about one length need about the same chunks."""
+    return window.kind, window.count, window.skip, (window.to_ms - window.from_ms) // (BUCKET_SECONDS * 1000)
 
 
 def _covers(window: Window, moment: Moment) -> bool:

@@ -14,7 +14,7 @@ from analytics.compute.intervals import grid_covering
 from analytics.query.conditions import ConditionQuery
 from analytics.query.windows import HOUR_MS, WindowQuery
 from games.crash_points import format_hundredths, parse_hundredths
-from games.query import MAX_ASKED_HUNDREDTHS
+from games.query import MAX_ASKED_HUNDREDTHS, WholeField
 
 MAX_ROWS = 10_000
 MAX_EDGES = 200
@@ -42,9 +42,7 @@ class OccurrencesQuery(ConditionQuery, WindowQuery):
 class IntervalsQuery(ConditionQuery, WindowQuery):
     """Default: the last 24 hours by ten minutes."""
 
-    interval = serializers.IntegerField(
-        default=10, min_value=1, max_value=DAY_MINUTES, help_text="Minutes; divides a day."
-    )
+    interval = WholeField(default=10, min_value=1, max_value=DAY_MINUTES, help_text="Minutes; divides a day.")
 
     default_window = ("hours", Decimal(24))
 
@@ -82,7 +80,7 @@ class IntervalsQuery(ConditionQuery, WindowQuery):
 class GameSetsQuery(ConditionQuery, WindowQuery):
     """Default: the last 1,000 games by ten."""
 
-    size = serializers.IntegerField(default=10, min_value=1, max_value=1000, help_text="Games in a set.")
+    size = WholeField(default=10, min_value=1, max_value=1000, help_text="Games in a set.")
 
     default_window = ("games", 1_000)
 
@@ -95,7 +93,7 @@ class SeriesQuery(ConditionQuery, WindowQuery):
     """Default: the last 1,000 games, newest series first."""
 
     sort = serializers.ChoiceField(["time", "length"], default="time", help_text="Newest or longest first.")
-    limit = serializers.IntegerField(default=100, min_value=1, max_value=1000, help_text="Series per condition.")
+    limit = WholeField(default=100, min_value=1, max_value=1000, help_text="Series per condition.")
 
     default_window = ("games", 1_000)
 
@@ -113,7 +111,7 @@ class SeriesQuery(ConditionQuery, WindowQuery):
 class LastGamesQuery(ConditionQuery):
     """Default: the last game."""
 
-    limit = serializers.IntegerField(default=1, min_value=1, max_value=100, help_text="Games per condition.")
+    limit = WholeField(default=1, min_value=1, max_value=100, help_text="Games per condition.")
 
     def own_parameters(self) -> Iterator[tuple[str, object]]:
         yield from super().own_parameters()
@@ -163,7 +161,7 @@ class DistributionQuery(WindowQuery):
 class VolatilityQuery(WindowQuery):
     """Default: the last 1,000 games by a hundred."""
 
-    size = serializers.IntegerField(default=100, min_value=2, max_value=10_000, help_text="Games in a block.")
+    size = WholeField(default=100, min_value=2, max_value=10_000, help_text="Games in a block.")
 
     default_window = ("games", 1_000)
 

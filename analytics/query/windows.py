@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from analytics.columns import Window
 from analytics.table import to_ms
-from games.query import InstantField, Query
+from games.query import InstantField, Query, WholeField
 
 MAX_WINDOW_GAMES = 100_000
 MAX_WINDOW_HOURS = 2_160
@@ -25,6 +25,8 @@ class HoursField(serializers.DecimalField):
         super().__init__(max_digits=12, decimal_places=6, **kwargs)
 
     def to_internal_value(self, data: Any) -> Decimal:
+        if "_" in str(data):  # Decimal reads 1_0
+            self.fail("invalid")
         hours = super().to_internal_value(data)
         if not 0 < hours <= MAX_WINDOW_HOURS:
             raise serializers.ValidationError(f"Must be above 0 and at most {MAX_WINDOW_HOURS}.")
@@ -34,9 +36,7 @@ class HoursField(serializers.DecimalField):
 class WindowQuery(Query):
     """At most one window; each endpoint has its default."""
 
-    games = serializers.IntegerField(
-        required=False, min_value=1, max_value=MAX_WINDOW_GAMES, help_text="The last N games."
-    )
+    games = WholeField(required=False, min_value=1, max_value=MAX_WINDOW_GAMES, help_text="The last N games.")
     hours = HoursField(required=False, help_text="The last H hours, fractions allowed.")
     since = InstantField(required=False, help_text="Games ended at or after this time.")
     until = InstantField(required=False, help_text="Games ended before this time; default now.")

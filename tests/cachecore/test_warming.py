@@ -1,6 +1,10 @@
 import pytest
 from django.core.management import CommandError, call_command
 
+from analytics import views
+from analytics.dashboard.answers import asked
+from analytics.dashboard.charts.survival import EDGES
+from analytics.services import apply_pending
 from cachecore import connections, tasks, warming
 from cachecore.schedule import last_run
 from games.rounds import Round
@@ -27,6 +31,23 @@ def test_what_was_warmed_is_a_hit_for_the_next_caller(a_game, client):
     assert client.get("/api/games/").headers["X-Cache"] == "HIT"
 
 
+def test_what_the_dashboard_asks_first_is_warm(a_game):
+    apply_pending()
+    call_command("warm_cache", "analytics-series-answer", "analytics-distribution", "analytics-interval")
+    panels = [
+        asked(views.SeriesView, "series", "UTC", min="10", games="1000", sort="time", limit="100"),
+        asked(views.DistributionView, "distribution", "UTC", games="10000", bins=",".join(EDGES)),
+        asked(views.IntervalsView, "intervals", "UTC", min="10", hours="24", interval="10"),
+    ]
+    assert [answer.outcome for answer in panels] == ["HIT", "HIT", "HIT"]
+
+
+def test_the_newest_games_that_met_a_condition_are_warm(a_game, client):
+    apply_pending()
+    call_command("warm_cache", "analytics-last-games")
+    assert client.get("/api/analytics/last-games/?min=100").headers["X-Cache"] == "HIT"
+
+
 def test_a_dry_run_lists_and_stores_nothing(a_game, capsys):
     call_command("warm_cache", "games-list", "--dry-run")
     assert capsys.readouterr().out == "/api/games/\n/api/games/?per_page=100\nWould warm 2 answers.\n"
@@ -35,7 +56,9 @@ def test_a_dry_run_lists_and_stores_nothing(a_game, capsys):
 
 
 def test_an_unknown_family_is_one_line(a_game):
-    with pytest.raises(CommandError, match="No warmer for nothing; there are: analytics-interval, "):
+    with pytest.raises(
+        CommandError, match="No warmer for nothing; there are: analytics-distribution, analytics-interval, "
+    ):
         call_command("warm_cache", "nothing")
 
 

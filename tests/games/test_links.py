@@ -1,6 +1,10 @@
 """`linked`: whether a stored hash leads to the previous game's, kept true by every write."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.db import connection, transaction
 
 from games.models import Game
 from games.rounds import Round
@@ -40,12 +44,31 @@ def test_a_strange_hash_breaks_both_its_links(rounds):
     assert links() == [None, True, True, True]
 
 
-def test_a_deleted_game_leaves_the_next_one_unlinked(rounds):
+def test_a_deleted_game_leaves_the_next_one_unlinked(rounds, django_capture_on_commit_callbacks):
     record_games(rounds, source="test")
-    Game.objects.get(game_id=BCGAME_LAST - 2).delete()
+    with django_capture_on_commit_callbacks(execute=True):
+        Game.objects.get(game_id=BCGAME_LAST - 2).delete()
     assert links() == [None, None, True]
 
 
 def test_a_game_without_a_hash_is_linked_to_nothing(rounds):
     record_games([rounds[0], Round(game_id=rounds[1].game_id, crash_hundredths=200), rounds[2]], source="test")
     assert links() == [None, None, None]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_neighbours_recorded_at_the_same_time_are_linked(rounds):
+    """Each transaction reads before the other commits; SQLite lets only one write at a time, and is right anyway."""
+    both_read = threading.Barrier(2 if connection.vendor == "postgresql" else 1, timeout=10)
+
+    def record(told: Round) -> None:
+        try:
+            with transaction.atomic():
+                record_games([told], source="test")
+                both_read.wait()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(record, rounds[1:3]))
+    assert links() == [None, True]

@@ -20,7 +20,8 @@
 --                    (6; 0 = no such game), end time in ms (6; 0 = unknown)
 -- ARGV[6]  names     of the conditions in the same order, between spaces
 -- Returns  {status, version, new, corrected, removed, unchanged, below}; status "applied", "overtaken" (a newer writer
---          took over) or "no view" (there is none, or a part of it was lost); nothing is written unless "applied"
+--          took over) or "no view" (there is none for these conditions, or a part of it was lost); nothing is written
+--          unless "applied"
 -- Writes   KEYS[1], KEYS[4 ..], chunk keys; no TTL; PUBLISH channel '{"namespace":..,"version":..,"head":..,"games":..}';
 --          one entry of the stream, its id <version>-0
 -- Cost     about 60 commands for one game; per batch each cell is written once
@@ -32,6 +33,7 @@
 local CHUNK_GAMES, RECORD_BYTES, GAME_BYTES = 4096, 12, 28
 local BUCKET_SECONDS = 600
 local FIRST_CONDITION_KEY, KEYS_PER_CONDITION = 10, 4
+local MOST_WALKED = 8 -- chunks: some milliseconds
 local CLOSED_KEPT, LONGEST_KEPT, EVENTS_KEPT, CHANGES_TOLD = 1000, 10, 4096, 20
 
 local epoch = redis.call('GET', KEYS[2])
@@ -58,13 +60,17 @@ local function write_game(id, crash, end_ms)
              struct.pack('>I6I6', crash, end_ms))
 end
 
--- The nearest game at `id` or beyond it in direction `step` (1 or -1) whose crash point is in [low, high].
+-- The nearest game at `id` or beyond it in direction `step` (1 or -1) whose crash point is in [low, high]; nil, true
+-- where the chunks that a script may walk do not hold one and others are left.
 local function find_game(id, step, low, high)
   local numbers = {}
   for _, number in ipairs(redis.call('HKEYS', KEYS[6])) do numbers[#numbers + 1] = tonumber(number) end
   table.sort(numbers, function(a, b) if step > 0 then return a < b end return a > b end)
+  local walked = 0
   for _, chunk in ipairs(numbers) do
     if (chunk - chunk_of(id)) * step >= 0 then
+      if walked == MOST_WALKED then return nil, true end
+      walked = walked + 1
       local data = redis.call('GET', chunk_key(chunk)) or ''
       local count = math.floor(#data / RECORD_BYTES)
       local from = step > 0 and 0 or count - 1
@@ -78,7 +84,7 @@ local function find_game(id, step, low, high)
       end
     end
   end
-  return nil
+  return nil, false
 end
 
 -- What the batch changes, summed before anything but the ledger is written ------------------------------------------
@@ -91,6 +97,7 @@ for i = 1, #ARGV[4] / RECORD_BYTES do
                    intervals = KEYS[key + 1], closed = KEYS[key + 2], longest = KEYS[key + 3]}
   parts[i + 1] = KEYS[key]
 end
+if redis.call('HGET', KEYS[5], 'conditions') ~= ARGV[6] then return {'no view', 0, 0, 0, 0, 0, 0} end
 if redis.call('EXISTS', unpack(parts)) < #parts then return {'no view', 0, 0, 0, 0, 0, 0} end
 
 -- A chunk that the index names and that is not there, or the other way round, cannot be counted on.
@@ -318,7 +325,7 @@ local function write_extreme(key, name, id)
   redis.call('HSET', key, name, text(id), name .. '_time', text(end_ms))
 end
 
--- The last game that is left may lie below the floor, where only a rebuild finds it.
+-- The last game that is left may lie below the floor, or far away in the ledger: a rebuild finds it.
 local lost_below = false
 
 for _, condition in ipairs(conditions) do
@@ -327,10 +334,13 @@ for _, condition in ipairs(conditions) do
   if condition.touched then
     redis.call('HINCRBY', key, 'count', condition.counts)
     -- What left may have been outlived by what came: every game outside first .. last still does not meet it.
-    if condition.first_left then condition.first = find_game(condition.first, 1, condition.low, condition.high) end
+    if condition.first_left then
+      local found, far = find_game(condition.first, 1, condition.low, condition.high)
+      condition.first, lost_below = found, lost_below or far
+    end
     if condition.last_left then
-      condition.last = find_game(condition.last, -1, condition.low, condition.high)
-      lost_below = lost_below or (not condition.last and floor > 0)
+      local found, far = find_game(condition.last, -1, condition.low, condition.high)
+      condition.last, lost_below = found, lost_below or far or (not found and floor > 0)
     end
     if condition.first ~= condition.known_first or changed[condition.first] then
       write_extreme(key, 'first_game', condition.first)
@@ -364,10 +374,13 @@ for i, condition in ipairs(conditions) do
 end
 if #runs > 0 then redis.call('HSET', KEYS[8], unpack(runs)) end
 
-if first_left then first = find_game(first, 1, 1, math.huge) end
+if first_left then
+  local found, far = find_game(first, 1, 1, math.huge)
+  first, lost_below = found, lost_below or far
+end
 if head_left then
-  head = find_game(head, -1, 1, math.huge)
-  lost_below = lost_below or (not head and floor > 0)
+  local found, far = find_game(head, -1, 1, math.huge)
+  head, lost_below = found, lost_below or far or (not found and floor > 0)
 end
 if lost_below then redis.call('HINCRBY', KEYS[5], 'below', 1) end
 redis.call('HSET', KEYS[5], 'games', text(games))

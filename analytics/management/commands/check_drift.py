@@ -22,6 +22,8 @@ class Command(BaseCommand):
             found = services.find_drift(wait_seconds=options["wait"])
         except (LockHeld, Overtaken) as error:
             raise CommandError("Another writer is at work; try again.") from error
+        except services.Unsettled as error:
+            raise CommandError("Games changed during every look; try again.") from error
         except RoleUnavailable as error:
             raise CommandError(str(error)) from error
         for drift in found[:SHOWN]:

@@ -1,0 +1,393 @@
+"""What clients ask most is computed anew after a new version: counted at the front door, kept in one bounded zset."""
+
+import asyncio
+import itertools
+
+import pytest
+from django.conf import settings as configured
+from django.core.management import call_command
+from django.http import Http404, HttpResponse
+from django.urls import path
+
+from analytics.services import apply_pending
+from cachecore import connections, responses, stats, switches, tasks, usage, versions, warming
+from cachecore.connections import RoleUnavailable
+from cachecore.frontdoor import CachedAnswers
+from cachecore.responses import Known, Policy, Url
+from cachecore.schedule import last_run
+from cachecore.usage import ASKED, Asked
+from cachecore.watcher import VersionWatcher
+from config.urls import urlpatterns as project_urls
+from games.keys import GAMES
+from games.rounds import Round
+from games.services import record_games
+from games.views import LIST
+from tests.cachecore.asgi import ask
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SEVEN = "/api/games/?per_page=7"
+
+
+def broken(request):
+    raise RuntimeError("out of order")
+
+
+def gone(request):
+    raise Http404
+
+
+def refusing(request):
+    return HttpResponse(status=503)
+
+
+urlpatterns = [
+    path("broken/", broken),
+    path("gone/", gone),
+    path("refusing/", refusing),
+    *project_urls,
+]
+
+
+@pytest.fixture
+def a_game():
+    record_games([Round(game_id=1, crash_hundredths=200)], source="test")
+
+
+@pytest.fixture
+def a_policy():
+    versions.raise_version(GAMES)
+    return LIST
+
+
+def requests(*asked: tuple[str, str], method="GET", **headers) -> list[int]:
+    """Ask (path, query) at the door of a process; Django behind it says 200 to everything. The statuses."""
+
+    async def behind(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def go():
+        door = CachedAnswers(behind, VersionWatcher([GAMES]))
+        return [(await ask(door, path, query, method, **headers)).status for path, query in asked]
+
+    return asyncio.run(go())
+
+
+def known(policy: Policy, path: str, query: str = "", zone: str = "", parameters: str = "p", asked: int = 1) -> Known:
+    """A URL that a view has answered in this process, and how often it was asked since."""
+    one = responses.known_urls[Url(path, query, zone, False, False)] = Known(policy, parameters, asked=asked)
+    return one
+
+
+def scores() -> dict[str, float]:
+    with connections.use("state") as client:
+        return {member.decode(): score for member, score in client.zrange(ASKED.key(), 0, -1, withscores=True)}
+
+
+def put(of_members: dict[str, float]) -> None:
+    with connections.use("state") as client:
+        client.zadd(ASKED.key(), of_members)
+
+
+# Counting --------------------------------------------------------------------------------------------------------
+
+
+def test_the_door_counts_what_a_view_has_answered(a_game, client):
+    client.get(SEVEN)
+    assert requests(*3 * [("/api/games/", "per_page=7")]) == [200, 200, 200]
+    usage.flush()
+    assert scores() == {SEVEN: 3.0}
+
+
+def test_counts_of_two_processes_add_up(a_policy):
+    known(a_policy, "/x/", "a=1", asked=3)
+    known(a_policy, "/y/", parameters="q")
+    usage.flush()
+    responses.known_urls.clear()  # another process
+    known(a_policy, "/x/", "a=1", asked=4)
+    usage.flush()
+    assert scores() == {"/x/?a=1": 7.0, "/y/": 1.0}
+
+
+def test_what_was_told_is_not_told_again(a_policy):
+    one = known(a_policy, "/x/", asked=2)
+    usage.flush()
+    usage.flush()
+    assert scores() == {"/x/": 2.0}
+    one.asked += 1
+    usage.flush()
+    assert scores() == {"/x/": 3.0}
+
+
+def test_the_statistics_thread_tells_it():
+    assert usage.flush in stats.after_flush
+
+
+def test_head_requests_and_those_with_authorization_are_not_counted(a_game, client):
+    client.get(SEVEN)
+    requests(("/api/games/", "per_page=7"), method="HEAD")
+    requests(("/api/games/", "per_page=7"), authorization="Token 1")
+    usage.flush()
+    assert scores() == {}
+
+
+def test_a_question_takes_one_place_however_it_is_spelled(a_game, client):
+    for query, zone in [("per_page=7&page=1&tz=Asia/Tokyo", ""), ("per_page=07", "Asia/Tokyo"), ("per_page=7", "UTC")]:
+        client.get(f"/api/games/?{query}", headers={"X-Timezone": zone} if zone else {})
+    requests(("/api/games/", "per_page=7&page=1&tz=Asia/Tokyo"))
+    requests(*2 * [("/api/games/", "per_page=07")], x_timezone="Asia/Tokyo")
+    requests(("/api/games/", "per_page=7"), x_timezone="UTC")
+    usage.flush()
+    assert scores() == {"/api/games/?per_page=07 Asia/Tokyo": 3.0, "/api/games/?per_page=7 UTC": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        (Url("/x/", "", "", False, False), Asked("/x/")),
+        (Url("/x/", "b=2&a=1", "", True, True), Asked("/x/?a=1&b=2")),
+        (Url("/x/", "a=2&a=1", "", False, False), Asked("/x/?a=2&a=1")),
+        (Url("/x/", "a=1,2&b=", "Asia/Tokyo", False, False), Asked("/x/?a=1%2C2&b=", "Asia/Tokyo")),
+    ],
+)
+def test_the_canonical_form(url, asked):
+    assert usage.canonical(url) == asked
+    assert Asked.parse(str(asked).encode()) == asked
+
+
+def test_of_what_a_process_was_asked_the_most_asked_goes_first_and_the_rest_waits(a_policy, monkeypatch):
+    monkeypatch.setattr(usage, "MAX_BATCH", 2)
+    for number, asked in enumerate([1, 5, 3]):
+        known(a_policy, f"/{number}/", parameters=str(number), asked=asked)
+    usage.flush()
+    assert scores() == {"/1/": 5.0, "/2/": 3.0}
+    usage.flush()
+    assert scores() == {"/0/": 1.0, "/1/": 5.0, "/2/": 3.0}
+
+
+def test_a_family_that_is_switched_off_takes_no_place(a_policy):
+    known(a_policy, "/x/")
+    switches.heard({a_policy.family.name.encode()})
+    try:
+        usage.flush()
+        assert scores() == {}
+    finally:
+        switches.heard(set())
+
+
+# The bound -------------------------------------------------------------------------------------------------------
+
+
+def test_a_newcomer_takes_the_place_of_the_least_asked_and_goes_on_from_its_score(a_policy, monkeypatch):
+    monkeypatch.setattr(usage, "MAX_MEMBERS", 3)
+    put({"/a/": 10, "/b/": 4, "/c/": 7})
+    known(a_policy, "/d/", asked=2)
+    usage.flush()
+    assert scores() == {"/d/": 6.0, "/c/": 7.0, "/a/": 10.0}
+
+
+def test_thousands_of_questions_that_nobody_asks_again_do_not_drive_out_what_is_asked(a_policy):
+    put({f"/favourite/{number}/": 100.0 for number in range(50)})
+    for number in range(3_000):
+        known(a_policy, f"/scanned/{number}/", parameters=str(number))
+    for _ in range(10):  # a batch is what a process tells at once
+        usage.flush()
+    assert len(scores()) == usage.MAX_MEMBERS
+    assert {asked.url for asked in usage.top(50)} == {f"/favourite/{number}/" for number in range(50)}
+
+
+def test_old_favourites_fade_and_the_last_of_them_is_gone():
+    put({"/often/": 12, "/seldom/": 2, "/once/": 1})
+    assert tasks.fade_use() == {"asked": 2}
+    assert scores() == {"/often/": 6.0, "/seldom/": 1.0}
+    for _ in range(3):
+        tasks.fade_use()
+    assert scores() == {}
+    assert tasks.fade_use() == {"asked": 0}
+    assert last_run("fade-use").outcome == "done"
+
+
+def test_scores_are_halved_every_hour():
+    entry = configured.CELERY_BEAT_SCHEDULE["fade-use"]
+    assert (entry["task"], entry["schedule"]) == (tasks.fade_use.name, 3600.0)
+
+
+# What never gets in ----------------------------------------------------------------------------------------------
+
+HOSTILE = [
+    ("/api/games/", "per_page=7&x=" + 10_000 * "a", ""),
+    ("/api/games/", "per_page=7%0Ax", ""),
+    ("/api/games/\nHost: evil.example", "", ""),
+    ("//evil.example/api/games/", "", ""),
+    ("http://evil.example/api/games/", "", ""),
+    ("/api/games/../../etc/passwd\x00", "", ""),
+    ("/api/games/", "", "UTC\r\nX: y"),
+    ("/api/games/", "", "UTC " + SEVEN),
+    ("/api/games/", "tz=" + 600 * "a", ""),
+    ("/api/gämes/", "", ""),
+    ("/api/games/*", "{}", ""),
+]
+
+
+@pytest.mark.parametrize(("path", "query", "zone"), HOSTILE)
+def test_hostile_urls_are_not_remembered(a_game, client, path, query, zone):
+    client.get(path, QUERY_STRING=query, headers={"X-Timezone": zone})
+    requests(*2 * [(path, query)], **({"x_timezone": zone} if zone else {}))
+    usage.flush()
+    assert scores() == {}
+
+
+@pytest.mark.parametrize(("path", "query", "zone"), [one for one in HOSTILE if one[1] not in ("per_page=7%0Ax", "{}")])
+def test_not_even_when_a_view_had_answered_them(a_policy, path, query, zone):
+    known(a_policy, path, query, zone, parameters="hostile", asked=1_000)
+    known(a_policy, "/well/")
+    usage.flush()
+    assert scores() == {"/well/": 1.0}
+    usage.flush()
+    assert scores() == {"/well/": 1.0}  # and what was refused does not come again
+
+
+def test_another_host_is_not_counted(a_game, client):
+    client.get(SEVEN)
+
+    async def go():
+        door = CachedAnswers(lambda *_: asyncio.sleep(0), VersionWatcher([GAMES]))
+        scope = {"type": "http", "method": "GET", "path": "/api/games/", "query_string": b"per_page=7"}
+        await door(scope | {"headers": [(b"host", b"evil.example")]}, None, None)
+
+    asyncio.run(go())
+    usage.flush()
+    assert scores() == {}
+
+
+def test_what_a_view_refuses_is_not_remembered(a_game, client):
+    assert client.get("/api/games/?nonsense=1").status_code == 400
+    requests(*3 * [("/api/games/", "nonsense=1")])
+    usage.flush()
+    assert scores() == {}
+
+
+# Warming ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("top", "outcome"), [(50, "HIT"), (0, "MISS")])
+def test_what_was_asked_is_a_hit_at_once_under_the_new_version(a_game, client, settings, top, outcome):
+    settings.CACHE_REWARM_TOP = top
+    zoned = {"headers": {"X-Timezone": "Asia/Tokyo"}}
+    client.get(SEVEN, **zoned)
+    requests(*2 * [("/api/games/", "per_page=7")], x_timezone="Asia/Tokyo")
+    usage.flush()
+    record_games([Round(game_id=2, crash_hundredths=300)], source="test")
+    tasks.warm()
+    answer = client.get(SEVEN, **zoned)
+    assert (answer.headers["X-Cache"], answer.json()["count"]) == (outcome, 2)
+
+
+def test_only_the_most_asked_are_computed_and_the_most_asked_first(a_game, settings):
+    settings.CACHE_REWARM_TOP = 2
+    put({"/api/games/?per_page=5": 3, "/api/games/?per_page=6": 1, SEVEN: 2})
+    assert [one for one in warming.run().warmed if "=" in one] == [
+        "/api/games/?per_page=5",
+        SEVEN,
+        "/api/games/?per_page=100",
+    ]
+
+
+def test_a_standard_answer_that_is_asked_often_is_computed_once_and_first(a_game):
+    put({"/api/games/?per_page=100": 3})
+    assert warming.run().warmed == ["/api/games/?per_page=100", "/api/games/"]
+
+
+@pytest.mark.urls(__name__)
+def test_what_fails_is_counted_and_keeps_no_other_from_being_warmed(a_game, caplog):
+    stats.forget()
+    put({"/broken/": 9, "/refusing/": 8, SEVEN: 7})
+    report = warming.Report()
+    for one in warming.plan()[:3]:
+        warming.warm(one, report)
+    assert (report.warmed, report.failed) == ([SEVEN], ["/broken/", "/refusing/"])
+    assert stats._counters.totals()[(ASKED.name, "error")] == 2
+    assert "/refusing/ was not warmed: status 503, X-Cache ''" in caplog.messages
+    assert list(scores()) == [SEVEN, "/refusing/", "/broken/"]  # the next time it may well answer
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.parametrize(
+    "url", ["/api/games/?nonsense=1", "/api/games/99/", "/gone/", "/nowhere/", "/api/games/?tz=Nowhere/Land"]
+)
+def test_what_answers_4xx_is_dropped(a_game, url):
+    put({url: 9, SEVEN: 7})
+    report = warming.run()
+    assert (report.dropped, SEVEN in report.warmed) == ([url], True)
+    assert not [failed for failed in report.failed if not failed.startswith("/api/analytics/")]
+    assert list(scores()) == [SEVEN]
+
+
+def test_a_run_is_over_when_the_next_may_begin(a_game):
+    put({SEVEN: 7, "/api/games/?per_page=6": 5})
+    ticks = itertools.count(0.0, 1.5)  # the plan begins at 0, the answers are looked at at 1.5, 3, 4.5 ..
+    report = warming.run(clock=lambda: next(ticks))
+    assert report.warmed == [SEVEN, "/api/games/?per_page=6"]
+    assert report.left == len(warming.plan()) - 2 > 0
+
+
+def test_the_task_tells_numbers_only(a_game):
+    put({"/api/games/?nonsense=1": 9, SEVEN: 7})
+    told = tasks.warm()
+    assert (told["warmed"], told["dropped"], told["left"]) == (3, 1, 0)
+    assert last_run("warm").result == told
+
+
+def test_the_command_tells_what_it_warmed_by_use(a_game, capsys, settings):
+    settings.ANALYTICS_CONDITIONS = []
+    put({SEVEN: 7, "/api/games/": 3, "/api/games/?nonsense=1": 2})
+    call_command("warm_cache", "--dry-run")
+    listed = capsys.readouterr().out.splitlines()
+    assert listed[:3] == [SEVEN, "/api/games/", "/api/games/?nonsense=1"]
+    assert listed[-1] == f"Would warm {len(listed) - 1} answers, 2 of them because they are asked most."
+    assert len(scores()) == 3
+
+
+def test_the_commands_summary(a_game, capsys):
+    apply_pending()
+    put({SEVEN: 7, "/api/games/?nonsense=1": 2})
+    call_command("warm_cache")
+    summary, by_use = capsys.readouterr().out.splitlines()
+    assert summary.startswith(f"Warmed {len(warming.plan())} answers in ")
+    assert summary.endswith(" s, 0 were warm already, 0 failed.")
+    assert by_use == "2 of them because they are asked most; 1 dropped."
+
+
+def test_a_family_alone_is_warmed_without_what_is_asked_most(a_game, capsys):
+    put({SEVEN: 7})
+    call_command("warm_cache", "games-list", "--dry-run")
+    assert capsys.readouterr().out == "/api/games/\n/api/games/?per_page=100\nWould warm 2 answers.\n"
+
+
+# Redis away ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["stop", "pause"])
+def test_counts_wait_while_redis_is_away(a_policy, valkey, fault):
+    known(a_policy, "/x/", asked=2)
+    getattr(valkey, fault)()
+    with pytest.raises(RoleUnavailable):
+        usage.flush()
+    assert warming.plan() == [warming.ToAsk(Asked(url), standard=True) for url in warming.urls()]
+    valkey.resume()
+    if not valkey.running:
+        valkey.start()
+    connections.breaker("state").succeeded()
+    with connections.use("state") as client:
+        client.delete(ASKED.key())  # what a hung server had received, it executes when it wakes
+    usage.flush()
+    assert scores() == {"/x/": 2.0}
+
+
+def test_a_dropped_url_stays_while_redis_is_away(a_game, valkey):
+    put({"/nowhere/": 2})
+    valkey.stop()
+    report = warming.Report()
+    warming.warm(warming.ToAsk(Asked("/nowhere/"), standard=False), report)
+    assert report.dropped == ["/nowhere/"]
