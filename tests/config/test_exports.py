@@ -10,8 +10,16 @@ from config.exports import Exports
 from games.export import until_gone
 
 SCOPE = {
-    **{"type": "http", "method": "GET", "path": "/x", "query_string": b"", "headers": [], "http_version": "1.1"},
-    **{"server": ("test", 80), "client": ("127.0.0.1", 1), "scheme": "http", "root_path": ""},
+    "type": "http",
+    "method": "GET",
+    "path": "/x",
+    "query_string": b"",
+    "headers": [],
+    "http_version": "1.1",
+    "server": ("test", 80),
+    "client": ("127.0.0.1", 1),
+    "scheme": "http",
+    "root_path": "",
 }
 
 
