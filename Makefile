@@ -26,13 +26,19 @@ help: ## List these targets.
 run: .venv/local.stamp ## Run everything; prints the URL. PORT, HOST, DATA_DIR, SITE, FEED, REPLAY_SPEED.
 	@exec $(RUN) manage.py stack
 
-test: test-postgresql test-sqlite ## Run the whole suite, the database tests on both databases. ARGS="-k name"
+test: test-postgresql test-sqlite test-chromium ## Run the whole suite, the database tests on both databases. ARGS="-k name"
 
-test-postgresql: .venv/test.stamp ## Run every test on a private PostgreSQL and a private Valkey.
-	$(RUN) -m pytest -n 2 $(ARGS)
+# The browser tests have a run of their own: Playwright's event loop stays in the process.
+NO_TESTS_IS_FINE = || [ $$? = 5 -a -n "$(ARGS)" ]
+
+test-postgresql: .venv/test.stamp ## Run every test but the browser's on a private PostgreSQL and a private Valkey.
+	$(RUN) -m pytest -n 2 --ignore tests/browser $(ARGS) $(NO_TESTS_IS_FINE)
 
 test-sqlite: .venv/test.stamp ## Run the tests that touch the database once more, on SQLite.
-	TEST_DATABASE=sqlite $(RUN) -m pytest -n 2 -m django_db $(ARGS) || [ $$? = 5 -a -n "$(ARGS)" ]
+	TEST_DATABASE=sqlite $(RUN) -m pytest -n 2 -m django_db --ignore tests/browser $(ARGS) $(NO_TESTS_IS_FINE)
+
+test-chromium: .venv/test.stamp ## Run the browser tests where a Chromium is installed.
+	$(RUN) -m pytest -n 2 tests/browser $(ARGS) $(NO_TESTS_IS_FINE)
 
 test-browser: .venv/test.stamp ## Run the browser tests in a real Chromium; says what is missing for them.
 	BROWSER_REQUIRED=1 $(RUN) -m pytest tests/browser $(ARGS)
@@ -87,4 +93,4 @@ lock: .venv/test.stamp ## Pin the requirements anew.
 clean: ## Remove the environment and the stack's data.
 	rm -rf .venv var
 
-.PHONY: help run test test-postgresql test-sqlite test-browser fuzz lint format types contracts migrations docs bench bench-apply bench-queries bench-visible bench-replay bench-stream lock clean
+.PHONY: help run test test-postgresql test-sqlite test-chromium test-browser fuzz lint format types contracts migrations docs bench bench-apply bench-queries bench-visible bench-replay bench-stream lock clean

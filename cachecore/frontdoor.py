@@ -94,9 +94,11 @@ class CachedAnswers:
         request = _public_request(scope)
         if request is None:
             return await self._app(scope, receive, send)
+        known = responses.known_urls.get(request.url)
+        if known is not None and not request.head:
+            known.asked += 1  # what is asked most is computed anew first (cachecore/usage.py)
         if prepared := self._remembered(request.url):
             return await _serve(prepared, request, send)
-        known = responses.known_urls.get(request.url)
         if known is None and request.url not in self._not_kept and (first := self._under_way.get(request.url)):
             await asyncio.shield(first)  # the first request for this URL: perhaps its answer serves us all
             known = responses.known_urls.get(request.url)

@@ -74,11 +74,16 @@ class Url(NamedTuple):
 
 
 class Known(msgspec.Struct):
-    """A URL that Django has answered in this process. `headers` are those it sets on every such answer."""
+    """A URL that Django has answered in this process. `headers` are those it sets on every such answer.
+
+    `asked` is written by the event loop, `told` by the statistics' thread, and neither by the other: no lock.
+    """
 
     policy: Policy
     parameters: str
     headers: list[tuple[bytes, bytes]] | None = None
+    asked: int = 0  # times since, by GET at the front door
+    told: int = 0  # of them, those that are in cachecore.usage
 
     def key(self, version: int) -> Key:
         return self.policy.family.key(parameters=self.parameters, version=version)

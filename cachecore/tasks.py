@@ -4,19 +4,30 @@ from typing import Any
 
 from celery import shared_task
 
-from cachecore import warming
+from cachecore import usage, warming
 from cachecore.schedule import single_run
 
 
 @shared_task
 @single_run("warm", ttl_seconds=60)
 def warm() -> dict[str, Any]:
-    """Warm every standard answer (hourly, and after a new version: `request_warming`)."""
+    """Warm what is asked most and every standard answer (hourly, and after a new version: `request_warming`)."""
     warming.begin()
-    report = warming.Report()
-    for url in warming.urls():
-        warming.warm_url(url, report)
-    return {"warmed": len(report.warmed), "already_warm": len(report.already_warm), "failed": report.failed}
+    report = warming.run()
+    return {
+        "warmed": len(report.warmed),
+        "already_warm": len(report.already_warm),
+        "failed": len(report.failed),
+        "dropped": len(report.dropped),
+        "left": report.left,
+    }
+
+
+@shared_task
+@single_run("fade-use", ttl_seconds=60)
+def fade_use() -> dict[str, int]:
+    """Hourly: what was asked an hour ago counts half as much as what is asked now."""
+    return {"asked": usage.fade()}
 
 
 def request_warming() -> None:

@@ -1,25 +1,33 @@
 """Warming: compute the standard answers before anybody asks, through the very views that serve them.
 
-An app registers a warmer, a function that yields URLs; a run asks each view in this process, which stores its
-answer in the cache role. Runs after new versions are coalesced to one per `COALESCE_SECONDS`.
+An app registers a warmer, a function that yields URLs; what was asked most lately (cachecore/usage.py) comes first.
+A run asks each view in this process, which stores its answer in the cache role. Runs after new versions are coalesced
+to one per `COALESCE_SECONDS`.
 """
 
 import io
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
-from django.http import HttpResponseBase
+from django.http import Http404, HttpResponseBase
 from django.urls import resolve
 
-from cachecore import connections
+from cachecore import connections, stats, usage
 from cachecore.clock import now_ms
+from cachecore.connections import RoleUnavailable
 from cachecore.keys import Family
+from cachecore.usage import Asked
 
 logger = logging.getLogger(__name__)
 
 COALESCE_SECONDS = 5
+RUN_SECONDS = COALESCE_SECONDS - 1  # a run is over when the next may begin; what it left, that one or a client computes
 WARMING_DUE = Family(
     name="warming-due",
     pattern="warming:due",
@@ -52,6 +60,8 @@ class Report:
     warmed: list[str] = field(default_factory=list)
     already_warm: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)  # by use, and answering 4xx now
+    left: int = 0  # for want of time
 
 
 def register(family: str, warmer: Warmer) -> None:
@@ -64,18 +74,50 @@ def urls(families: Iterable[str] | None = None) -> Iterator[str]:
         yield from warmers[family]()
 
 
-def warm_url(url: str, report: Report) -> None:
-    try:
-        response = _ask(url)
-    except Exception:
-        logger.exception("warming %s failed", url)
-        report.failed.append(url)
-        return
-    outcome = response.headers.get("X-Cache")
-    if response.status_code != 200 or outcome not in ("HIT", "MISS"):
-        report.failed.append(url)
+class ToAsk(NamedTuple):
+    """`standard`: an app's warmer says so; else clients asked it lately."""
+
+    asked: Asked
+    standard: bool
+
+
+def plan(families: Iterable[str] | None = None) -> list[ToAsk]:
+    """What a run asks, in its order; of families only what is standard. Raises KeyError as `urls`."""
+    standard = dict.fromkeys(map(Asked, urls(families)))
+    by_use = [] if families else _by_use()
+    return [ToAsk(asked, asked in standard) for asked in dict.fromkeys((*by_use, *standard))]
+
+
+def run(clock: Callable[[], float] = time.monotonic) -> Report:
+    """Warm all of the plan that RUN_SECONDS allow."""
+    report, until = Report(), clock() + RUN_SECONDS
+    for one in plan():
+        if clock() < until:
+            warm(one, report)
+        else:
+            report.left += 1
+    return report
+
+
+def warm(one: ToAsk, report: Report) -> None:
+    """What clients asked and cannot ask any more (a game deleted, a parameter of an older release) is dropped."""
+    status, outcome = _status_and_outcome(one.asked)
+    told = str(one.asked)
+    if status == 200 and outcome in ("HIT", "MISS"):
+        (report.already_warm if outcome == "HIT" else report.warmed).append(told)
+    elif 400 <= status < 500 and not one.standard:
+        report.dropped.append(told)
+        with suppress(RoleUnavailable):
+            usage.drop(one.asked)
     else:
-        (report.already_warm if outcome == "HIT" else report.warmed).append(url)
+        logger.warning("%s was not warmed: status %d, X-Cache %r", told, status, outcome)
+        stats.count(usage.ASKED.name, "error")
+        report.failed.append(told)
+
+
+def warm_url(url: str, report: Report) -> None:
+    """A standard answer: whatever is wrong with it is a fault of ours."""
+    warm(ToAsk(Asked(url), standard=True), report)
 
 
 def claim_delay_seconds() -> float | None:
@@ -96,8 +138,29 @@ def begin() -> None:
         client.delete(WARMING_DUE.key())
 
 
-def _ask(url: str) -> HttpResponseBase:
-    path, _, query = url.partition("?")
+def _by_use() -> list[Asked]:
+    """CACHE_REWARM_TOP of what was asked most lately; nothing while the state role is away."""
+    try:
+        return usage.top(settings.CACHE_REWARM_TOP)
+    except RoleUnavailable as error:
+        logger.warning("what was asked most is not known: %s", error)
+        return []
+
+
+def _status_and_outcome(asked: Asked) -> tuple[int, str]:
+    """What the view says, and its X-Cache; (500, "") where it raises."""
+    try:
+        response = _ask(asked)
+    except Http404:  # no such URL, or a view of Django's own that found nothing
+        return 404, ""
+    except Exception:
+        logger.exception("warming %s failed", asked)
+        return 500, ""
+    return response.status_code, response.headers.get("X-Cache", "")
+
+
+def _ask(asked: Asked) -> HttpResponseBase:
+    path, _, query = asked.url.partition("?")
     match = resolve(path)
     request = WSGIRequest(
         {
@@ -108,6 +171,7 @@ def _ask(url: str) -> HttpResponseBase:
             "SERVER_PORT": "80",
             "wsgi.url_scheme": "http",
             "wsgi.input": io.BytesIO(),
+            **({"HTTP_X_TIMEZONE": asked.zone} if asked.zone else {}),
         }
     )
     response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)

@@ -14,7 +14,7 @@ SEND_SECONDS = 30.0  # for one part; a client that takes longer is given up
 
 
 class Exports:
-    """ASGI layer around a pool of WSGI threads. A context variable carries word of the client's leaving into the thread."""
+    """ASGI layer around a pool of WSGI threads. A context variable tells the thread that the client has left."""
 
     def __init__(self, pool: App, send_seconds: float = SEND_SECONDS) -> None:
         self._pool = pool

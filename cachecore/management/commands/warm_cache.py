@@ -11,36 +11,43 @@ from cachecore import warming
 
 
 class Command(BaseCommand):
-    help = "Compute the standard answers and store them, through the views that serve them."
+    help = "Compute the standard answers and what was asked most, through the views that serve them, and store them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("family", nargs="*", help="Families to warm; default all that have a warmer.")
+        parser.add_argument(
+            "family", nargs="*", help="Families to warm; default all that have a warmer, and what was asked most."
+        )
         parser.add_argument("--dry-run", action="store_true", help="List the URLs that would be asked.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        urls = self._urls(options["family"])
+        plan = self._plan(options["family"])
+        by_use = sum(not one.standard for one in plan)
         if options["dry_run"]:
-            self.stdout.write("\n".join(urls))
-            self.stdout.write(f"Would warm {len(urls)} answers.")
+            for one in plan:
+                self.stdout.write(str(one.asked))
+            told = f", {by_use} of them because they are asked most" if by_use else ""
+            self.stdout.write(f"Would warm {len(plan)} answers{told}.")
             return
         started = time.monotonic()
         report = warming.Report()
         console = Console(stderr=True)
-        for url in track(urls, "Warming", console=console, disable=not sys.stderr.isatty()):
-            warming.warm_url(url, report)
-        self._tell(report, time.monotonic() - started)
+        for one in track(plan, "Warming", console=console, disable=not sys.stderr.isatty()):
+            warming.warm(one, report)
+        self._tell(report, by_use, time.monotonic() - started)
 
-    def _urls(self, families: list[str]) -> list[str]:
+    def _plan(self, families: list[str]) -> list[warming.ToAsk]:
         strangers = [name for name in families if name not in warming.warmers]
         if strangers:
             known = ", ".join(sorted(warming.warmers))
             raise CommandError(f"No warmer for {', '.join(strangers)}; there are: {known}.")
-        return list(warming.urls(families or None))
+        return warming.plan(families or None)
 
-    def _tell(self, report: warming.Report, seconds: float) -> None:
+    def _tell(self, report: warming.Report, by_use: int, seconds: float) -> None:
         self.stdout.write(
             f"Warmed {len(report.warmed)} answers in {seconds:.1f} s, {len(report.already_warm)} were warm already, "
             f"{len(report.failed)} failed."
         )
+        if by_use:
+            self.stdout.write(f"{by_use} of them because they are asked most; {len(report.dropped)} dropped.")
         if report.failed:
             raise CommandError(f"Not warmed: {', '.join(report.failed[:5])}")

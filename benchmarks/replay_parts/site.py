@@ -1,0 +1,117 @@
+"""One installation under the log: its servers, somebody who records games, and what a window of the log says of it."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import environ
+import psycopg2  # type: ignore[import-untyped]
+
+from benchmarks import _load
+from benchmarks._load import Load
+from benchmarks._private import celery_worker, private_project, run
+from benchmarks._servers import Server, granian
+from benchmarks.replay_parts.client import Answer, Client
+from benchmarks.replay_parts.log import Entry
+from benchmarks.replay_parts.versions import rises
+
+APPLICATION = "config.asgi:application"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`rises`: when versions rose. `transactions` of the database, by whomever; `cpu_seconds` of the web process."""
+
+    answers: Sequence[Answer]
+    rises: Sequence[float]
+    transactions: int
+    cpu_seconds: float
+    load_average: float
+
+
+class Site:
+    def __init__(
+        self, environment: Mapping[str, str], server: Server, recorder: asyncio.subprocess.Process, rises: list[float]
+    ) -> None:
+        self._database = environment["DATABASE_URL"]
+        self._server = server
+        self._recorder = recorder
+        self._rises = rises
+        self._client = Client(server.url)
+
+    async def replay(self, entries: Sequence[Entry], seconds: float, every: float) -> Window:
+        """Answer the log while a game ends every so many seconds, the first after half of that time."""
+        cpu, transactions, already = self._server.cpu_seconds(), _transactions(self._database), len(self._rises)
+        recording = asyncio.create_task(self._record(seconds, every))
+        answers = await self._client.replay(entries)
+        await recording
+        return Window(
+            answers,
+            self._rises[already:],
+            _transactions(self._database) - transactions,
+            self._server.cpu_seconds() - cpu,
+            os.getloadavg()[0],
+        )
+
+    async def saturate(self, paths: Sequence[str], connections: int, seconds: int, every: float) -> Load:
+        """As many requests as `connections` clients that never pause get answered."""
+        recording = asyncio.create_task(self._record(seconds, min(every, seconds)))
+        load = await asyncio.to_thread(_load.run, self._server.url, paths, connections, seconds)
+        await recording
+        return load
+
+    async def _record(self, seconds: float, every: float) -> None:
+        assert self._recorder.stdin is not None
+        assert self._recorder.stdout is not None
+        for number in range(max(1, round(seconds / every))):
+            await asyncio.sleep(every if number else every / 2)
+            self._recorder.stdin.write(b"1\n")
+            await self._recorder.stdout.readline()
+
+
+@asynccontextmanager
+async def site(mode: Mapping[str, str], games: int, one_by_one: asyncio.Lock) -> AsyncIterator[Site]:
+    """On private servers, with one web process and a worker as in production. Several may begin at once."""
+    async with AsyncExitStack() as running:
+        async with one_by_one:  # the wheel's PostgreSQL does not start in two threads at once
+            environment = await asyncio.to_thread(running.enter_context, private_project())
+        # What is asked becomes known within a second and not five: a window is short.
+        environment |= {"CACHE_STATS_FLUSH_SECONDS": "1", **mode}
+        await asyncio.to_thread(run, "benchmarks.replay_parts.fill", str(games), environment=environment)
+        logs = Path(environment["DATA_DIR"])
+        running.enter_context(celery_worker(environment, logs / "worker.log"))
+        server = running.enter_context(
+            granian(APPLICATION, environment, logs / "web.log", set(), "--interface", "asgi")
+        )
+        recorder = await running.enter_async_context(_recorder(environment))
+        heard = await running.enter_async_context(rises(environment["REDIS_URL"]))
+        yield Site(environment, server, recorder, heard)
+
+
+@asynccontextmanager
+async def _recorder(environment: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks._recording", stdin=pipe, stdout=pipe, env=environment
+    )
+    try:
+        assert process.stdout is not None
+        await process.stdout.readline()
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def _transactions(database_url: str) -> int:
+    """PostgreSQL's own count, which lags by up to a second. Outside of `atomic` every query of Django is one."""
+    told = environ.Env.db_url_config(database_url)
+    where = {"dbname": told["NAME"], "user": told["USER"], "host": told["HOST"], "port": told["PORT"]}
+    with closing(psycopg2.connect(**where)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
