@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from analytics.columns import Columns
@@ -37,29 +38,40 @@ def apply(writer: Writer, marked: Mapping[int, int], rows: Columns, conditions: 
 
     Raises NoView, Overtaken, RoleUnavailable. Repeating a call, even one whose reply was lost, changes nothing.
     """
-    keys = [VERSION, EPOCH, WRITER, PENDING]
+    counted = _counted(tuple(conditions))
     with connections.use("state") as client:
         status, *counts = scripts.apply_games(
             client,
-            [
-                *(family.key() for family in keys),
-                *(LIVE.state, LIVE.chunks, LIVE.intervals(ALL), LIVE.series, EVENTS.key()),
-                *(key for condition in conditions for key in LIVE.of_condition(condition)),
-            ],
-            [
-                writer.token,
-                UPDATES_CHANNEL,
-                LIVE.ledger(""),
-                b"".join(_six(c.lowest) + _six(c.highest) for c in conditions),
-                _packed(marked, rows),
-                " ".join(str(condition) for condition in conditions),
-            ],
+            counted.keys,
+            [writer.token, UPDATES_CHANNEL, LIVE.ledger(""), counted.ranges, _packed(marked, rows), counted.names],
         )
     if status == b"no view":
         raise NoView
     if status == b"overtaken":
         raise Overtaken
     return Applied(*counts)
+
+
+class _Counted(NamedTuple):
+    """What the script is told of the conditions, the same at every call."""
+
+    keys: list[str]
+    ranges: bytes
+    names: str
+
+
+@lru_cache(maxsize=8)
+def _counted(conditions: tuple[Condition, ...]) -> _Counted:
+    keys = [
+        *(family.key() for family in (VERSION, EPOCH, WRITER, PENDING)),
+        *(LIVE.state, LIVE.chunks, LIVE.intervals(ALL), LIVE.series, EVENTS.key()),
+        *(key for condition in conditions for key in LIVE.of_condition(condition)),
+    ]
+    return _Counted(
+        keys,
+        b"".join(_six(condition.lowest) + _six(condition.highest) for condition in conditions),
+        " ".join(str(condition) for condition in conditions),
+    )
 
 
 def _packed(marked: Mapping[int, int], rows: Columns) -> bytes:
