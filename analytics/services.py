@@ -263,10 +263,11 @@ def _let_games_gather() -> None:
 
 def _read_table(writer: Writer, told: Told = lambda games: None, below: int | None = None) -> Columns:
     blocks = []
-    for block in table.blocks(below):
-        writer.go_on()
-        told(len(block))
-        blocks.append(block)
+    with table.one_moment():
+        for block in table.blocks(below):
+            writer.go_on()
+            told(len(block))
+            blocks.append(block)
     return Columns.joined(blocks)
 
 
