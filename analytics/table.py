@@ -48,6 +48,7 @@ def _reading() -> Iterator[None]:
     if connection.vendor != "sqlite":
         yield
         return
+    connection.ensure_connection()  # the mode is known from then on
     database: Any = connection
     mode, database.transaction_mode = database.transaction_mode, "DEFERRED"
     try:
