@@ -97,6 +97,7 @@ class ViewMachine(RuleBasedStateMachine):
         self.seen = Picture()
         self.dump: tuple | None = None
         self.stalled: tuple | None = None
+        self.unheard: set[int] = set()  # changed since the stall, and nothing marked tells the stalled writer
         _empty_servers()
 
     @initialize(
@@ -213,6 +214,7 @@ class ViewMachine(RuleBasedStateMachine):
         with the_writer() as writer:
             marked = pending.oldest(500)
             self.stalled = (writer, marked, rows_of(marked), services.conditions()) if marked else None
+        self.unheard = set()
 
     @precondition(lambda self: self.stalled)
     @rule()
@@ -230,6 +232,7 @@ class ViewMachine(RuleBasedStateMachine):
         else:
             assert newest
             self.hurt = self.hurt or not of_view  # a dump of other conditions with its token: it counts only its own
+            self.lost |= self.unheard  # it applied what it had read of them
 
     @rule()
     def drain(self) -> None:
@@ -264,6 +267,7 @@ class ViewMachine(RuleBasedStateMachine):
         if now.whole:
             self.lost |= self._differing(now) - now.pending
         self.seen = now
+        self.unheard = set(self.stalled[1]) if self.stalled else set()  # the marks since the dump are gone
 
     @rule(what=st.sampled_from(LOSSES))
     def lose(self, what) -> None:
@@ -278,6 +282,7 @@ class ViewMachine(RuleBasedStateMachine):
             self.absent = True  # the next writer builds the view
         elif what == "pending":
             self.lost |= now.pending
+            self.unheard |= now.pending
         elif what == "sequence":
             self.stalled = None  # its numbers are given again
         elif what.endswith(":") or what == "chunks":
@@ -514,9 +519,11 @@ class ViewMachine(RuleBasedStateMachine):
             self._mark(sorted(ids))
         else:
             self.lost |= set(ids)
+            self.unheard |= set(ids)
 
     def _mark(self, ids: list[int]) -> None:
         self.marked |= set(ids)
+        self.unheard -= set(ids)
         pending.mark(ids)
 
 

@@ -149,6 +149,17 @@ def test_a_late_game_in_a_bucket_that_was_dropped_is_not_counted_there(machine):
     machine.drain()
 
 
+def test_a_stalled_writer_applies_a_game_that_was_deleted_unmarked_until_it_is_reconciled(machine):
+    machine.save(found={1: (200, None), 2: (100, None)}, marked=True)
+    machine.stall()
+    machine.delete(which=["first"], marked=False)
+    machine.holds()
+    machine.stalled_writer_goes_on()
+    machine.holds()
+    assert (machine.seen.ledger.keys(), machine.lost) == ({1, 2}, {1})
+    machine.drain()
+
+
 def take_over() -> None:
     with connections.use("state") as client:
         scripts.take_token(client, [WRITER.key()])
