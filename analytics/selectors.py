@@ -6,8 +6,8 @@ from typing import Any
 from django.conf import settings
 
 from analytics import sources, table
+from analytics.configured import conditions
 from analytics.live import pending, reader, repairs, series
-from analytics.services import conditions
 from cachecore import schedule
 from cachecore.clock import now_ms
 from cachecore.connections import RoleUnavailable

@@ -5,7 +5,7 @@ from typing import Any
 
 from celery import shared_task
 
-from analytics import services
+from analytics import services, upkeep
 from analytics.live.writer import Overtaken
 from analytics.waking import WRITER_TASK, wake_writer
 from cachecore.locks import LockHeld
@@ -30,16 +30,16 @@ def apply_pending() -> dict[str, Any] | None:
 @single_run("reconcile-newest", ttl_seconds=60)
 def reconcile_newest() -> dict[str, int]:
     """Every minute: the newest two chunks, where almost every change happens."""
-    return _reconcile_and_wake(services.newest_chunks())
+    return _reconcile_and_wake(upkeep.newest_chunks())
 
 
 @shared_task
 @single_run("reconcile-all", ttl_seconds=10 * 60)
 def reconcile_all() -> dict[str, int]:
     """Daily: every chunk, and every cell that is counted from them."""
-    found = _reconcile_and_wake(services.all_chunks())
+    found = _reconcile_and_wake(upkeep.all_chunks())
     try:
-        return found | {"cells": services.mend_aggregates()}
+        return found | {"cells": upkeep.mend_aggregates()}
     except (LockHeld, Overtaken):
         return found  # a writer is at work; tomorrow again
 
@@ -48,7 +48,7 @@ def reconcile_all() -> dict[str, int]:
 @single_run("check-drift", ttl_seconds=5 * 60)
 def check_drift() -> dict[str, Any]:
     """On demand: hold every cell of the view against the table; repairs nothing."""
-    found = services.find_drift(wait_seconds=WAIT_SECONDS)
+    found = upkeep.find_drift(wait_seconds=WAIT_SECONDS)
     return {"cells": len(found), "first": str(found[0]) if found else None}
 
 
@@ -65,12 +65,12 @@ def rebuild() -> dict[str, int]:
 @single_run("clean-up", ttl_seconds=60)
 def clean_up() -> dict[str, int] | None:
     """Hourly: drop expired interval buckets and old ledger chunks."""
-    trimmed = services.clean_up()
+    trimmed = upkeep.clean_up()
     return trimmed._asdict() if trimmed is not None else None
 
 
 def _reconcile_and_wake(chunks: list[int]) -> dict[str, int]:
-    found = services.reconcile(chunks)
+    found = upkeep.reconcile(chunks)
     if found["marked"]:
         wake_writer()
     return found

@@ -7,8 +7,8 @@ from urllib.parse import quote
 from django.urls import reverse
 
 from analytics import keys
+from analytics.configured import conditions
 from analytics.dashboard.charts.survival import EDGES
-from analytics.services import conditions
 from cachecore import warming
 
 

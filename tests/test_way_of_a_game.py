@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from analytics import services, tasks
+from analytics import configured, services, tasks
 from analytics.live import pending, reader
 from cachecore import connections
 from cachecore.locks import LOCK
@@ -83,7 +83,7 @@ def start_worker(process) -> subprocess.Popen[bytes]:
 
 
 def assert_view_equals_table() -> None:
-    names = [str(condition) for condition in services.conditions()]
+    names = [str(condition) for condition in configured.conditions()]
     rows = {
         game.game_id: (game.crash_hundredths, round(game.end_time.timestamp() * 1000) if game.end_time else 0)
         for game in Game.objects.all()

@@ -16,7 +16,7 @@ django.setup()
 
 from django.db import connection  # noqa: E402
 
-from analytics import services  # noqa: E402
+from analytics import configured, services  # noqa: E402
 from analytics.columns import Columns  # noqa: E402
 from analytics.conditions import Condition  # noqa: E402
 from analytics.live import pending  # noqa: E402
@@ -51,7 +51,7 @@ Runs = dict[int, list[Run]]
 
 
 def main(rounds: int, calls: int) -> None:
-    conditions = services.conditions()
+    conditions = configured.conditions()
     games = _table.generated(BEFORE + _needed(rounds, calls), now_ms())
     _table.copy(part(games, 0, BEFORE))
     _table.settle()

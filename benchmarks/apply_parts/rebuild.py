@@ -14,7 +14,7 @@ import django
 
 django.setup()
 
-from analytics import services  # noqa: E402
+from analytics import configured, services  # noqa: E402
 from benchmarks import _table  # noqa: E402
 from benchmarks._harness import Spread, table  # noqa: E402
 from benchmarks.apply_parts.commands import memory_bytes  # noqa: E402
@@ -80,7 +80,7 @@ def _with_readers() -> Rebuilt:
 
 
 def _report(games: int, memory: int, alone: float, runs: list[Rebuilt]) -> None:
-    print(f"\nThe view built anew from {games:,} games, {len(services.conditions())} conditions\n")
+    print(f"\nThe view built anew from {games:,} games, {len(configured.conditions())} conditions\n")
     print(
         f"Nobody reads: {alone:.1f} s. With a reader: {Spread.of([run.seconds for run in runs]):.1f} s (aim <= 10 s)."
     )

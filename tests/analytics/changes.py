@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analytics import services
+from analytics import configured
 from analytics.columns import Columns
 from analytics.live import rebuild
 from analytics.live.apply import apply
@@ -23,14 +23,14 @@ def columns(games: dict[int, tuple[int, int]]) -> Columns:
 def build(games: dict[int, tuple[int, int]]) -> int:
     """A new view of these games (id -> hundredths, end ms); its version."""
     with the_writer(wait_seconds=5) as writer:
-        return rebuild.rebuild(writer, columns(games), services.conditions(), floor=0, bucket_floor=0)
+        return rebuild.rebuild(writer, columns(games), configured.conditions(), floor=0, bucket_floor=0)
 
 
 def change(games: dict[int, tuple[int, int] | None]) -> int:
     """Apply one batch; None removes. The new version."""
     kept = {game_id: values for game_id, values in games.items() if values is not None}
     with the_writer(wait_seconds=5) as writer:
-        return apply(writer, dict.fromkeys(games, 1), columns(kept), services.conditions()).version
+        return apply(writer, dict.fromkeys(games, 1), columns(kept), configured.conditions()).version
 
 
 def epoch() -> str:

@@ -13,9 +13,9 @@ from django.test import override_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from analytics import services
+from analytics import configured, services, upkeep
 from analytics.live import moments, pending
-from analytics.live.apply import apply
+from analytics.live.apply import NoView, apply
 from analytics.live.writer import Overtaken, the_writer
 from analytics.remembered import Remembered
 from analytics.table import rows_of
@@ -213,7 +213,7 @@ class ViewMachine(RuleBasedStateMachine):
         self._lock_runs_out()
         with the_writer() as writer:
             marked = pending.oldest(500)
-            self.stalled = (writer, marked, rows_of(marked), services.conditions()) if marked else None
+            self.stalled = (writer, marked, rows_of(marked), configured.conditions()) if marked else None
         self.unheard = set()
 
     @precondition(lambda self: self.stalled)
@@ -227,7 +227,7 @@ class ViewMachine(RuleBasedStateMachine):
             apply(writer, marked, rows, conditions)
         except Overtaken:
             assert not newest
-        except services.NoView:
+        except NoView:
             assert self.absent or self.hurt or not of_view
         else:
             assert newest
@@ -428,7 +428,7 @@ class ViewMachine(RuleBasedStateMachine):
         assert not now.below
         assert not now.pending
         assert not now.strangers, now.strangers
-        assert now.conditions == [str(condition) for condition in services.conditions()]
+        assert now.conditions == [str(condition) for condition in configured.conditions()]
         differences = _differences(now.cells, expected_cells(self.table, now.conditions, now.bucket_floor, now.floor))
         assert not differences, differences
         self.below = [_below(self.table, now.floor)]
@@ -452,18 +452,18 @@ class ViewMachine(RuleBasedStateMachine):
             case "rebuild":
                 return services.rebuild_view()
             case "reconcile_newest":
-                return self._reconcile(services.newest_chunks())
+                return self._reconcile(upkeep.newest_chunks())
             case "reconcile_all":
-                return self._reconcile(services.all_chunks())
+                return self._reconcile(upkeep.all_chunks())
             case "clean_up":
-                return services.clean_up()
+                return upkeep.clean_up()
             case "mend":
-                return services.mend_aggregates()
+                return upkeep.mend_aggregates()
         raise ValueError(job)
 
     def _reconcile(self, chunks: list[int]) -> object:
         self.marked |= self.table.keys() | self.seen.ledger.keys()
-        return services.reconcile(chunks)
+        return upkeep.reconcile(chunks)
 
     def _job(self, job: str, trouble: Trouble | None) -> None:
         self._lock_runs_out()

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from analytics import services
+from analytics import services, upkeep
 from cachecore import connections
 from cachecore.clock import now_ms
 from games.keys import GAMES
@@ -317,7 +317,7 @@ def test_dropping_chunks_remembers_their_newest_time(client, settings):
     games.put_all({1: (200, now_ms() - 10 * MINUTE_MS), 5_000: (200, now_ms() - MINUTE_MS)})
     services.apply_pending()
     settings.ANALYTICS_LEDGER_GAMES = 10
-    services.clean_up()
+    upkeep.clean_up()
     sources = [
         client.get(f"/api/analytics/occurrences/?min=2&hours={hours}").json()["meta"]["source"] for hours in (1, 0.1)
     ]

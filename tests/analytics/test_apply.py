@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from analytics import services
+from analytics import configured, services, upkeep
 from analytics.live import pending, rebuild, retention, scripts
 from analytics.live.apply import apply
 from analytics.live.keys import ANALYTICS, EPOCH, LIVE, WRITER
@@ -111,13 +111,13 @@ def test_the_view_equals_the_table_with_old_chunks_dropped(conditions, low, star
     games.put_all(low | start)
     services.apply_pending()
     with the_writer() as writer:
-        retention.trim(writer, services.conditions(), HIGH, 0)
+        retention.trim(writer, configured.conditions(), HIGH, 0)
     for put, removed in steps:
         games.put_all(put)
         games.remove(*removed)
         pending.mark([*put, *removed])
         services.apply_pending()
-        if rebuild.needed(services.conditions()):  # what left was the last that the ledger knew
+        if rebuild.needed(configured.conditions()):  # what left was the last that the ledger knew
             services.apply_pending()
         assert_view_equals_table(conditions)
 
@@ -167,7 +167,7 @@ def test_an_id_marked_again_after_its_row_was_read_stays_pending(conditions):
         rows = rows_of(marked)
         games.put(1, 300, NOW_MS)  # saved between the read and the script
         pending.mark([1])
-        apply(writer, marked, rows, services.conditions())
+        apply(writer, marked, rows, configured.conditions())
     assert pending.size() == 1
     services.apply_pending()
     assert_view_equals_table(conditions)
@@ -183,7 +183,7 @@ def test_a_stalled_writer_cannot_overtake_a_newer_one(conditions):
         with connections.use("state") as client:
             scripts.take_token(client, [WRITER.key()])  # its lock ran out; another one is the writer now
         with pytest.raises(Overtaken):
-            apply(stalled, marked, rows, services.conditions())
+            apply(stalled, marked, rows, configured.conditions())
     assert pending.size() == 1
     services.apply_pending()
     assert_view_equals_table(conditions)
@@ -196,8 +196,8 @@ def test_a_reply_that_was_lost_is_made_good_by_repeating_the_call(conditions):
     with the_writer() as writer:
         marked = pending.oldest(10)
         rows = rows_of(marked)
-        apply(writer, marked, rows, services.conditions())
-        again = apply(writer, marked, rows, services.conditions())
+        apply(writer, marked, rows, configured.conditions())
+        again = apply(writer, marked, rows, configured.conditions())
     assert (again.new, again.unchanged) == (0, 2)
     assert_view_equals_table(conditions)
 
@@ -224,7 +224,7 @@ def test_a_stalled_build_cannot_write_into_the_next_ones(conditions):
         before = actual_cells(conditions)
         games.put(20, 300, NOW_MS)
         with pytest.raises(Overtaken):
-            rebuild.rebuild(stalled, rows_of(range(1, 21)), services.conditions(), floor=0, bucket_floor=0)
+            rebuild.rebuild(stalled, rows_of(range(1, 21)), configured.conditions(), floor=0, bucket_floor=0)
     assert actual_cells(conditions) == before
 
 
@@ -244,13 +244,13 @@ def test_a_change_below_the_ledger_sends_all_time_answers_to_the_table_until_the
     games.put_all(dict.fromkeys((10, 9000, 9001), (200, NOW_MS)))
     services.apply_pending()
     with the_writer() as writer:
-        rebuild.rebuild(writer, rows_of([10, 9_000, 9_001]), services.conditions(), floor=8192, bucket_floor=0)
+        rebuild.rebuild(writer, rows_of([10, 9_000, 9_001]), configured.conditions(), floor=8192, bucket_floor=0)
     games.put(10, 1000, NOW_MS)
     pending.mark([10])
     with the_writer() as writer:
-        applied = apply(writer, pending.oldest(10), rows_of([10]), services.conditions())
+        applied = apply(writer, pending.oldest(10), rows_of([10]), configured.conditions())
     assert applied.below == 1
-    assert rebuild.needed(services.conditions())
+    assert rebuild.needed(configured.conditions())
     services.apply_pending()
     assert_view_equals_table(conditions)
 
@@ -263,8 +263,8 @@ def test_old_buckets_are_dropped_and_the_others_stay(conditions, settings, keep_
     services.apply_pending()  # keeps everything
     for days in (60, keep_days):
         settings.ANALYTICS_BUCKET_DAYS = days
-        services.clean_up()
-    assert services.clean_up().buckets == 0
+        upkeep.clean_up()
+    assert upkeep.clean_up().buckets == 0
     with connections.use("state") as client:
         assert client.hlen("{analytics}:intervals:all") == sum(end > now - keep_days * 86_400_000 for end in ends)
     assert_view_equals_table(conditions)

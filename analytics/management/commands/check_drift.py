@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from analytics import services
+from analytics import upkeep
 from analytics.live.writer import Overtaken
 from cachecore.connections import RoleUnavailable
 from cachecore.locks import LockHeld
@@ -19,10 +19,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            found = services.find_drift(wait_seconds=options["wait"])
+            found = upkeep.find_drift(wait_seconds=options["wait"])
         except (LockHeld, Overtaken) as error:
             raise CommandError("Another writer is at work; try again.") from error
-        except services.Unsettled as error:
+        except upkeep.Unsettled as error:
             raise CommandError("Games changed during every look; try again.") from error
         except RoleUnavailable as error:
             raise CommandError(str(error)) from error

@@ -1,0 +1,21 @@
+"""What the settings say of the view: its conditions, and how far back it reaches."""
+
+from django.conf import settings
+
+from analytics.conditions import Condition, parse_names
+from analytics.live import retention
+from cachecore.clock import now_ms
+
+
+def conditions() -> list[Condition]:
+    return parse_names(settings.ANALYTICS_CONDITIONS)
+
+
+def ledger_floor(newest: int | None) -> int:
+    """The oldest game id that the ledger keeps when `newest` is the newest."""
+    return retention.ledger_floor(newest, settings.ANALYTICS_LEDGER_GAMES)
+
+
+def bucket_floor() -> int:
+    """The oldest bucket that is kept, unix s."""
+    return retention.bucket_floor(now_ms(), settings.ANALYTICS_BUCKET_DAYS)

@@ -1,0 +1,128 @@
+"""The upkeep of the view: reconcile it with the table, tell its drift, mend it, drop what is too old."""
+
+import logging
+from collections.abc import Iterable
+
+from analytics import configured, table
+from analytics.conditions import parse_names
+from analytics.live import pending, reader, rebuild, repairs, retention
+from analytics.live.drift import Drift, drifts
+from analytics.live.keys import CHUNK_GAMES, LIVE
+from analytics.live.ledger import differing
+from analytics.live.writer import Overtaken, Writer
+from analytics.writing import apply_all, build, read_table, writing
+from cachecore import versions
+from cachecore.locks import LockHeld
+from games.keys import GAMES
+
+logger = logging.getLogger(__name__)
+
+DRIFT_LOOKS = 4
+
+
+class Unsettled(Exception):
+    """Games changed during every look: what differs may only not be applied yet."""
+
+
+def reconcile(numbers: Iterable[int]) -> dict[str, int]:
+    """Compare ledger and table chunk by chunk and mark every id that differs. Only marks: the writer repairs.
+
+    Raises RoleUnavailable, django.db.Error.
+    """
+    checked = drift = 0
+    view = reader.head()
+    for number in numbers:
+        if view is None or number * CHUNK_GAMES < view.floor:
+            continue
+        checked += 1
+        ids = _differing(number)
+        if not ids:
+            continue
+        # A second look: what was recorded or applied between reading the one and the other is no drift.
+        ids &= _differing(number)
+        view = reader.head()
+        if view is None or number * CHUNK_GAMES < view.floor:  # dropped meanwhile
+            continue
+        unmarked = sorted(ids - pending.waiting(sorted(ids)))
+        if unmarked:
+            drift += len(unmarked)
+            pending.mark(unmarked)
+            repairs.found_games(unmarked)
+    if drift:
+        logger.warning("reconcile marked %d games in %d chunks", drift, checked)
+        versions.raise_version(GAMES)  # whoever could not mark them could not raise it either
+    return {"chunks": checked, "marked": drift}
+
+
+def _differing(number: int) -> set[int]:
+    return set(differing(reader.chunks([number]), table.chunk(number)).tolist())
+
+
+def find_drift(*, wait_seconds: float = 0.0) -> list[Drift]:
+    """Apply what is pending, then hold every cell of the view against the table; repairs nothing.
+
+    A view that is not whole is one drift. Raises Unsettled, LockHeld, Overtaken, RoleUnavailable, django.db.Error.
+    """
+    with writing(wait_seconds) as writer:
+        return _drift(writer)
+
+
+def _drift(writer: Writer) -> list[Drift]:
+    """A game saved while the table is read looks like drift: told is what two looks in a row find alike."""
+    before: set[Drift] | None = None
+    for _ in range(DRIFT_LOOKS):
+        if rebuild.needed(configured.conditions()):
+            return [Drift(LIVE.state, "view", "whole", "absent, of other conditions, or lost in part")]
+        apply_all(writer)
+        view = reader.head()
+        columns = read_table(writer)
+        found = list(drifts(view, columns, configured.conditions(), writer.go_on)) if view is not None else []
+        if not found:
+            return []
+        if before is not None and (lasting := [drift for drift in found if drift in before]):
+            return lasting
+        before = set(found)
+    raise Unsettled
+
+
+def mend_aggregates() -> int:
+    """Rebuild the view when a cell of it differs from the table; returns how many did.
+
+    Raises LockHeld, Overtaken, RoleUnavailable, django.db.Error.
+    """
+    with writing() as writer:
+        try:
+            found = _drift(writer)
+        except Unsettled:
+            logger.info("games change too fast to hold the view against the table; tomorrow again")
+            return 0
+        if found:
+            logger.warning("%d cells of the view differ from the table, such as %s: rebuilding", len(found), found[0])
+            build(writer)
+            repairs.mended_cells(len(found))
+    return len(found)
+
+
+def newest_chunks() -> list[int]:
+    return table.newest_chunk_numbers(2)
+
+
+def all_chunks() -> list[int]:
+    return sorted({*table.chunk_numbers(), *reader.index()})
+
+
+def clean_up() -> retention.Trimmed | None:
+    """Drop expired buckets and ledger chunks. None when another writer is at work: the next run will do it."""
+    view = reader.head()
+    if view is None:
+        return None
+    try:
+        with writing() as writer:
+            return retention.trim(
+                writer,
+                parse_names(view.conditions.split()),
+                configured.ledger_floor(view.newest),
+                configured.bucket_floor(),
+            )
+    except (LockHeld, Overtaken):
+        return None

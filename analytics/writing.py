@@ -1,0 +1,141 @@
+"""The writer's work on the view, for whoever holds its lock: apply what is pending, build anew, compute series."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from django.conf import settings
+
+from analytics import configured, table
+from analytics.columns import Columns
+from analytics.conditions import Condition
+from analytics.live import pending, reader, rebuild, repairs, series
+from analytics.live.apply import BATCH_GAMES, NoView, apply
+from analytics.live.writer import Writer, the_writer
+from analytics.waking import awake, wake_writer
+from cachecore import versions
+from cachecore.clock import now_ms
+from games.keys import GAMES
+
+logger = logging.getLogger(__name__)
+
+Told = Callable[[int], None]  # hears how many games were read
+
+
+def nobody(games: int) -> None:
+    """Hears, and says nothing."""
+
+
+@dataclass(slots=True)
+class Applied:
+    """What a writer's run did, by number of games."""
+
+    batches: int = 0
+    new: int = 0
+    corrected: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    below: int = 0
+    rebuilt: bool = False
+
+
+class Built(NamedTuple):
+    games: int
+    version: int
+
+
+@contextmanager
+def writing(wait_seconds: float = 0.0) -> Iterator[Writer]:
+    """Be the writer, and wake the next one where games were marked meanwhile. Raises LockHeld, RoleUnavailable."""
+    with the_writer(wait_seconds=wait_seconds) as writer:
+        awake()
+        yield writer
+    # Saves marked their games before they found a writer woken: from here on they wake the next one themselves.
+    awake()
+    if pending.size():
+        wake_writer()
+
+
+def apply_all(writer: Writer) -> Applied:
+    applied, conditions = Applied(), configured.conditions()
+    if rebuild.needed(conditions):
+        build(writer)
+        applied.rebuilt = True
+    marked: dict[int, int] = {}
+    while True:
+        if len(marked) < BATCH_GAMES:  # a backlog needs no gathering
+            _let_games_gather()
+        marked = pending.oldest(BATCH_GAMES)
+        if not marked:
+            break
+        writer.go_on()
+        try:
+            done = apply(writer, marked, table.rows_of(marked), conditions)
+        except NoView:  # Redis was flushed under us
+            build(writer)
+            applied.rebuilt = True
+            continue
+        applied.batches += 1
+        for name in ("new", "corrected", "removed", "unchanged", "below"):
+            setattr(applied, name, getattr(applied, name) + getattr(done, name))
+    _settle(writer, conditions, applied)
+    return applied
+
+
+def _settle(writer: Writer, conditions: Sequence[Condition], applied: Applied) -> None:
+    """What a batch leaves to be done once: what the ledger alone could not tell, and series that it broke."""
+    if rebuild.needed(conditions):
+        build(writer)
+        applied.rebuilt = True
+    else:
+        _restore_series(writer, conditions)
+    repairs.settle()
+
+
+def _restore_series(writer: Writer, conditions: Sequence[Condition]) -> None:
+    """Compute anew what changes of older games removed; a writer that was killed before leaves it to the next."""
+    lost = series.missing(conditions)
+    view = reader.head() if lost else None
+    if view is None or view.below:
+        return
+    kept = reader.chunks(list(reader.index()))
+    dropped = Columns.empty() if view.holds_all else read_table(writer, below=view.floor)
+    series.restore(writer, Columns.joined([dropped, kept]), lost)
+
+
+def _let_games_gather() -> None:
+    view = reader.head()
+    if view is None:
+        return
+    wait_ms = min(view.version - now_ms(), 0) + settings.ANALYTICS_VERSION_EVERY_MS
+    if wait_ms > 0:
+        time.sleep(wait_ms / 1000)
+
+
+def read_table(writer: Writer, told: Told = nobody, below: int | None = None) -> Columns:
+    blocks = []
+    with table.one_moment():
+        for block in table.blocks(below):
+            writer.go_on()
+            told(len(block))
+            blocks.append(block)
+    return Columns.joined(blocks)
+
+
+def build(writer: Writer, told: Told = nobody) -> Built:
+    if versions.current(GAMES) is None:  # lost with the view; without one no answer about games is kept
+        versions.raise_version(GAMES)
+    columns = read_table(writer, told)
+    newest = int(columns.ids[-1]) if len(columns) else None
+    version = rebuild.rebuild(
+        writer,
+        columns,
+        configured.conditions(),
+        floor=configured.ledger_floor(newest),
+        bucket_floor=configured.bucket_floor(),
+    )
+    logger.info("the view was built from %d games", len(columns))
+    return Built(len(columns), version)
