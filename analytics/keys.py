@@ -1,5 +1,6 @@
 """Key families of the analytics API's answers. The view's own keys: analytics/live/keys.py."""
 
+from dataclasses import replace
 from functools import partial
 
 from cachecore.keys import Family
@@ -11,7 +12,7 @@ _answer = partial(
     type="string",
     ttl_seconds=120,
     purged_by="version `analytics`",
-    options=ANSWER,
+    options=replace(ANSWER, tier="analytics"),
 )
 
 OCCURRENCES = _answer(

@@ -1,17 +1,21 @@
-"""The cache under /admin/: its numbers, and its three buttons, each behind a permission and a question."""
+"""The cache under /admin/: its numbers, and its buttons, each behind a permission and a question."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
-from cachecore import operations, responses, server_info, stats, switches, versions
+from cachecore import lifetimes, operations, responses, server_info, stats, switches, versions
 from cachecore.connections import RoleUnavailable
+from cachecore.keys import Family
+from cachecore.lifetimes import Lifetime
 from cachecore.measures import Snapshot
 from cachecore.models import Cache
 from cachecore.operations import NotWoken, Unknown
 from cachecore.operations_admin import OperationsAdmin, Question
+from cachecore.tiers import Tier, tier_of
 
 
 def _clear(name: str, by: Any) -> str:
@@ -32,6 +36,23 @@ def _on(name: str, by: Any) -> str:
     return f"Answers of {name} are kept."
 
 
+def _ttl(name: str, by: Any, seconds: int | None) -> str:
+    operations.set_ttl(name, by, seconds)
+    if seconds is None:
+        return f"The TTL of {name} is as the settings say."
+    return f"What is stored of {name} from now on lives {seconds:,} s at most."
+
+
+def _ttl_fields(name: str) -> Mapping[str, forms.Field]:
+    tier = tier_of(operations.with_lifetime()[name])
+    told = f"{tier.least:,} to {tier.most:,}; empty: as the settings say."
+    return {
+        "seconds": forms.IntegerField(
+            label="Seconds", help_text=told, min_value=tier.least, max_value=tier.most, required=False
+        )
+    }
+
+
 def _warm(_: str, by: Any) -> str:
     operations.warm(by)
     return "A worker is asked to compute the standard answers."
@@ -44,6 +65,12 @@ QUESTIONS: Mapping[str, Question] = {
     "bump": Question("Raise the tag {name}?", "Everything that hangs on it is cold at once, in every process.", _bump),
     "off": Question("Switch {name} off?", "Its answers are computed for every request until it is switched on.", _off),
     "on": Question("Switch {name} on?", "Its answers are kept again.", _on),
+    "ttl": Question(
+        "How long do values of {name} live?",
+        "What is stored already keeps its TTL. Every process acts on it within a second.",
+        _ttl,
+        _ttl_fields,
+    ),
     "warm": Question("Warm?", "A worker computes the standard answers that are cold.", _warm),
 }
 
@@ -63,6 +90,7 @@ class CacheAdmin(OperationsAdmin):
             "snapshot": snapshot,
             "servers": servers.values(),
             "status": server_info.status(servers),
+            "lifetimes": [_lifetime(family) for _, family in sorted(operations.with_lifetime().items())],
             "policies": [(name, name in switches.known()) for name in sorted(responses.policies)],
             "versions": dict.fromkeys(versions.namespaces) | server_info.namespace_versions(),
         }
@@ -71,12 +99,21 @@ class CacheAdmin(OperationsAdmin):
         return _known(verb)
 
 
+def _lifetime(family: Family) -> tuple[Family, Tier, Lifetime | None]:
+    """None: the settings give it one that is out of bounds."""
+    try:
+        return family, tier_of(family), lifetimes.lifetime_of(family)
+    except ValueError:
+        return family, tier_of(family), None
+
+
 def _known(verb: str) -> Mapping[str, object]:
     known: dict[str, Mapping[str, object]] = {
         "clear": operations.clearable(),
         "bump": versions.namespaces,
         "off": responses.policies,
         "on": responses.policies,
+        "ttl": operations.with_lifetime(),
         "warm": {operations.ALL: None},
     }
     return known[verb]

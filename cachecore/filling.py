@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cachecore import envelope as envelopes
-from cachecore import leases, options, stats, tiers
+from cachecore import leases, lifetimes, options, stats
 from cachecore.clock import now_ms
 from cachecore.connections import RoleUnavailable
 from cachecore.envelope import HEADER_BYTES, Payload, Times
@@ -151,7 +151,7 @@ class Filler:
             self._flights.land(flight, landed)
 
     def _leading(self, ask: Ask, seen: Seen) -> Steps[Payload]:
-        tiers.seconds_of(ask.family, ask.ttl)  # a wrong setting is an error before a lease is taken
+        lifetimes.seconds_of(ask.family, ask.ttl)  # a wrong setting is an error before a lease is taken
         lease_seconds = max(options.lease_seconds(ask.family), 2 * seen.compute_seconds)
         give_up_at = self._monotonic() + 2 * lease_seconds
         while self._monotonic() < give_up_at:
@@ -198,7 +198,7 @@ class Filler:
         return payload
 
     def _store(self, ask: Ask, taken: Taken, payload: Payload, seconds: float) -> Steps[None]:
-        ttl = tiers.seconds_of(ask.family, ask.ttl)
+        ttl = lifetimes.seconds_of(ask.family, ask.ttl)
         if payload.lasting is not None:
             ttl = min(ttl, max(payload.lasting, LEAST_SECONDS))
         times = times_of(ask.family, ttl, payload, seconds)
@@ -293,7 +293,7 @@ class Filler:
 def times_of(family: Family, ttl_seconds: float, payload: Payload, compute_seconds: float) -> Times:
     """Jitter shortens both lives alike; what was not found lives shortly."""
     ttl = min(ttl_seconds, family.options.negative) if payload.negative else ttl_seconds
-    hard = tiers.jittered(ttl)
+    hard = lifetimes.jittered(ttl)
     soft = hard if family.options.soft is None else min(hard, hard * family.options.soft / ttl)
     return Times(now_ms(), soft, hard, compute_seconds)
 

@@ -8,17 +8,30 @@
     cache.remember(PROFILE.key(id=7), None, load, tags=USERS.tags(7))
 
 A save, a deletion and a change of a many-to-many relation purge; a purge names everything that the write shows in
-(the object, the lists, the analytics). `QuerySet.update`, `bulk_create` and SQL send no signal: say `purge_now`.
+(the object, the lists, the analytics). Proxies and children of the model count as the model. `QuerySet.update`,
+`bulk_create` and SQL send no signal: say `purge_now`.
 """
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 from django.db.models import Model
-from django.db.models.signals import ModelSignal, m2m_changed, post_delete, post_save, pre_delete, pre_save
+from django.db.models.signals import (
+    ModelSignal,
+    class_prepared,
+    m2m_changed,
+    post_delete,
+    post_save,
+    pre_delete,
+    pre_save,
+)
 
+from cachecore.connections import RoleUnavailable
 from cachecore.service import Cache, cache
+
+logger = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Model)
 
@@ -58,17 +71,28 @@ class Cached(Generic[M]):
     def disconnect(self) -> None:
         """Undeclare; for tests."""
         declared.pop(self.model, None)
-        for signal in self._receivers:
-            signal.disconnect(sender=self.model, dispatch_uid=self)
+        class_prepared.disconnect(dispatch_uid=self)
+        for model in _family(self.model):
+            for signal in self._receivers:
+                signal.disconnect(sender=model, dispatch_uid=self)
         for relation in self.model._meta.many_to_many:
             m2m_changed.disconnect(sender=_through(relation), dispatch_uid=(self, relation.name))
 
     def _connect(self) -> None:
-        for signal, receiver in self._receivers.items():
-            signal.connect(receiver, sender=self.model, weak=False, dispatch_uid=self)
+        for model in _family(self.model):
+            self._listen_to(model)
+        class_prepared.connect(self._prepared, weak=False, dispatch_uid=self)
         for relation in self.model._meta.many_to_many:
             receiver = partial(self._related, relation)
             m2m_changed.connect(receiver, sender=_through(relation), weak=False, dispatch_uid=(self, relation.name))
+
+    def _listen_to(self, model: type[Model]) -> None:
+        for signal, receiver in self._receivers.items():
+            signal.connect(receiver, sender=model, weak=False, dispatch_uid=self)
+
+    def _prepared(self, sender: type[Model], **kwargs: Any) -> None:
+        if issubclass(sender, self.model):
+            self._listen_to(sender)
 
     @property
     def _receivers(self) -> dict[ModelSignal, Callable[..., None]]:
@@ -114,11 +138,22 @@ class Cached(Generic[M]):
         noted.setdefault(id(self), set()).update(tag for one in changed for tag in self._purge(one))
 
     def _purge_noted(self, carrier: Model, using: str) -> None:
+        """The row is written: a Redis that is away must not make its save fail, and is owed the purge."""
         noted = carrier.__dict__["_cachecore_noted"].pop(id(self))
-        self._cache.invalidate_tags(noted, using=using)
+        try:
+            self._cache.invalidate_tags(noted, using=using)
+        except RoleUnavailable as error:
+            logger.error("written, not invalidated yet: %s", error)
 
 
 declared: dict[type[Model], Cached[Any]] = {}
+
+
+def _family(model: type[Model]) -> Iterator[type[Model]]:
+    """The model, its proxies and its children: Django sends a signal for the class that is saved, and for no other."""
+    yield model
+    for child in model.__subclasses__():
+        yield from _family(child)
 
 
 def _through(relation: Any) -> Any:

@@ -6,7 +6,7 @@ import kombu
 from django.contrib.admin.models import DELETION
 from django.contrib.auth.models import AbstractUser
 
-from cachecore import clearing, connections, keys, responses, switches, tags, tasks, versions
+from cachecore import clearing, connections, keys, lifetimes, responses, switches, tags, tasks, versions
 from cachecore.keys import Family
 from cachecore.models import Cache
 from cachecore.operations_admin import log
@@ -32,6 +32,11 @@ class NotWoken(Exception):
 def clearable() -> dict[str, Family]:
     """Families whose keys are copies. Those of the state role are not: they cannot be computed again."""
     return {family.name: family for family in keys.registry.values() if family.role == "cache"}
+
+
+def with_lifetime() -> dict[str, Family]:
+    """Those whose values an operator may let live longer or shorter."""
+    return {name: family for name, family in clearable().items() if family.options.tier or family.ttl_seconds}
 
 
 def clear(family_name: str | None, by: AbstractUser) -> int:
@@ -66,6 +71,20 @@ def switch(family_name: str, by: AbstractUser, *, on: bool) -> None:
         raise Unknown("family of answers", family_name)
     switches.switch(policy.family, on=on)
     log(Cache, by, family_name, f"Switched answers of {family_name} {'on' if on else 'off'}.")
+
+
+def set_ttl(family_name: str, by: AbstractUser, seconds: int | None) -> None:
+    """Let a family's values live so long from now on; None: as the settings say. Raises Unknown, RoleUnavailable,
+    ValueError outside its tier's bounds.
+    """
+    if (family := with_lifetime().get(family_name)) is None:
+        raise Unknown("family with a TTL", family_name)
+    if seconds is None:
+        lifetimes.unset_ttl(family)
+        log(Cache, by, family_name, f"Left the TTL of {family_name} to the settings.")
+    else:
+        lifetimes.set_ttl(family, seconds)
+        log(Cache, by, family_name, f"Set the TTL of {family_name} to {seconds} s.")
 
 
 def warm(by: AbstractUser) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import AbstractUser
@@ -18,13 +19,21 @@ from django.urls import URLPattern, path, reverse
 logger = logging.getLogger(__name__)
 
 
+def no_fields(name: str) -> Mapping[str, forms.Field]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A button: what it asks, what follows, what it does with the name and says then."""
+    """A button: what it asks, what follows, what it does with the name and says then.
+
+    With `fields` it also asks for values, which `act` takes by keyword.
+    """
 
     asks: str
     consequence: str
-    act: Callable[[str, Any], str]
+    act: Callable[..., str]
+    fields: Callable[[str], Mapping[str, forms.Field]] = no_fields
 
 
 class OperationsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -72,10 +81,12 @@ class OperationsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         question = self.questions.get(verb)
         if question is None or name not in self.known(verb):
             raise Http404
-        if request.method != "POST":
-            return self._page(request, "cachecore/ask.html", title=question.asks.format(name=name), question=question)
+        form = _form(question.fields(name), request)
+        if not form.is_valid():
+            title = question.asks.format(name=name)
+            return self._page(request, "cachecore/ask.html", title=title, question=question, form=form)
         try:
-            self.message_user(request, question.act(name, request.user))
+            self.message_user(request, question.act(name, request.user, **form.cleaned_data))
         except self.not_done as error:
             self.message_user(request, f"Not done: {error}", messages.ERROR)
         return HttpResponseRedirect(self._overview_url)
@@ -90,6 +101,13 @@ class OperationsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @property
     def _overview_url(self) -> str:
         return reverse(f"admin:{self._url_name('changelist')}")
+
+
+def _form(fields: Mapping[str, forms.Field], request: HttpRequest) -> forms.Form:
+    """Without a POST it is bound to nothing, so it is not valid."""
+    form = forms.Form(request.POST if request.method == "POST" else None)
+    form.fields.update(fields)
+    return form
 
 
 def log(model: type[Model], by: AbstractUser, name: str, what: str, flag: int = CHANGE) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
 
-from cachecore import stats, switches, tiers, versions
+from cachecore import lifetimes, stats, switches, versions
 from cachecore.clock import now_ms
 from cachecore.connections import RoleUnavailable
 from cachecore.envelope import Lasting
@@ -50,7 +50,7 @@ class Policy:
 
     @property
     def ttl_ms(self) -> int:
-        return round(tiers.ttl_of(self.family) * 1000)
+        return round(lifetimes.ttl_of(self.family) * 1000)
 
 
 policies: dict[str, Policy] = {}

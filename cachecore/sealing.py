@@ -46,9 +46,16 @@ def opened(family: Family, form: int, body: bytes) -> bytes | None:
     try:
         if form & ENCRYPTED:
             body = _fernet(family).decrypt(body)
-        return _decompressor().decompress(body, max_output_size=MAX_OPENED_BYTES) if form & COMPRESSED else body
+        return _decompressed(body) if form & COMPRESSED else body
     except (InvalidToken, EncryptionKeyMissing, zstandard.ZstdError):
         return None
+
+
+def _decompressed(body: bytes) -> bytes | None:
+    """None for more than we ever store, by what the frame says of itself: `max_output_size` only counts without it."""
+    if not 0 <= zstandard.frame_content_size(body) <= MAX_OPENED_BYTES:
+        return None
+    return _decompressor().decompress(body)
 
 
 def _compressed(data: bytes) -> tuple[int, bytes]:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from cachecore import connections, leases, options, stats, tags, tiers, transactions, writing
+from cachecore import connections, leases, lifetimes, options, stats, tags, transactions, writing
 from cachecore import envelope as envelopes
 from cachecore.backlog import Backlog
 from cachecore.connections import RoleUnavailable
@@ -250,7 +250,7 @@ class Cache:
 
     def increment(self, key: Key, amount: int = 1, ttl: float | str | None = None) -> int:
         """Add to a counter, which lives its TTL from its beginning. Raises RoleUnavailable: a count is not made up."""
-        ttl_ms = round(tiers.seconds_of(_check(key).family, ttl) * 1000)
+        ttl_ms = round(lifetimes.seconds_of(_check(key).family, ttl) * 1000)
         self._memory.invalidate([key], ())
         return int(writing.run(leases.Call(leases.increment_counter, [key], [amount, ttl_ms])))
 
@@ -321,7 +321,7 @@ class Cache:
             raise ValueError(f"key {key} is of family {key.family.name}, not {family.name}")
         self._pay()
         if ttl is not None:
-            tiers.seconds_of(key.family, ttl)  # a wrong one is an error also where there is a value
+            lifetimes.seconds_of(key.family, ttl)  # a wrong one is an error also where there is a value
         return Ask(key, ttl, factory, _canonical(asked), asked, time.monotonic())
 
     def _unsettled(self) -> bool:
@@ -359,7 +359,7 @@ class Cache:
     def _sealed(
         self, key: Key, payload: Payload, ttl: float | str | None, versions: Mapping[str, bytes]
     ) -> tuple[bytes, int]:
-        times: Times = times_of(key.family, tiers.seconds_of(key.family, ttl), payload, 0.0)
+        times: Times = times_of(key.family, lifetimes.seconds_of(key.family, ttl), payload, 0.0)
         try:
             data = envelopes.seal(key.family, payload, times, versions)
         except NotStorable:

@@ -6,8 +6,9 @@ everything else, so nothing of a transaction that never was remains.
 
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import connections
 
 Apply = Callable[[Collection[str], Collection[str]], None]
 
@@ -18,6 +19,7 @@ class Pending:
     def __init__(self, apply: Apply) -> None:
         self.keys: set[str] = set()
         self.tags: set[str] = set()
+        self.__qualname__ = type(self).__qualname__  # Django logs a failing hook by it
         self._apply = apply
         pending.add(self)
 
@@ -30,17 +32,15 @@ pending: "weakref.WeakSet[Pending]" = weakref.WeakSet()
 
 
 def defer(apply: Apply, keys: Iterable[str], tags: Iterable[str], using: str | None = None) -> bool:
-    """Leave an invalidation to the end of the open transaction; False when none is open."""
-    connection = connections[using or DEFAULT_DB_ALIAS]
-    if not connection.in_atomic_block:
-        return False
-    callback = _last_of_this_savepoint(connection)
-    if callback is None:
-        callback = Pending(apply)
-        transaction.on_commit(callback, using=using, robust=True)
-    callback.keys.update(keys)
-    callback.tags.update(tags)
-    return True
+    """Leave an invalidation to the end of the transaction open on `using` (None: of each that this thread has open,
+    for nobody says which one holds what was written); False when none is.
+    """
+    opened = [connection for connection in _connections(using) if connection.in_atomic_block]
+    for connection in opened:
+        callback = _of_this_savepoint(connection) or _registered(Pending(apply), connection)
+        callback.keys.update(keys)
+        callback.tags.update(tags)
+    return bool(opened)
 
 
 def affected(key: str, tags: Iterable[str]) -> bool:
@@ -57,11 +57,22 @@ def _open() -> Iterator[Pending]:
                 yield callback
 
 
-def _last_of_this_savepoint(connection: object) -> Pending | None:
+def _connections(using: str | None) -> Iterable[Any]:
+    """Typed Any because Django's stubs know nothing of robust hooks."""
+    return [connections[using]] if using is not None else connections.all(initialized_only=True)
+
+
+def _registered(callback: Pending, connection: Any) -> Pending:
+    """In front of everybody's: a hook that raises ends the list, and one that reads must not find the old value."""
+    connection.run_on_commit.insert(0, (set(connection.savepoint_ids), callback, True))
+    return callback
+
+
+def _of_this_savepoint(connection: Any) -> Pending | None:
     """So that ten thousand saves leave one callback, and a savepoint's rollback takes only its own."""
-    callbacks = connection.run_on_commit  # type: ignore[attr-defined]
-    if not callbacks:
-        return None
-    savepoints, callback, _ = callbacks[-1]
-    same = savepoints == set(connection.savepoint_ids)  # type: ignore[attr-defined]
-    return callback if same and isinstance(callback, Pending) else None
+    for savepoints, callback, _ in connection.run_on_commit:
+        if not isinstance(callback, Pending):
+            return None  # ours stand in front
+        if savepoints == set(connection.savepoint_ids):
+            return callback
+    return None

@@ -7,7 +7,6 @@ statistics (cachecore/stats.py); whoever finds a family due takes its next step,
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import msgspec
 from django.conf import settings
@@ -18,9 +17,7 @@ from cachecore.connections import RoleUnavailable
 from cachecore.dttl import Bounds
 from cachecore.keys import Family
 from cachecore.measures import Snapshot
-
-if TYPE_CHECKING:
-    from cachecore.tiers import Tier
+from cachecore.tiers import own_ttl_seconds, tier_of
 
 PERIOD_SECONDS = 30
 RANGE = 4  # of a family without a tier: between a quarter and four times its own TTL
@@ -64,44 +61,40 @@ _steps: dict[str, Step] = {}
 _intervals = dttl.ChangeIntervals()
 
 
-def ttl_for(family_name: str, default_seconds: float) -> float:
+def ttl_for(family: Family, default_seconds: float) -> float:
     """The family's TTL as tuned, else `default_seconds`. Touches no socket."""
-    if family_name not in _targets() or not _is_cache(family_name):
+    if family.name not in targets() or family.role != "cache":
         return default_seconds
-    taken = _steps.get(family_name)
-    return default_seconds if taken is None else bounds_of(keys.registry[family_name]).clip(taken.ttl_seconds)
+    taken = _steps.get(family.name)
+    return default_seconds if taken is None else bounds_of(family).clip(taken.ttl_seconds)
 
 
 def bounds_of(family: Family) -> Bounds:
     """Those of its tier; around its own TTL where it has none."""
-    tier = _tier(family)
-    own = family.ttl_seconds or 0
-    return Bounds(tier.least, tier.most) if tier else Bounds(own / RANGE, own * RANGE)
-
-
-def own_ttl_seconds(family: Family) -> float:
-    """What tuning starts from."""
-    tier = _tier(family)
-    return float(tier.seconds if tier else family.ttl_seconds or 0)
+    if family.options.tier:
+        tier = tier_of(family)
+        return Bounds(tier.least, tier.most)
+    own = own_ttl_seconds(family)
+    return Bounds(own / RANGE, own * RANGE)
 
 
 def newest_steps() -> dict[str, Step]:
     """Of the families being tuned, as Redis has them, else as this process last saw them."""
-    if not _targets():
+    if not targets():
         return {}
     with suppress(RoleUnavailable):
         _read()
-    return {name: taken for name, taken in _steps.items() if name in _targets()}
+    return {name: taken for name, taken in _steps.items() if name in targets()}
 
 
 def look() -> None:
     """Learn the steps that others took, and take those that are due. Raises RoleUnavailable."""
-    if not _targets():
+    if not targets():
         return
     _intervals.see(server_info.namespace_versions())
     _read()
     at_ms = now_ms()
-    due = [name for name in _targets() if _is_cache(name) and _is_due(_steps.get(name), at_ms)]
+    due = [name for name in targets() if _is_cache(name) and _is_due(_steps.get(name), at_ms)]
     if due and _claim():
         _take(due, stats.snapshot(), at_ms)
 
@@ -132,20 +125,15 @@ def next_step(before: Step | None, family: Family, target: float, snapshot: Snap
     return Step(ttl_seconds, target, hit_rate, served, reads, at_ms)
 
 
-def _targets() -> dict[str, float]:
-    targets: dict[str, float] = getattr(settings, "CACHE_TUNING", {})
-    return targets
+def targets() -> dict[str, float]:
+    """Family -> the hit rate it is tuned to."""
+    found: dict[str, float] = getattr(settings, "CACHE_TUNING", {})
+    return found
 
 
 def _is_cache(family_name: str) -> bool:
     family = keys.registry.get(family_name)
     return family is not None and family.role == "cache"
-
-
-def _tier(family: Family) -> "Tier | None":
-    from cachecore import tiers  # which asks this module for TTLs
-
-    return tiers.tier_of(family) if family.options.tier else None
 
 
 def _is_due(taken: Step | None, at_ms: int) -> bool:
@@ -162,7 +150,7 @@ def _take(due: Iterable[str], snapshot: Snapshot, at_ms: int) -> None:
     global _steps
     if not snapshot.complete:
         return
-    taken = {name: next_step(_steps.get(name), keys.registry[name], _targets()[name], snapshot, at_ms) for name in due}
+    taken = {name: next_step(_steps.get(name), keys.registry[name], targets()[name], snapshot, at_ms) for name in due}
     _steps = {**_steps, **taken}
     with connections.use("state") as client:
         client.hset(TUNING_STEPS.key(), mapping={name: msgspec.json.encode(step) for name, step in taken.items()})

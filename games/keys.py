@@ -1,10 +1,13 @@
 """Key families and namespaces of the games app."""
 
+from dataclasses import replace
+
 from cachecore.keys import Family
 from cachecore.stored_answers import ANSWER
 from cachecore.versions import namespace
 
 GAMES = namespace("games")
+LISTED = replace(ANSWER, tier="list")
 
 GAMES_LIST = Family(
     name="games-list",
@@ -15,7 +18,7 @@ GAMES_LIST = Family(
     holds="a page of games as JSON (stored_answers.StoredAnswer), < 1 MB",
     written_by="games.views.GameViewSet.list",
     purged_by="version `games`",
-    options=ANSWER,
+    options=LISTED,
 )
 GAMES_SINGLE = Family(
     name="games-single",
@@ -26,7 +29,7 @@ GAMES_SINGLE = Family(
     holds="one game as JSON (stored_answers.StoredAnswer)",
     written_by="games.views.GameViewSet.retrieve",
     purged_by="version `games`",
-    options=ANSWER,
+    options=LISTED,
 )
 GAMES_VERIFICATION = Family(
     name="games-verification",
@@ -37,5 +40,5 @@ GAMES_VERIFICATION = Family(
     holds="the steps that verify one game, as JSON (stored_answers.StoredAnswer)",
     written_by="games.views.GameViewSet.verification",
     purged_by="version `games`",
-    options=ANSWER,
+    options=LISTED,
 )

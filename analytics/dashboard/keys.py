@@ -1,5 +1,7 @@
 """The dashboard's key family."""
 
+from dataclasses import replace
+
 from cachecore.keys import Family
 from cachecore.stored_answers import ANSWER
 
@@ -12,5 +14,5 @@ DASHBOARD = Family(
     holds="the dashboard's panels as HTML, in JSON (stored_answers.StoredAnswer)",
     written_by="analytics.dashboard.views.panels",
     purged_by="version `analytics`",
-    options=ANSWER,
+    options=replace(ANSWER, tier="list-long"),
 )

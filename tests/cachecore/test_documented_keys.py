@@ -51,7 +51,7 @@ def test_a_family_is_told_whole_and_under_the_app_that_declares_it():
     assert (
         "### `analytics:interval:<parameters>:<version>`\n"
         "\n"
-        "- **family** `analytics-interval`, role *cache*, string, TTL 120 s\n"
+        "- **family** `analytics-interval`, role *cache*, string, TTL 120 s (tier analytics)\n"
         "- **holds** counts per interval as JSON (stored_answers.StoredAnswer)\n"
         "- **written by** analytics.views.IntervalsView\n"
         "- **purged by** version `analytics`\n"

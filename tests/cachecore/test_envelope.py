@@ -1,5 +1,6 @@
 import msgspec
 import pytest
+import zstandard
 from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,6 +74,13 @@ def test_what_repeats_is_compressed_and_what_does_not_is_kept():
     assert envelopes.parse(stored(PLAIN, noise)).form == 0
     assert envelopes.parse(stored(PLAIN, "x" * 1_000)).form == 0  # below 1 KiB
     assert (read(PLAIN, stored(PLAIN, repeating)), read(PLAIN, stored(PLAIN, noise))) == (repeating, noise)
+
+
+def test_what_would_open_to_more_than_the_limit_is_not_opened():
+    bomb = zstandard.ZstdCompressor().compress(bytes(sealing.MAX_OPENED_BYTES + 1))
+    assert sealing.opened(PLAIN, sealing.COMPRESSED, bomb) is None
+    silent = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(10))
+    assert sealing.opened(PLAIN, sealing.COMPRESSED, silent) is None  # never ours: it does not say its size
 
 
 def test_the_limit_is_a_million_bytes_however_well_they_compress():

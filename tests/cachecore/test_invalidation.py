@@ -5,6 +5,7 @@ import json
 import pytest
 from django.contrib.auth.models import Group, User
 from django.db import transaction
+from django.test.utils import isolate_apps
 
 from cachecore import connections, writing
 from cachecore.invalidation import Cached, declared
@@ -143,6 +144,45 @@ def test_a_save_does_not_fail_with_redis_in_a_transaction(users, valkey):
         User.objects.create(pk=1, username="one")
     assert User.objects.filter(pk=1).exists()
     CACHE.forget()
+
+
+def test_a_save_does_not_fail_with_redis_outside_of_one_either(users, valkey, caplog):
+    valkey.stop()
+    User.objects.create(pk=1, username="one")
+    assert User.objects.filter(pk=1).exists()
+    assert "written, not invalidated yet: Redis role 'cache': ConnectionError" in caplog.text
+    CACHE.forget()
+
+
+class Person(User):
+    """Prepared before the declaration."""
+
+    class Meta:
+        app_label = "auth"
+        proxy = True
+
+
+def test_a_save_and_a_deletion_through_a_proxy_purge(users, cold):
+    User.objects.create(pk=1, username="one")
+    cold()
+    person = Person.objects.get(pk=1)
+    person.save()
+    assert cold() == {"users", "user:1"}
+    person.delete()
+    assert cold() == {"users", "user:1"}
+
+
+@isolate_apps("django.contrib.auth")
+def test_a_proxy_that_is_defined_later_purges_too(users, cold):
+    class Late(User):
+        class Meta:
+            app_label = "auth"
+            proxy = True
+
+    User.objects.create(pk=1, username="one")
+    cold()
+    Late.objects.get(pk=1).save()
+    assert cold() == {"users", "user:1"}
 
 
 def test_what_is_undeclared_purges_nothing(users, cold):

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from cachecore import connections, leases, stats, tags, tiers
+from cachecore import connections, leases, lifetimes, stats, tags, tiers
 from cachecore.connections import RoleUnavailable
 from cachecore.envelope import NOT_FOUND, ValueTooLarge
 from cachecore.filling import FactoryTimeout
@@ -155,21 +155,9 @@ def test_a_tiers_name_is_a_ttl(cache):
         assert 17_900 < client.pttl(PLAIN.key(id=1)) <= 20_000
 
 
-def test_a_familys_ttl_is_the_override_the_setting_the_tiers_its_own(settings, monkeypatch):
-    tiered = family("service-tiered", tier="analytics")
-    assert (tiers.ttl_of(PLAIN), tiers.ttl_of(tiered)) == (60, 120)
-    settings.CACHE_TTLS = {"service-tiered": 300}
-    assert tiers.ttl_of(tiered) == 300
-    monkeypatch.setitem(tiers.overrides, "service-tiered", 40)
-    assert tiers.ttl_of(tiered) == 40
-    settings.CACHE_TTLS = {"service-plain": 0}
-    with pytest.raises(ValueError, match="TTL setting for family service-plain is 0 s, not 1 to 604800"):
-        tiers.ttl_of(PLAIN)
-
-
 def test_jitter_only_shortens():
-    assert tiers.jittered(100, lambda least, most: least) == 90
-    assert tiers.jittered(100, lambda least, most: most) == 100
+    assert lifetimes.jittered(100, lambda least, most: least) == 90
+    assert lifetimes.jittered(100, lambda least, most: most) == 100
 
 
 def test_keys_come_from_families_of_the_cache_role(cache):

@@ -1,5 +1,6 @@
 """In a transaction that has written: neither read nor stored; invalidated on commit, not on rollback."""
 
+import django.db
 import pytest
 from django.db import transaction
 
@@ -99,6 +100,68 @@ def test_ten_thousand_invalidations_are_one_callback(cache):
         for number in range(10_000):
             cache.invalidate_tag(f"tag-{number}")
         assert len(transaction.get_connection().run_on_commit) == 1
+
+
+def test_a_hook_that_fails_does_not_keep_the_invalidation_from_others(cache, elsewhere):
+    cache.set(KEY, "old", tags=["a"])
+
+    def broker_is_away():
+        raise ConnectionRefusedError
+
+    def write():
+        with transaction.atomic():
+            transaction.on_commit(broker_is_away)
+            cache.invalidate_tag("a")
+
+    with pytest.raises(ConnectionRefusedError):
+        write()
+    assert elsewhere.get(KEY) is None
+
+
+def test_a_hook_that_reads_finds_what_was_committed(cache):
+    cache.set(KEY, "old", tags=["a"])
+    read = []
+    with transaction.atomic():
+        transaction.on_commit(lambda: read.append(cache.get(KEY, "nothing")))
+        cache.invalidate_tag("a")
+    assert read == ["nothing"]
+
+
+def test_other_hooks_in_between_make_no_second_callback(cache):
+    with transaction.atomic():
+        for number in range(3):
+            cache.invalidate_tag(f"tag-{number}")
+            transaction.on_commit(list)
+        assert len(transaction.get_connection().run_on_commit) == 1 + 3
+
+
+@pytest.fixture
+def other():
+    """The alias of a second connection to the database."""
+    databases = django.db.connections
+    databases.settings["other"] = databases.settings["default"]
+    databases["other"] = databases.create_connection("default")
+    yield "other"
+    databases["other"].close()
+    del databases["other"], databases.settings["other"]
+
+
+def test_a_transaction_of_another_database_is_waited_for_too(cache, elsewhere, other):
+    cache.set(KEY, "old", tags=["a"])
+    before = _version()
+    with transaction.atomic(using=other):
+        cache.invalidate_tag("a")
+        assert _version() == before
+        assert cache.get(KEY) is None
+    assert elsewhere.get(KEY) is None
+
+
+def test_who_names_the_database_waits_for_no_other(cache, other):
+    cache.set(KEY, "old", tags=["a"])
+    before = _version()
+    with transaction.atomic(using=other):
+        cache.invalidate_tag("a", using="default")
+        assert _version() != before
 
 
 def test_a_factory_that_writes_is_not_stored(cache):

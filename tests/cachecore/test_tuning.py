@@ -5,12 +5,14 @@ import itertools
 import random
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from cachecore import dttl, keys, stats, tuning, versions
 from cachecore.dttl import Bounds, ChangeIntervals
 from cachecore.keys import CacheOptions, Family
+from cachecore.tiers import own_ttl_seconds
 from cachecore.tuning import PERIOD_SECONDS, TUNING_STEPPING, TUNING_STEPS, Step
 from games.keys import GAMES
 
@@ -139,7 +141,7 @@ def state():
 
 def test_off_by_default(state):
     tuning.look()
-    assert tuning.ttl_for(FAMILY, 20) == 20
+    assert tuning.ttl_for(keys.registry[FAMILY], 20) == 20
     assert not state.exists(TUNING_STEPS.key())
 
 
@@ -147,8 +149,7 @@ def test_only_the_families_named_are_tuned(settings, state):
     settings.CACHE_TUNING = {FAMILY: 0.8, "lock": 0.8, "nothing": 0.8}
     tuning.look()
     assert state.hkeys(TUNING_STEPS.key()) == [FAMILY.encode()]
-    assert tuning.ttl_for("games-single", 20) == 20
-    assert tuning.ttl_for("nothing", 20) == 20
+    assert tuning.ttl_for(keys.registry["games-single"], 20) == 20
 
 
 def test_the_first_step_stands_at_the_familys_own_ttl_and_the_next_moves(settings, state, monkeypatch):
@@ -156,16 +157,16 @@ def test_the_first_step_stands_at_the_familys_own_ttl_and_the_next_moves(setting
     stats.count(FAMILY, "hit", 1_000)  # before tuning: of no account
     at(1000, monkeypatch)
     tuning.look()
-    assert tuning.ttl_for(FAMILY, 20) == 20
+    assert tuning.ttl_for(keys.registry[FAMILY], 20) == 20
     stats.count(FAMILY, "miss", 400)
     stats.count(FAMILY, "hit", 600)
     at(1000 + PERIOD_SECONDS - 0.001, monkeypatch)
     look_again(state)
-    assert tuning.ttl_for(FAMILY, 20) == 20  # not due
+    assert tuning.ttl_for(keys.registry[FAMILY], 20) == 20  # not due
     at(1000 + PERIOD_SECONDS, monkeypatch)
     look_again(state)
     expected = dttl.step(20, target=0.8, served=600, reads=1000, bounds=Bounds(5, 80))
-    assert tuning.ttl_for(FAMILY, 20) == pytest.approx(expected)
+    assert tuning.ttl_for(keys.registry[FAMILY], 20) == pytest.approx(expected)
     assert tuning.newest_steps()[FAMILY] == Step(expected, 0.8, 0.6, 1600, 2000, 1_030_000)
 
 
@@ -176,12 +177,12 @@ def test_another_process_learns_the_step_and_one_at_a_time_takes_it(settings, st
     stats.count(FAMILY, "miss", 1000)
     at(2000, monkeypatch)
     tuning.look()  # somebody is stepping, so far as this process knows
-    assert tuning.ttl_for(FAMILY, 20) == 20
+    assert tuning.ttl_for(keys.registry[FAMILY], 20) == 20
     look_again(state)
-    assert tuning.ttl_for(FAMILY, 20) == 40
+    assert tuning.ttl_for(keys.registry[FAMILY], 20) == 40
     monkeypatch.setattr(tuning, "_steps", {})
     tuning.look()
-    assert tuning.ttl_for(FAMILY, 20) == 40
+    assert tuning.ttl_for(keys.registry[FAMILY], 20) == 40
 
 
 def test_a_version_that_rises_often_bounds_the_ttl(settings, state, monkeypatch):
@@ -194,7 +195,7 @@ def test_a_version_that_rises_often_bounds_the_ttl(settings, state, monkeypatch)
     stats.count(FAMILY, "miss", 1000)
     at(2000, monkeypatch)
     look_again(state)
-    assert tuning.ttl_for(FAMILY, 20) == 7
+    assert tuning.ttl_for(keys.registry[FAMILY], 20) == 7
 
 
 def test_a_tiers_bounds_hold(monkeypatch):
@@ -211,8 +212,8 @@ def test_a_tiers_bounds_hold(monkeypatch):
         options=CacheOptions(tier="analytics"),
     )
     assert tuning.bounds_of(family) == Bounds(20, 600)
-    assert tuning.own_ttl_seconds(family) == 120
-    assert tuning.bounds_of(keys.registry[FAMILY]) == Bounds(5, 80)
+    assert own_ttl_seconds(family) == 120
+    assert tuning.bounds_of(replace(family, name="untied", options=CacheOptions())) == Bounds(30, 480)
 
 
 def test_lost_totals_move_nothing(settings, state, monkeypatch):
@@ -231,5 +232,5 @@ def test_without_redis_the_last_ttl_known_holds(settings, state, valkey):
     valkey.stop()
     with pytest.raises(tuning.connections.RoleUnavailable):
         tuning.look()
-    assert tuning.ttl_for(FAMILY, 20) == 33
+    assert tuning.ttl_for(keys.registry[FAMILY], 20) == 33
     assert tuning.newest_steps()[FAMILY].ttl_seconds == 33

@@ -1,0 +1,149 @@
+"""How long values live: whose word counts, what is refused, how an operator's word reaches every process."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.core.checks import run_checks
+from django.urls import reverse
+
+from cachecore import connections, lifetimes
+from cachecore.keys import registry
+from cachecore.lifetimes import TTLS, Lifetime
+from cachecore.service import cache
+from games.keys import GAMES_LIST  # tier list: 20 s, 5 to 60
+
+OVERVIEW = reverse("admin:cachecore_cache_changelist")
+CHANGE = reverse("admin:cachecore_cache_ask", args=["ttl", GAMES_LIST.name])
+
+
+@pytest.fixture(autouse=True)
+def _nothing_told():
+    lifetimes._by_operators.forget()
+    yield
+    lifetimes._by_operators.forget()
+
+
+@pytest.fixture
+def operator(client, db):
+    client.force_login(User.objects.create_superuser("root"))
+    return client
+
+
+def told(response) -> list[str]:
+    return [str(message) for message in response.context["messages"]]
+
+
+def test_the_first_that_there_is_of_admin_the_setting_and_the_tier(settings):
+    assert lifetimes.lifetime_of(GAMES_LIST) == Lifetime(20, "tier")
+    settings.CACHE_TTLS = {GAMES_LIST.name: 30}
+    assert lifetimes.lifetime_of(GAMES_LIST) == Lifetime(30, "setting")
+    lifetimes.set_ttl(GAMES_LIST, 40)
+    assert lifetimes.lifetime_of(GAMES_LIST) == Lifetime(40, "admin")
+    lifetimes.unset_ttl(GAMES_LIST)
+    assert lifetimes.lifetime_of(GAMES_LIST) == Lifetime(30, "setting")
+
+
+def test_a_family_without_a_tier_has_its_own():
+    family = next(one for one in registry.values() if one.role == "cache" and one.ttl_seconds and not one.options.tier)
+    assert lifetimes.lifetime_of(family) == Lifetime(family.ttl_seconds, "family")
+
+
+@pytest.mark.parametrize("seconds", [4, 61])
+def test_a_ttl_outside_of_the_tiers_bounds_is_refused(settings, seconds):
+    with pytest.raises(ValueError, match=f"TTL of family games-list is {seconds} s, not 5 to 60"):
+        lifetimes.set_ttl(GAMES_LIST, seconds)
+    settings.CACHE_TTLS = {GAMES_LIST.name: seconds}
+    with pytest.raises(ValueError, match=f"TTL setting for family games-list is {seconds} s, not 5 to 60"):
+        lifetimes.ttl_of(GAMES_LIST)
+
+
+def test_what_redis_holds_out_of_bounds_counts_for_nothing():
+    with connections.use("state") as client:
+        client.hset(TTLS.key(), GAMES_LIST.name, 1_000_000)
+    assert lifetimes.lifetime_of(GAMES_LIST) == Lifetime(20, "tier")
+
+
+def test_another_process_hears_of_it_within_a_second():
+    assert lifetimes.ttl_of(GAMES_LIST) == 20
+    with connections.use("state") as client:  # as another process does
+        client.hset(TTLS.key(), GAMES_LIST.name, 50)
+    assert lifetimes.ttl_of(GAMES_LIST) == 20  # known from less than a second ago
+    lifetimes._by_operators.forget()
+    assert lifetimes.ttl_of(GAMES_LIST) == 50
+
+
+def test_without_redis_the_last_word_holds(valkey):
+    lifetimes.set_ttl(GAMES_LIST, 50)
+    valkey.stop()
+    lifetimes._by_operators._heard_at = float("-inf")
+    assert lifetimes.ttl_of(GAMES_LIST) == 50
+
+
+def test_an_operator_sets_it_in_admin_and_takes_it_back(operator):
+    response = operator.post(CHANGE, {"seconds": "50"}, follow=True)
+    assert told(response) == ["What is stored of games-list from now on lives 50 s at most."]
+    assert lifetimes.lifetime_of(GAMES_LIST) == Lifetime(50, "admin")
+    assert "<td>50</td>\n    <td>admin</td>" in operator.get(OVERVIEW).content.decode()
+    response = operator.post(CHANGE, {"seconds": ""}, follow=True)
+    assert told(response) == ["The TTL of games-list is as the settings say."]
+    assert lifetimes.lifetime_of(GAMES_LIST) == Lifetime(20, "tier")
+    assert sorted(entry.change_message for entry in LogEntry.objects.all()) == [
+        "Left the TTL of games-list to the settings.",
+        "Set the TTL of games-list to 50 s.",
+    ]
+
+
+def test_values_live_as_long_as_the_operator_says(operator):
+    key = GAMES_LIST.key(parameters="page:1", version=1)
+    operator.post(CHANGE, {"seconds": "50"})
+    cache.set(key, 1)
+    with connections.use("cache") as client:
+        assert 20_000 < client.pttl(key) <= 50_000
+
+
+@pytest.mark.parametrize("seconds", ["4", "61", "-1", "1.5", "x", "9" * 400])
+def test_a_wrong_number_is_asked_again_and_changes_nothing(operator, seconds):
+    response = operator.post(CHANGE, {"seconds": seconds})
+    assert response.status_code == 200
+    assert 'class="errorlist"' in response.content.decode()
+    assert lifetimes.lifetime_of(GAMES_LIST) == Lifetime(20, "tier")
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["nothing", "analytics-ledger"])
+def test_only_values_of_the_cache_have_a_ttl_to_set(operator, name):
+    url = reverse("admin:cachecore_cache_ask", args=["ttl", name])
+    assert operator.post(url, {"seconds": "50"}).status_code == 404
+
+
+def test_the_page_stands_with_a_setting_out_of_bounds(operator, settings):
+    settings.CACHE_TTLS = {GAMES_LIST.name: 1}
+    assert "<td>out of bounds</td>" in operator.get(OVERVIEW).content.decode()
+
+
+def messages(check: str) -> list[str]:
+    return [message.msg for message in run_checks() if message.id == check]
+
+
+def test_a_check_tells_wrong_ttls(settings):
+    assert messages("cachecore.E001") == []
+    settings.CACHE_TTLS = {GAMES_LIST.name: 1, "nothing": 60}
+    assert messages("cachecore.E001") == [
+        "CACHE_TTLS: TTL setting for family games-list is 1 s, not 5 to 60",
+        'CACHE_TTLS: there is no cached family "nothing".',
+    ]
+
+
+def test_a_check_tells_wrong_targets(settings):
+    assert messages("cachecore.E002") == []
+    settings.CACHE_TUNING = {GAMES_LIST.name: 1, "nothing": 0.5}
+    assert messages("cachecore.E002") == [
+        "CACHE_TUNING: the target of games-list is 1; a hit rate lies between 0 and 1.",
+        'CACHE_TUNING: there is no cached family "nothing".',
+    ]
+
+
+def test_a_check_tells_wrong_keys(settings):
+    assert messages("cachecore.E003") == []
+    settings.CACHE_ENCRYPTION_KEYS = ["short"]
+    assert messages("cachecore.E003") == ["CACHE_ENCRYPTION_KEYS: number 1 is no Fernet key."]
