@@ -76,10 +76,9 @@ def kill(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def start_worker(process) -> subprocess.Popen[bytes]:
-    return process(
-        "-m", "celery", "-A", "config", "worker", "--concurrency", "1", "--without-gossip", "--without-mingle"
-    )
+def start_worker(process, concurrency: int = 1) -> subprocess.Popen[bytes]:
+    options = ["--concurrency", str(concurrency), "--without-gossip", "--without-mingle"]
+    return process("-m", "celery", "-A", "config", "worker", *options)
 
 
 def assert_view_equals_table() -> None:
@@ -125,6 +124,28 @@ def test_a_worker_killed_between_commit_and_apply_loses_nothing(process):
     tasks.apply_pending.delay()  # beat, five seconds later
     wait_until(lambda: applied() == 60)
     assert_view_equals_table()
+
+
+def test_a_worker_outlives_its_broker_also_with_a_task_in_hand(process, valkey, tmp_path):
+    """kombu gives what is not acknowledged back to the broker, which is not there."""
+    worker = start_worker(process, concurrency=2)  # one waits for messages
+    with connections.use("state") as client:
+        client.set(LOCK.key(name="analytics-writer"), "somebody", ex=60)
+    tasks.rebuild.delay()  # waits for the lock
+    wait_until(lambda: is_running("rebuild"))
+    valkey.kill()
+    wait_until(lambda: b"Cannot connect to redis" in (tmp_path / "0.log").read_bytes() or worker.poll() is not None)
+    assert worker.poll() is None
+    valkey.start()
+    connections.breaker("state").succeeded()
+    record_games(chains.bcgame_rounds(20), source="test")
+    wait_until(lambda: applied() == 20)
+    assert_view_equals_table()
+
+
+def is_running(job: str) -> bool:
+    with connections.use("state") as client:
+        return bool(client.exists(LOCK.key(name=f"job:{job}")))
 
 
 @pytest.fixture
