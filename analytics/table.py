@@ -180,6 +180,11 @@ def newest_chunk_numbers(count: int) -> list[int]:
     return numbers[::-1]
 
 
+def ids_between(low: int, high: int) -> set[int]:
+    """Games above `low` and below `high`."""
+    return set(Game.objects.filter(game_id__gt=low, game_id__lt=high).values_list("game_id", flat=True))
+
+
 def newest_id() -> int | None:
     found: int | None = Game.objects.aggregate(newest=Max("game_id"))["newest"]
     return found

@@ -18,6 +18,7 @@ from games.keys import GAMES
 logger = logging.getLogger(__name__)
 
 DRIFT_LOOKS = 4
+RECONCILE_LOOKS = 2
 
 
 class Unsettled(Exception):
@@ -35,23 +36,30 @@ def reconcile(numbers: Iterable[int]) -> dict[str, int]:
         if view is None or number * CHUNK_GAMES < view.floor:
             continue
         checked += 1
-        ids = _differing(number)
-        if not ids:
-            continue
-        # A second look: what was recorded or applied between reading the one and the other is no drift.
-        ids &= _differing(number)
+        ids = _lasting_difference(number)
         view = reader.head()
         if view is None or number * CHUNK_GAMES < view.floor:  # dropped meanwhile
             continue
-        unmarked = sorted(ids - pending.waiting(sorted(ids)))
-        if unmarked:
-            drift += len(unmarked)
-            pending.mark(unmarked)
-            repairs.found_games(unmarked)
+        if ids:
+            drift += len(ids)
+            pending.mark(sorted(ids))
+            repairs.found_games(ids)
     if drift:
         logger.warning("reconcile marked %d games in %d chunks", drift, checked)
         versions.raise_version(GAMES)  # whoever could not mark them could not raise it either
     return {"chunks": checked, "marked": drift}
+
+
+def _lasting_difference(number: int) -> set[int]:
+    """Ids that differ at every look and are marked at none in between. What is saved or applied meanwhile is no drift:
+    it differs for a moment before it is marked, and is marked until it differs no more."""
+    ids = _differing(number)
+    for _ in range(RECONCILE_LOOKS):
+        if not ids:
+            break
+        ids -= pending.waiting(sorted(ids))
+        ids &= _differing(number)
+    return ids
 
 
 def _differing(number: int) -> set[int]:

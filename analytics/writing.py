@@ -68,7 +68,7 @@ def apply_all(writer: Writer) -> Applied:
     while True:
         if len(marked) < BATCH_GAMES:  # a backlog needs no gathering
             _let_games_gather()
-        marked = pending.oldest(BATCH_GAMES)
+        marked = _with_unmarked_before(pending.oldest(BATCH_GAMES))
         if not marked:
             break
         writer.go_on()
@@ -83,6 +83,22 @@ def apply_all(writer: Writer) -> Applied:
             setattr(applied, name, getattr(applied, name) + getattr(done, name))
     _settle(writer, conditions, applied)
     return applied
+
+
+def _with_unmarked_before(marked: dict[int, int]) -> dict[int, int]:
+    """What was saved while Redis was away is marked by nobody. Most of it lies between the view's head and the newest
+    game that is marked, and without it that game's answers would lack them until the next reconciling."""
+    view = reader.head()
+    head = view.newest if view is not None else None
+    following = [game_id for game_id in marked if head is not None and game_id > head]
+    if not following or head is None or len(following) == max(following) - head:
+        return marked
+    unmarked = table.ids_between(head, max(following)) - marked.keys()
+    if not unmarked:
+        return marked
+    logger.warning("%d games after %d were not marked", len(unmarked), head)
+    pending.mark(sorted(unmarked))
+    return pending.oldest(BATCH_GAMES)
 
 
 def _settle(writer: Writer, conditions: Sequence[Condition], applied: Applied) -> None:

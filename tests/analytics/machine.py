@@ -446,6 +446,7 @@ class ViewMachine(RuleBasedStateMachine):
             self._do("apply")
 
     def _do(self, job: str) -> object:
+        self.marked |= self.table.keys()  # a writer marks what nobody did before the newest game
         match job:
             case "apply":
                 return services.apply_pending()

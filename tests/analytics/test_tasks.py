@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from analytics import services, tasks
-from analytics.live import pending, reader
+from analytics import configured, services, tasks, upkeep
+from analytics.live import pending, reader, series
 from cachecore import connections
 from cachecore.locks import lock
 from cachecore.schedule import last_run
@@ -13,6 +13,7 @@ from games.models import Game
 from games.rounds import Round
 from games.services import record_games
 from tests.analytics import games
+from tests.analytics.wire import Trouble, tapped, troubled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -118,6 +119,32 @@ def test_reconcile_finds_what_was_never_marked():
     assert (applied["new"], applied["corrected"], applied["removed"]) == (1, 1, 1)
     assert tasks.reconcile_all() == {"chunks": 1, "marked": 0, "cells": 0}
     assert last_run("reconcile-newest").result == {"chunks": 1, "marked": 3}
+
+
+def test_games_saved_while_redis_was_away_are_applied_with_the_next_one():
+    record_games(rounds(1, 2), source="test")
+    tasks.apply_pending()
+    for game_id in (3, 5, 6):
+        games.put(game_id)  # marked by nobody
+    record_games(rounds(9), source="test")
+    assert tasks.apply_pending()["new"] == 4
+    assert reader.head().games == 6
+    assert series.missing(configured.conditions()) == []  # they came in order
+
+
+@pytest.mark.parametrize("message", range(1, 6))
+def test_what_is_marked_and_applied_while_reconcile_looks_is_no_drift(message):
+    record_games(rounds(1), source="test")
+    tasks.apply_pending()
+    games.put(2)
+
+    def mark_and_apply() -> None:
+        pending.mark([2])
+        services.apply_pending()
+
+    with tapped(), troubled(Trouble(message, meanwhile=mark_and_apply)):
+        assert upkeep.reconcile(upkeep.newest_chunks()) == {"chunks": 1, "marked": 0}
+    assert reader.head().games == 2
 
 
 def test_reconcile_looks_at_the_newest_two_chunks_and_daily_at_all():
