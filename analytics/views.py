@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpResponseBase
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -48,7 +48,10 @@ class OccurrencesView(AnswerView):
     query_class, policy, answer = query.OccurrencesQuery, _policy(keys.OCCURRENCES), staticmethod(occurrences.answer)
 
 
-@extend_schema(parameters=[query.IntervalsQuery], responses=answer_of(serializers.IntervalsSerializer))
+@extend_schema(
+    parameters=[query.IntervalsQuery, OpenApiParameter("games", exclude=True), OpenApiParameter("all", exclude=True)],
+    responses=answer_of(serializers.IntervalsSerializer),
+)
 class IntervalsView(AnswerView):
     """How often games met a condition, interval by interval; empty intervals are there, with null percentages."""
 

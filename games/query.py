@@ -18,7 +18,7 @@ _WHOLE = re.compile(r"-?[0-9]{1,20}")
 MAX_ASKED_HUNDREDTHS = 10_000_000 * 100
 
 
-@extend_schema_field({"type": "number", "multipleOf": 0.01, "minimum": 1})
+@extend_schema_field({"type": "number", "minimum": 1, "description": "At most two decimals.", "example": 2.34})
 class CrashPointField(serializers.Field):  # type: ignore[type-arg]
     """A crash point: 2.34 outside, 234 inside. In a query also `02` and `2.0`, which are 2."""
 

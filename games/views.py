@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework import status
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.decorators import action
@@ -36,6 +36,12 @@ LIST = Policy(family=keys.GAMES_LIST, namespace=keys.GAMES)
 SINGLE = Policy(family=keys.GAMES_SINGLE, namespace=keys.GAMES)
 VERIFICATION = Policy(family=keys.GAMES_VERIFICATION, namespace=keys.GAMES)
 
+ROUNDS = PolymorphicProxySerializer(
+    component_name="Rounds",
+    serializers=[RoundSerializer, RoundSerializer(many=True)],
+    resource_type_field_name=None,
+    many=False,
+)
 GAME_ID = OpenApiParameter("game_id", OpenApiTypes.INT64, OpenApiParameter.PATH)
 
 
@@ -99,7 +105,7 @@ class GameViewSet(ViewSet):
         }
         return StreamingHttpResponse(parts, content_type=CONTENT_TYPES[format_], headers=headers)
 
-    @extend_schema(request=RoundSerializer(many=True), responses={200: RecordedSerializer, 201: RecordedSerializer})
+    @extend_schema(request=ROUNDS, responses={200: RecordedSerializer, 201: RecordedSerializer})
     def create(self, request: Request) -> Response:
         """Record one game or a list of up to 1,000; idempotent by `game_id`, all or nothing."""
         rounds = _rounds(request.data)

@@ -21,6 +21,9 @@ def schema(tmp_path_factory) -> dict:
     return yaml.safe_load(file.read_text())
 
 
+OPTIONAL = {"errors"}  # of an error
+
+
 def strict(part):
     """OpenAPI 3.0 as JSON Schema, with nothing allowed that is not told."""
     if isinstance(part, list):
@@ -29,11 +32,9 @@ def strict(part):
         return part
     part = {name: strict(value) for name, value in part.items()}
     if "properties" in part:
-        part |= {"additionalProperties": False, "required": sorted(part["properties"])}
+        part |= {"additionalProperties": False, "required": sorted(part["properties"].keys() - OPTIONAL)}
     if part.pop("nullable", False):
         return {"anyOf": [part, {"type": "null"}]}
-    if "multipleOf" in part:
-        part.pop("multipleOf")  # of a binary float, to a hundredth: not for this validator
     return part
 
 
@@ -66,12 +67,55 @@ def test_every_path_of_the_api_is_checked_here(schema):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_an_answer_is_what_the_schema_says(client, schema, path, django_capture_on_commit_callbacks):
+def test_an_answer_is_what_the_schema_says(client, settings, schema, path, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         record_games(chains.bcgame_rounds(3), source="test")
     services.apply_pending()
+    settings.ENABLE_REDIS_RATE_LIMITING = True
     response = client.get(path.format(game_id=chains.BCGAME_LAST - 1) + PATHS[path])
     assert response.status_code == 200
-    told = schema["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
-    validator = Draft202012Validator({**strict(told), "components": strict(schema["components"])})
-    assert [error.message for error in validator.iter_errors(json.loads(response.content))] == []
+    told = schema["paths"][path]["get"]["responses"]["200"]
+    assert wrong(schema, told, response) == []
+    assert told["headers"].keys() - response.headers.keys() == set()
+
+
+def wrong(schema, told, response) -> list[str]:
+    part = told["content"]["application/json"]["schema"]
+    validator = Draft202012Validator({**strict(part), "components": strict(schema["components"])})
+    return [error.message for error in validator.iter_errors(json.loads(response.content))]
+
+
+def test_every_operation_tells_its_errors(schema):
+    told = {
+        f"{method} {path}": [status for status in operation["responses"] if status >= "300"]
+        for path, operations in schema["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert told["get /api/games/"] == ["304", "400", "429", "503"]
+    assert told["get /api/games/{game_id}/"] == ["304", "400", "404", "429", "503"]
+    assert told["post /api/games/"] == ["400", "401", "403", "413", "415", "429", "503"]
+    assert told["delete /api/admin/monitoring/cache/clear/"] == ["400", "401", "403", "404", "503"]
+    assert [name for name, statuses in told.items() if not {"400", "503"} <= set(statuses)] == []
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_wrong_parameter_is_answered_as_the_schema_says(client, schema, path):
+    response = client.get(path.format(game_id=1) + "?nonsense=1")
+    assert response.status_code == 400
+    assert wrong(schema, schema["paths"][path]["get"]["responses"]["400"], response) == []
+
+
+def test_who_may_not_write_is_answered_as_the_schema_says(client, schema):
+    response = client.post("/api/games/", {"game_id": 1, "crash": 2}, content_type="application/json")
+    assert response.status_code == 401
+    assert wrong(schema, schema["paths"]["/api/games/"]["post"]["responses"]["401"], response) == []
+
+
+def test_no_crash_point_is_refused_for_being_a_binary_fraction(schema):
+    assert "multipleOf" not in json.dumps(schema)
+
+
+def test_intervals_take_no_window_of_games(schema):
+    names = {one["name"] for one in schema["paths"]["/api/analytics/intervals/"]["get"]["parameters"]}
+    assert names.isdisjoint({"games", "all"})
+    assert {"hours", "since", "until", "interval", "tz", "X-Timezone"} <= names

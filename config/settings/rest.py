@@ -14,7 +14,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
     "DEFAULT_THROTTLE_CLASSES": ["cachecore.throttling.rest.ScopeThrottle"],  # views name their scope
     "NUM_PROXIES": NUM_PROXIES,
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "config.openapi.Schema",
     "EXCEPTION_HANDLER": "config.errors.exception_handler",
     "URL_FORMAT_OVERRIDE": None,  # `format=` belongs to the export
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
