@@ -4,9 +4,12 @@ A lock keeps work from being done twice at once; it does not protect data. What 
 the database or a token that the script checks (analytics/live). Locks fail loudly: RoleUnavailable.
 """
 
+import logging
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.core.cache import caches
@@ -17,6 +20,10 @@ from cachecore.keys import Family
 
 if TYPE_CHECKING:
     from redis.lock import Lock
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.1
 
 LOCK = Family(
     name="lock",
@@ -35,33 +42,62 @@ class LockHeld(Exception):
     """Somebody else has the lock, and the time to wait for it is over."""
 
 
+class LockLost(Exception):
+    """It ran out while its block went on: another holder may have begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lock that its block holds."""
+
+    name: str
+    _lock: "Lock"
+
+    def renew(self) -> None:
+        """Its time limit begins anew. Raises LockLost, RoleUnavailable."""
+        try:
+            with connections.use("state"):
+                self._lock.reacquire()
+        except LockError as error:
+            raise LockLost(self.name) from error
+
+
 @contextmanager
-def lock(name: str, ttl_seconds: float, *, wait_seconds: float = 0.0) -> Iterator["Lock"]:
-    """Hold `name` for the block, `ttl_seconds` at most unless the holder extends it (`.reacquire()`).
+def lock(name: str, ttl_seconds: float, *, wait_seconds: float = 0.0) -> Iterator[Held]:
+    """Hold `name` for the block, `ttl_seconds` at most unless the holder renews it.
 
     Raises LockHeld, RoleUnavailable. A lock that ran out before the block's end is not an error here: the next
     holder may have begun, which is why what the block writes carries a token of its own.
     """
+    deadline = time.monotonic() + wait_seconds
+    while (held := _acquired(name, ttl_seconds)) is None:
+        if time.monotonic() >= deadline:
+            raise LockHeld(name)
+        time.sleep(min(POLL_SECONDS, wait_seconds))  # not within a use(): it may be the breaker's only probe
+    try:
+        yield Held(name, held)
+    finally:
+        _release(held, name)
+
+
+def _acquired(name: str, ttl_seconds: float) -> "Lock | None":
     with connections.use("state") as client:
         held: Lock = caches["state"].lock(  # type: ignore[attr-defined]
             LOCK.key(name=name), timeout=ttl_seconds, thread_local=False
         )
         token = secrets.token_hex(16)
-        acquired = held.acquire(blocking=wait_seconds > 0, blocking_timeout=wait_seconds or None, token=token)
+        acquired = held.acquire(blocking=False, token=token)
         # A reply that was lost makes the client ask again, and then our own token stands in our way.
         if not acquired and client.get(held.name) == token.encode():
             held.local.token, acquired = token.encode(), True
-    if not acquired:
-        raise LockHeld(name)
-    try:
-        yield held
-    finally:
-        _release(held)
+    return held if acquired else None
 
 
-def _release(held: "Lock") -> None:
+def _release(held: "Lock", name: str) -> None:
     """Past the breaker: it may have opened by what the block did, and a lock that stays keeps everybody out."""
     try:
         held.release()
-    except (LockError, RedisError, OSError):
-        return  # it ran out, or will
+    except LockError:
+        logger.warning("the lock %s ran out before its block ended: another may have begun", name)
+    except (RedisError, OSError):
+        return  # it will run out

@@ -102,6 +102,7 @@ def _invalidated(tag: str) -> str | None:
     with connections.use("cache") as client:
         if not client.exists(key):
             return None
-        cache.invalidate_tag(tag)
-        version: bytes = client.get(key)
+    cache.invalidate_tag(tag)
+    with connections.use("cache") as client:
+        version: bytes = client.get(key) or b""
     return version.hex()

@@ -77,5 +77,9 @@ def _recorded(name: str, job: Callable[[], Any]) -> Any:
 
 
 def _record(name: str, run: LastRun) -> None:
-    with connections.use("state") as client:
-        client.set(LAST_RUN.key(name=name), msgspec.json.encode(run))
+    """A job that was done is done, whether or not that can be told."""
+    try:
+        with connections.use("state") as client:
+            client.set(LAST_RUN.key(name=name), msgspec.json.encode(run, enc_hook=repr))
+    except connections.RoleUnavailable as error:
+        logger.warning("%s: %s, and not recorded: %s", name, run.outcome, error)

@@ -8,7 +8,8 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.transaction import TransactionManagementError
 
 Apply = Callable[[Collection[str], Collection[str]], None]
 
@@ -32,15 +33,21 @@ pending: "weakref.WeakSet[Pending]" = weakref.WeakSet()
 
 
 def defer(apply: Apply, keys: Iterable[str], tags: Iterable[str], using: str | None = None) -> bool:
-    """Leave an invalidation to the end of the transaction open on `using` (None: of each that this thread has open,
-    for nobody says which one holds what was written); False when none is.
+    """Leave an invalidation to the end of the transaction on `using`; False when none is open there.
+
+    None: the default database, and the end of every other transaction that this thread has open, for nobody says which
+    one holds what was written. Raises TransactionManagementError where a commit by hand would not be heard of.
     """
-    opened = [connection for connection in _connections(using) if connection.in_atomic_block]
-    for connection in opened:
-        callback = _of_this_savepoint(connection) or _registered(Pending(apply), connection)
-        callback.keys.update(keys)
-        callback.tags.update(tags)
-    return bool(opened)
+    for connection in _connections(using):
+        if connection.in_atomic_block:
+            callback = _of_this_savepoint(connection) or _registered(Pending(apply), connection)
+            callback.keys.update(keys)
+            callback.tags.update(tags)
+        elif not connection.autocommit and connection.connection is not None:
+            raise TransactionManagementError(
+                f"Database {connection.alias!r} commits by hand: invalidate after the commit, or use atomic()."
+            )
+    return connections[using or DEFAULT_DB_ALIAS].in_atomic_block
 
 
 def affected(key: str, tags: Iterable[str]) -> bool:
@@ -51,10 +58,11 @@ def affected(key: str, tags: Iterable[str]) -> bool:
 
 
 def _open() -> Iterator[Pending]:
-    for connection in connections.all(initialized_only=True):
-        for _, callback, *_ in connection.run_on_commit:
-            if isinstance(callback, Pending):
-                yield callback
+    for connection in _connections(None):
+        for _, callback, _ in connection.run_on_commit:
+            if not isinstance(callback, Pending):
+                break  # ours stand in front
+            yield callback
 
 
 def _connections(using: str | None) -> Iterable[Any]:

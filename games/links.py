@@ -28,9 +28,10 @@ def hashes_around(ids: Iterable[int]) -> dict[int, str | None]:
     return dict(Game.objects.filter(game_id__in=around).values_list("game_id", "hash"))
 
 
-def relink(ids: Iterable[int]) -> None:
+def relink(ids: Iterable[int]) -> list[int]:
     """Derive `linked` anew for these games and those just after, from what is committed: two transactions that record
-    neighbours at once do not see one another. Raises django.db.Error."""
+    neighbours at once do not see one another. Returns the games that changed. Raises django.db.Error."""
+    relinked = []
     changed = set(ids)
     looked_at = changed | {game_id + step for game_id in changed for step in (-1, 1)}
     stored = {
@@ -44,6 +45,8 @@ def relink(ids: Iterable[int]) -> None:
         previous = stored.get(game_id - 1, (None, None))[0]
         if (right := linked(game_id, hash_, previous)) != verdict:
             Game.objects.filter(game_id=game_id, hash=hash_).update(linked=right)
+            relinked.append(game_id)
+    return relinked
 
 
 def relink_following(ids: Iterable[int], hashes: Hashes) -> None:

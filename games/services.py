@@ -137,8 +137,14 @@ def _upsert(told: Mapping[int, tuple[int, Round]], source: str, force: bool) -> 
         recorded.updated = [game.game_id for game in updated]
         if recorded.changed:
             announce(recorded.changed)
-            transaction.on_commit(lambda: relink(recorded.changed), robust=True)
+            transaction.on_commit(lambda: _relink_and_announce(recorded.changed), robust=True)
     return recorded
+
+
+def _relink_and_announce(ids: Iterable[int]) -> None:
+    """After the commit, whose word is out already: who has answered since must hear of what changes now."""
+    if relinked := relink(ids):
+        announce(relinked)
 
 
 def _overwrite(games: Sequence[Game]) -> None:

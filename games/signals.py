@@ -86,4 +86,6 @@ class _Unlinking:
             gone = set(ids[start : start + UNLINKED_PER_CALL])
             gone -= set(Game.objects.using(self._using).filter(game_id__in=gone).values_list("game_id", flat=True))
             following = Game.objects.using(self._using).filter(game_id__in=[game_id + 1 for game_id in gone])
-            following.filter(linked__isnull=False).update(linked=None)
+            linked = list(following.filter(linked__isnull=False).values_list("game_id", flat=True))
+            if linked and following.filter(game_id__in=linked).update(linked=None):
+                announce(linked, self._using)  # the deletion's own word may have been out before

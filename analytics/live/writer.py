@@ -4,13 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from redis.exceptions import LockError
-from redis.lock import Lock
-
 from analytics.live import scripts
 from analytics.live.keys import WRITER
 from cachecore import connections
-from cachecore.locks import lock
+from cachecore.locks import Held, LockLost, lock
 
 WRITER_SECONDS = 30
 
@@ -22,14 +19,13 @@ class Overtaken(Exception):
 @dataclass(frozen=True, slots=True)
 class Writer:
     token: int
-    _lock: Lock
+    _lock: Held
 
     def go_on(self) -> None:
         """Extend the lock before the next step. Raises Overtaken when it was lost meanwhile."""
         try:
-            with connections.use("state"):
-                self._lock.reacquire()
-        except LockError as error:
+            self._lock.renew()
+        except LockLost as error:
             raise Overtaken from error
 
 

@@ -39,3 +39,22 @@ def test_a_failure_is_recorded_and_raised():
     with pytest.raises(RuntimeError):
         fail()
     assert (last_run("fail").outcome, last_run("fail").result) == ("failed", "RuntimeError")
+
+
+def test_a_job_that_was_done_is_done_though_redis_went_away_meanwhile(valkey, caplog):
+    @single_run("leave", 10)
+    def leave() -> str:
+        valkey.stop()
+        return "done"
+
+    assert leave() == "done"
+    assert "leave: done, and not recorded: Redis role 'state'" in caplog.text
+
+
+def test_a_result_that_is_no_json_is_recorded_as_it_reads():
+    @single_run("odd", 10)
+    def odd() -> object:
+        return 1j
+
+    odd()
+    assert last_run("odd").result == "1j"

@@ -148,12 +148,30 @@ def other():
 
 def test_a_transaction_of_another_database_is_waited_for_too(cache, elsewhere, other):
     cache.set(KEY, "old", tags=["a"])
-    before = _version()
     with transaction.atomic(using=other):
         cache.invalidate_tag("a")
-        assert _version() == before
+        before = _version()
         assert cache.get(KEY) is None
+    assert _version() != before
     assert elsewhere.get(KEY) is None
+
+
+def test_what_another_database_rolls_back_does_not_take_the_defaults_invalidation_with_it(cache, elsewhere, other):
+    cache.set(KEY, "old", tags=["a"])
+    with transaction.atomic(using=other):
+        cache.invalidate_tag("a")  # for a row of the default database, which is committed
+        transaction.set_rollback(True, using=other)
+    assert elsewhere.get(KEY) is None
+
+
+def test_a_commit_by_hand_cannot_be_heard_of(cache):
+    connection = transaction.get_connection()
+    connection.set_autocommit(False)
+    try:
+        with pytest.raises(transaction.TransactionManagementError, match="Database 'default' commits by hand"):
+            cache.invalidate_tag("a")
+    finally:
+        connection.set_autocommit(True)
 
 
 def test_who_names_the_database_waits_for_no_other(cache, other):

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from games.models import Game
 from games.rounds import Round
 from games.services import record_games
+from games.signals import games_changed
 from tests.chains import BCGAME_LAST, bcgame_rounds
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +50,23 @@ def test_a_deleted_game_leaves_the_next_one_unlinked(rounds, django_capture_on_c
     with django_capture_on_commit_callbacks(execute=True):
         Game.objects.get(game_id=BCGAME_LAST - 2).delete()
     assert links() == [None, None, True]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_relinked_after_the_commit_is_told_too(rounds):
+    """The commit's own word may have been answered before."""
+    record_games(rounds, source="test")
+    told = []
+
+    def hear(ids, **kwargs):
+        told.append((ids, links()))
+
+    games_changed.connect(hear)
+    try:
+        Game.objects.get(game_id=BCGAME_LAST - 2).delete()
+    finally:
+        games_changed.disconnect(hear)
+    assert told[-1] == ((BCGAME_LAST - 1,), [None, None, True])
 
 
 def test_a_game_without_a_hash_is_linked_to_nothing(rounds):
