@@ -5,6 +5,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 from django.apps.config import AppConfig
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 
@@ -50,6 +51,30 @@ def encryption_keys_are_keys(app_configs: Sequence[AppConfig] | None, **kwargs: 
         Error(f"CACHE_ENCRYPTION_KEYS: number {number} is no Fernet key.", id="cachecore.E003")
         for number, key in enumerate(options.encryption_keys(), start=1)
         if not _is_fernet_key(key)
+    ]
+
+
+@register(Tags.caches)
+def switched_off_are_answers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """cachecore.E004: a typo would leave the answers on that were to be off."""
+    return [
+        Error(f"CACHE_RESPONSES_OFF: {reason}", id="cachecore.E004")
+        for reason in _unknown(getattr(settings, "CACHE_RESPONSES_OFF", ()))
+    ]
+
+
+@register(Tags.caches)
+def keys_are_taken_literally(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """cachecore.W002: two sites on one Redis database would share their values in spite of KEY_PREFIX."""
+    return [
+        CheckWarning(
+            f"CACHES[{alias!r}] has {name}, which the cache service does not heed.",
+            hint="Give each site a Redis database of its own.",
+            id="cachecore.W002",
+        )
+        for alias, told in settings.CACHES.items()
+        for name in ("KEY_PREFIX", "VERSION")
+        if told.get(name)
     ]
 
 

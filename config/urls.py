@@ -1,5 +1,6 @@
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from analytics.stream.views import StreamView
@@ -12,6 +13,7 @@ urlpatterns = [
     path("api/stream/", StreamView.as_view(), name="stream"),
     path("api/admin/monitoring/cache/", include("cachecore.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/", RedirectView.as_view(pattern_name="docs")),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz),

@@ -122,5 +122,11 @@ class Query(serializers.Serializer):  # type: ignore[type-arg]
         yield from ()
 
 
+class NoQuery(Query):
+    """Nothing at all: what a call says stands in its body."""
+
+    tz = None  # type: ignore[assignment]
+
+
 class ZoneQuery(Query):
     """Nothing but the zone."""

@@ -20,7 +20,7 @@ from cachecore.responses import Computed, Policy, cached
 from games import keys, selectors
 from games.export import CONTENT_TYPES, Format, exported
 from games.filters import ExportQuery, GamesQuery
-from games.query import ZoneQuery
+from games.query import NoQuery, ZoneQuery
 from games.rounds import Round
 from games.serializers import (
     MAX_INGESTED,
@@ -49,7 +49,9 @@ class MayIngest(BasePermission):
     """Reading is for everybody; recording needs the permission that `create_ingest_token` gives."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return request.method in SAFE_METHODS or request.user.has_perm("games.ingest_games")
+        if request.method in SAFE_METHODS or view.action is None:  # None: a 405, whoever asks
+            return True
+        return bool(request.user.has_perm("games.ingest_games"))
 
 
 class GameViewSet(ViewSet):
@@ -108,6 +110,7 @@ class GameViewSet(ViewSet):
     @extend_schema(request=ROUNDS, responses={200: RecordedSerializer, 201: RecordedSerializer})
     def create(self, request: Request) -> Response:
         """Record one game or a list of up to 1,000; idempotent by `game_id`, all or nothing."""
+        NoQuery().refuse_strangers(request)
         rounds = _rounds(request.data)
         try:
             recorded = record_games(rounds, source=f"api {request.user.get_username()}"[:64])

@@ -2,7 +2,7 @@
 
 from corsheaders.defaults import default_headers
 
-from config.env import BASE_DIR, env
+from config.env import BASE_DIR, choice, env, flag, number, whole
 from config.settings.caches import *
 from config.settings.celery import *
 from config.settings.database import *
@@ -86,11 +86,11 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 
 # The public API may be read from any page; nothing it answers depends on cookies.
-CORS_ALLOW_ALL_ORIGINS = env.bool("CORS_ALLOW_ALL_ORIGINS", default=True)
+CORS_ALLOW_ALL_ORIGINS = flag("CORS_ALLOW_ALL_ORIGINS", True)
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_METHODS = ("GET", "HEAD", "OPTIONS")
-CORS_ALLOW_HEADERS = (*default_headers, "x-timezone")
+CORS_ALLOW_HEADERS = (*default_headers, "x-timezone", "if-none-match", "last-event-id")
 CORS_EXPOSE_HEADERS = (
     *("X-Cache", "X-Data-Version", "Age", "ETag"),
     *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After"),
@@ -102,13 +102,13 @@ SECURE_REFERRER_POLICY = "same-origin"
 # A larger body is refused with 413 before a thread is taken (config/asgi.py) and by Django itself.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 # Threads that run Django for what the front door cannot answer from the cache.
-WSGI_THREADS = env.int("WSGI_THREADS", default=8)
-EXPORT_THREADS = env.int("EXPORT_THREADS", default=2)  # so many exports at once; further ones wait
+WSGI_THREADS = whole("WSGI_THREADS", 8, least=1)
+EXPORT_THREADS = whole("EXPORT_THREADS", 2, least=1)  # so many exports at once; further ones wait
 
 # One installation watches one site.
 SITE = env.str("SITE", default="bcgame")
-FEED = env.str("FEED", default="replay")
-REPLAY_SPEED = env.float("REPLAY_SPEED", default=1.0)
+FEED = choice("FEED", "replay", ("replay", "bcgame", "none"))
+REPLAY_SPEED = number("REPLAY_SPEED", 1.0)
 BCGAME_API_URL = env.str("BCGAME_API_URL", default="https://bc.game/api/game/bet/multi/history")
 
 # The live view (docs/architecture.md).
@@ -121,8 +121,8 @@ ANALYTICS_CONDITIONS = env.list(
         *("floor:1", "floor:2", "floor:3", "floor:5", "floor:10"),
     ],
 )
-ANALYTICS_LEDGER_GAMES = env.int("ANALYTICS_LEDGER_GAMES", default=1_000_000)
-ANALYTICS_BUCKET_DAYS = env.int("ANALYTICS_BUCKET_DAYS", default=90)
+ANALYTICS_LEDGER_GAMES = whole("ANALYTICS_LEDGER_GAMES", 1_000_000, least=1)
+ANALYTICS_BUCKET_DAYS = whole("ANALYTICS_BUCKET_DAYS", 90, least=1)
 # Readers recompute after every version: bursts are gathered so that it rises at most twenty times a second; at
 # ten, a game that follows another at once is seen after more than 100 ms (benchmarks/visible.py).
-ANALYTICS_VERSION_EVERY_MS = env.int("ANALYTICS_VERSION_EVERY_MS", default=50)
+ANALYTICS_VERSION_EVERY_MS = whole("ANALYTICS_VERSION_EVERY_MS", 50)

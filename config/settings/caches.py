@@ -11,16 +11,16 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from config.env import env, redis_url
+from config.env import env, number, numbers, redis_url, whole
 
 CACHE_URL = redis_url("CACHE_URL")
 STATE_URL = redis_url("STATE_URL")
 
 # A Redis that does not answer must cost less than the database it relieves.
-REDIS_CONNECT_TIMEOUT_SECONDS = env.float("REDIS_CONNECT_TIMEOUT_SECONDS", default=0.25)
-REDIS_TIMEOUT_SECONDS = env.float("REDIS_TIMEOUT_SECONDS", default=0.25)
+REDIS_CONNECT_TIMEOUT_SECONDS = number("REDIS_CONNECT_TIMEOUT_SECONDS", 0.25)
+REDIS_TIMEOUT_SECONDS = number("REDIS_TIMEOUT_SECONDS", 0.25)
 # After a failure no socket is touched for this long; then one caller probes.
-REDIS_BREAKER_SECONDS = env.float("REDIS_BREAKER_SECONDS", default=1.0)
+REDIS_BREAKER_SECONDS = number("REDIS_BREAKER_SECONDS", 1.0)
 # A connection that a restarted server dropped is made anew at once. redis-py's own default would sleep and try for
 # seconds; whoever cannot wait 0.25 s for a cache does not want it to.
 REDIS_RETRY = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
@@ -42,12 +42,14 @@ def _redis_cache(url: str) -> dict[str, Any]:
 
 CACHES = {"default": _redis_cache(CACHE_URL), "state": _redis_cache(STATE_URL)}
 
-# Every process adds its counts of hits and misses to the totals in the state role this often; 0: never by itself.
-CACHE_STATS_FLUSH_SECONDS = env.float("CACHE_STATS_FLUSH_SECONDS", default=5.0)
+# Every process adds its counts of hits and misses to the totals in the state role this often.
+CACHE_STATS_FLUSH_SECONDS = number("CACHE_STATS_FLUSH_SECONDS", 5.0)
 # After a new version so many of the URLs that were asked most are computed anew (cachecore/usage.py); 0: none.
-CACHE_REWARM_TOP = env.int("CACHE_REWARM_TOP", default=50)
+CACHE_REWARM_TOP = whole("CACHE_REWARM_TOP", 50)
+# Family -> seconds, within its tier's bounds (docs/cachecore.md); admin overrides it while the site runs.
+CACHE_TTLS = numbers("CACHE_TTLS", int)
 # Family -> the hit rate that its TTL is moved towards (cachecore/tuning.py). None is tuned unless it is named here.
-CACHE_TUNING: dict[str, float] = {}
+CACHE_TUNING = numbers("CACHE_TUNING", float)
 # Families whose answers are computed for every request (docs/api-caching.md names them); admin switches the others.
 CACHE_RESPONSES_OFF = env.list("CACHE_RESPONSES_OFF", default=[])
 # Fernet keys for values of sensitive families; the first encrypts, all decrypt, so that a key can be retired.

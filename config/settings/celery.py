@@ -4,7 +4,7 @@ Tasks are wake-ups: what is to be done stands in Redis (`pending`) and in the ta
 costs at most the interval of the beat job that does the same.
 """
 
-from config.env import celery_url, env, redis_url
+from config.env import celery_url, number, redis_url
 
 BROKER_URL = redis_url("BROKER_URL")
 
@@ -24,7 +24,7 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 # A save must not wait for a broker that is down: one short try, then the beat job is the net.
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "socket_connect_timeout": env.float("REDIS_CONNECT_TIMEOUT_SECONDS", default=0.25),
+    "socket_connect_timeout": number("REDIS_CONNECT_TIMEOUT_SECONDS", 0.25),
     "socket_timeout": 2.0,  # seconds; longer than kombu's blocking pop of one second
     "max_retries": 0,
     "visibility_timeout": 10 * 60,  # seconds; above the task time limit

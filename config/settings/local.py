@@ -1,13 +1,13 @@
 """One machine, one person: `make run` and `manage.py` by default."""
 
+from config.env import flag
 from config.settings.base import *
 
 HOST = env.str("HOST", default="127.0.0.1")
 SECRET_KEY = env.str("SECRET_KEY", default="local-only-not-a-secret-0123456789-abcdefghijklmnopqrstuvwxyz")
-DEBUG = env.bool("DEBUG", default=False)
-ALLOWED_HOSTS = env.list(
-    "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", env.str("HOST", default="127.0.0.1")]
-)
+DEBUG = flag("DEBUG", False)
+# Also where the stack asks itself whether it is ready.
+ALLOWED_HOSTS = [*env.list("ALLOWED_HOSTS", default=[HOST]), "localhost", "127.0.0.1", "[::1]"]
 # Static files straight from the packages: no collectstatic on the way to the first page.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True

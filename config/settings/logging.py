@@ -1,12 +1,14 @@
 """One line per event on standard error; the process manager keeps it."""
 
-from config.env import env
+from config.env import choice
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
-    "loggers": {name: {"level": env.str("LOG_LEVEL", default="INFO")} for name in ("games", "analytics", "cachecore")},
+    "root": {"handlers": ["console"], "level": choice("LOG_LEVEL", "WARNING", LEVELS)},
+    "loggers": {name: {"level": choice("LOG_LEVEL", "INFO", LEVELS)} for name in ("games", "analytics", "cachecore")},
 }

@@ -3,7 +3,7 @@
 import limits
 from django.core.exceptions import ImproperlyConfigured
 
-from config.env import env
+from config.env import env, flag, some_of, whole
 
 
 def _rate(scope: str, default: str) -> str:
@@ -19,7 +19,7 @@ def _rate(scope: str, default: str) -> str:
     return rate
 
 
-ENABLE_REDIS_RATE_LIMITING = env.bool("ENABLE_REDIS_RATE_LIMITING", default=True)
+ENABLE_REDIS_RATE_LIMITING = flag("ENABLE_REDIS_RATE_LIMITING", True)
 # Per user or address. Only what reaches Django counts: a dashboard lives on hits, which the front door serves.
 RATE_LIMITS = {
     "analytics": _rate("analytics", "600/minute"),
@@ -31,6 +31,6 @@ RATE_LIMITS = {
 # An exact moving window; the others have a sliding window counter, which costs two integers whatever the limit.
 RATE_LIMIT_EXACT = frozenset({"ingest", "login"})
 # Answered 503 while Redis is away; the others are let through.
-RATE_LIMIT_FAIL_CLOSED = frozenset(env.list("RATE_LIMIT_FAIL_CLOSED", default=["ingest", "login"]))
+RATE_LIMIT_FAIL_CLOSED = some_of("RATE_LIMIT_FAIL_CLOSED", ("ingest", "login"), RATE_LIMITS)
 # How many proxies in front of us append to X-Forwarded-For. 0: the header is what a client says, and not read.
-NUM_PROXIES = env.int("NUM_PROXIES", default=0)
+NUM_PROXIES = whole("NUM_PROXIES", 0)

@@ -65,10 +65,10 @@ class Stack:
 
     @contextmanager
     def _servers(self) -> Iterator[Valkey | None]:
-        if _names_servers(self._environment):
+        valkey = Valkey(self._data / "valkey")
+        if _names_servers(self._environment, but=valkey.url):
             yield None
             return
-        valkey = Valkey(self._data / "valkey")
         try:
             valkey.start()
         except ValkeyError as error:
@@ -123,9 +123,11 @@ def _fail_without(valkey: Valkey, supervisor: Supervisor) -> None:
     supervisor.fail("valkey")
 
 
-def _names_servers(environment: Mapping[str, str]) -> bool:
+def _names_servers(environment: Mapping[str, str], *, but: str) -> bool:
+    """Whether the operator has servers; `but` is our own, which a shell may still name from a run before."""
     roles = ("CACHE_URL", "STATE_URL", "BROKER_URL")
-    return any(map(environment.get, ("REDIS_URL", "REDIS_HOST"))) or all(map(environment.get, roles))
+    told = environment.get("REDIS_URL", "")
+    return (bool(told) and told != but) or bool(environment.get("REDIS_HOST")) or all(map(environment.get, roles))
 
 
 def _reachable(host: str) -> str:

@@ -147,3 +147,15 @@ def test_a_check_tells_wrong_keys(settings):
     assert messages("cachecore.E003") == []
     settings.CACHE_ENCRYPTION_KEYS = ["short"]
     assert messages("cachecore.E003") == ["CACHE_ENCRYPTION_KEYS: number 1 is no Fernet key."]
+
+
+def test_a_check_tells_families_that_cannot_be_off(settings):
+    assert messages("cachecore.E004") == []
+    settings.CACHE_RESPONSES_OFF = [GAMES_LIST.name, "game-list"]
+    assert messages("cachecore.E004") == ['CACHE_RESPONSES_OFF: there is no cached family "game-list".']
+
+
+def test_a_check_tells_a_prefix_that_is_not_heeded(settings):
+    assert messages("cachecore.W002") == []
+    settings.CACHES = {**settings.CACHES, "default": {**settings.CACHES["default"], "KEY_PREFIX": "staging"}}
+    assert messages("cachecore.W002") == ["CACHES['default'] has KEY_PREFIX, which the cache service does not heed."]

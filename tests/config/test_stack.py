@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from config.stack.stack import Stack, StackError
+from config.stack.stack import Stack, StackError, _names_servers
 from config.stack.supervisor import procfile_commands
 from config.stack.valkey import MAX_SOCKET_PATH_BYTES, Valkey, ValkeyError
 
@@ -113,6 +113,21 @@ def test_the_command_says_it_without_a_traceback(tmp_path):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("CommandError: 127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({}, False),
+        ({"REDIS_URL": "redis://elsewhere/0"}, True),
+        ({"REDIS_URL": "unix:///own"}, False),  # exported for commands, and still there at the next `make run`
+        ({"REDIS_HOST": "elsewhere"}, True),
+        ({"CACHE_URL": "redis://a/0", "STATE_URL": "redis://b/0"}, False),
+        ({"CACHE_URL": "redis://a/0", "STATE_URL": "redis://b/0", "BROKER_URL": "redis://c/0"}, True),
+    ],
+)
+def test_servers_of_the_operator_are_used_instead_of_our_own(environment, named):
+    assert _names_servers(environment, but="unix:///own") is named
 
 
 def test_the_procfile_names_the_four_processes_and_fills_in_variables(tmp_path):

@@ -173,10 +173,10 @@ def ingest(client):
     user.user_permissions.add(Permission.objects.get(codename="ingest_games"))
     token = Token.objects.create(user=user)
 
-    def post(body, content_type="application/json"):
+    def post(body, content_type="application/json", query=""):
         data = body if isinstance(body, str | bytes) else json.dumps(body)
         return client.post(
-            "/api/games/", data, content_type=content_type, headers={"Authorization": f"Token {token.key}"}
+            f"/api/games/{query}", data, content_type=content_type, headers={"Authorization": f"Token {token.key}"}
         )
 
     return post
@@ -191,6 +191,19 @@ def test_ingest_is_idempotent(ingest):
     assert (first.status_code, first.json()) == (201, {"created": 2, "updated": 0, "unchanged": 0})
     assert (second.status_code, second.json()) == (200, {"created": 0, "updated": 0, "unchanged": 2})
     assert list(Game.objects.order_by("game_id").values_list("crash_hundredths", flat=True)) == [234, 1050]
+
+
+@pytest.mark.parametrize("name", ["force", "tz", "dry_run"])
+def test_ingest_takes_no_parameters(ingest, name):
+    response = ingest({"game_id": 1, "crash_point": 2}, query=f"?{name}=1")
+    assert (response.status_code, response.json()["errors"]) == (400, {name: ["Unknown parameter."]})
+    assert not Game.objects.exists()
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+@pytest.mark.parametrize("path", ["/api/games/", "/api/games/1/"])
+def test_a_method_that_there_is_not_is_a_405_whoever_asks(client, method, path):
+    assert getattr(client, method)(path).status_code == 405
 
 
 def test_ingest_needs_a_token_with_the_permission(client):

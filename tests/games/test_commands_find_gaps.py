@@ -1,7 +1,7 @@
 from io import StringIO
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from tests.factories.games import GameFactory
 
@@ -17,16 +17,27 @@ def run(**options):
 def test_missing_ids_are_listed_as_ranges():
     for game_id in (10, 11, 13, 20):
         GameFactory(game_id=game_id)
-    assert run() == ["12", "14-19", "7 games are missing in 2 gaps."]
+    assert run() == ["12", "14-19", "Missing games: 7, in gaps: 2."]
 
 
 def test_no_gap_is_no_gap():
-    assert run() == ["0 games are missing in 0 gaps."]
+    assert run() == ["Missing games: 0, in gaps: 0."]
     GameFactory(game_id=10)
-    assert run() == ["0 games are missing in 0 gaps."]
+    assert run() == ["Missing games: 0, in gaps: 0."]
 
 
 def test_bounds_are_in_the_range_asked_about():
     for game_id in (10, 13, 20):
         GameFactory(game_id=game_id)
-    assert run(first=12, last=16) == ["12", "14-16", "4 games are missing in 2 gaps."]
+    assert run(first=12, last=16) == ["12", "14-16", "Missing games: 4, in gaps: 2."]
+
+
+def test_a_range_upside_down_is_an_error():
+    with pytest.raises(CommandError, match=r"--from 10 is above --to 5\."):
+        run(first=10, last=5)
+
+
+@pytest.mark.parametrize("text", ["0", "-5", "1.5", "x", "1_0"])
+def test_an_id_is_a_whole_number_of_at_least_1(text):
+    with pytest.raises(CommandError, match=f"argument --from: '{text}' is not a whole number of at least 1"):
+        call_command("find_gaps", f"--from={text}")

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from games.audit import Checked, Checker, chunks
+from games.management.ranges import add_range, natural, range_of
 from games.models import Game
 
 
@@ -19,16 +20,15 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--from", dest="first", type=int, metavar="ID", help="Default: the oldest game.")
-        parser.add_argument("--to", dest="last", type=int, metavar="ID", help="Default: the newest game.")
+        add_range(parser)
         parser.add_argument(
             "--chain", action="store_true", help="Also check that each hash leads to that of the game before."
         )
-        parser.add_argument("--limit", type=int, default=10, help="List at most so many problems (default 10).")
+        parser.add_argument("--limit", type=natural, default=10, help="List at most so many problems (default 10).")
         parser.add_argument("--no-progress", action="store_true", help="No progress bar on standard error.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        first, last = options["first"], options["last"]
+        first, last = range_of(options)
         started = time.monotonic()
         checker = Checker(chain=options["chain"], limit=options["limit"])
         hidden = options["no_progress"] or not sys.stderr.isatty()
