@@ -42,6 +42,18 @@ class Columns:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def ordered(self) -> "Columns":
+        """By ascending id, whatever their order was; the newest first is cheap."""
+        columns = Columns(self.ids[::-1], self.crash[::-1], self.end_ms[::-1]) if self._descends else self
+        if bool((columns.ids[1:] > columns.ids[:-1]).all()):
+            return columns
+        order = np.argsort(columns.ids)
+        return Columns(columns.ids[order], columns.crash[order], columns.end_ms[order])
+
+    @property
+    def _descends(self) -> bool:
+        return len(self) > 1 and bool(self.ids[0] > self.ids[-1])
+
     def where(self, mask: Mask) -> "Columns":
         return Columns(self.ids[mask], self.crash[mask], self.end_ms[mask])
 
@@ -112,6 +124,9 @@ class Window:
     @property
     def of_time(self) -> bool:
         return self.kind in ("hours", "range")
+
+
+ALL_GAMES = Window("all", True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,72 +1,128 @@
-"""Rows of the table into columns, without an object per row."""
+"""Rows of the table into columns, without an object per row: the database packs them into one value.
 
-from datetime import UTC, datetime
+On PostgreSQL that is one binary string, read by COPY because the driver's other results are text; on SQLite a text.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from io import BytesIO
+from struct import unpack_from
 from typing import Any
 
 import numpy as np
 from django.core.exceptions import EmptyResultSet
-from django.db import connections, models
-from django.db.models import F, Func, QuerySet, Value
-from django.db.models.functions import Coalesce
+from django.db import connection
+from django.db.models import QuerySet
 
-from analytics.columns import UNKNOWN_TIME, Columns
+from analytics.columns import UNKNOWN_TIME, Columns, Integers
 from games.models import Game
 
 # PostgreSQL's binary COPY: a header, then per row the number of fields and for each its length and its bytes.
 # https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY-FORMAT
 _HEADER_BYTES = 19
-_TRAILER_BYTES = 2
-_ROW = np.dtype(
-    [
-        *(("fields", ">i2"), ("id_length", ">i4"), ("id", ">i8"), ("crash_length", ">i4"), ("crash", ">i8")),
-        *(("time_length", ">i4"), ("time", ">i8")),
-    ]
-)
+_NULL = -1
 _EPOCH_US = 946_684_800_000_000  # PostgreSQL counts microseconds from 2000-01-01
-_NO_TIME = datetime.fromtimestamp(UNKNOWN_TIME / 1000, UTC)
 
-
-class _UnixMs(Func):
-    """SQLite keeps a time as text; cut to milliseconds."""
-
-    template = (
-        "coalesce(CAST(strftime('%%%%s', substr(%(expressions)s, 1, 19)) AS INTEGER) * 1000"
-        f" + CAST(substr(%(expressions)s, 21, 3) AS INTEGER), {UNKNOWN_TIME})"
-    )
-    output_field = models.BigIntegerField()
+_GAME = ("game_id", "crash_hundredths")
+_POSTGRESQL_TIME = "timestamptz_send(coalesce(end_time, 'epoch'))"
+# SQLite keeps a time as text; cut to milliseconds.
+_SQLITE_TIME = (
+    "coalesce(CAST(strftime('%%s', substr(end_time, 1, 19)) AS INTEGER) * 1000"
+    " + CAST(substr(end_time, 21, 3) AS INTEGER), 0)"
+)
 
 
 def columns_of(games: QuerySet[Game]) -> Columns:
     """In ascending id order, whatever the query's order. Times are cut to milliseconds. Raises django.db.Error."""
-    postgresql = connections[games.db].vendor == "postgresql"
     try:
-        ids, crash, end_ms = _copied(games) if postgresql else _fetched(games)
+        statement, parameters = games.values_list(*_GAME, "end_time").query.sql_with_params()
     except EmptyResultSet:  # Django knows without asking, as of no ids
         return Columns.empty()
-    # The ledger keeps times as unsigned: one before 1970 (no crash game is that old) is none.
-    end_ms = np.maximum(end_ms, UNKNOWN_TIME)
-    if len(ids) > 1 and not bool((ids[1:] > ids[:-1]).all()):
-        order = np.argsort(ids)
-        return Columns(ids[order], crash[order], end_ms[order])
-    return Columns(ids, crash, end_ms)
+    return read(statement, parameters=parameters)[0]
 
 
-def _copied(games: QuerySet[Game]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rows = games.values_list("game_id", "crash_hundredths", Coalesce("end_time", Value(_NO_TIME)))
-    database = connections[games.db]
+def read(games: str, *others: str, parameters: Sequence[Any] = ()) -> tuple[Columns, list[int]]:
+    """The games of a SELECT of their id, crash point and end time, in ascending id order, and other whole numbers (0
+    for NULL), in one statement: so they are of one moment without a transaction.
+
+    `others` may name `found.first_id` and `found.last_id`, the ends of those games. Raises django.db.Error.
+    """
+    time = _POSTGRESQL_TIME if _on_postgresql() else _SQLITE_TIME
+    found = f"{_packed(_GAME, time)} AS packed, min(game_id) AS first_id, max(game_id) AS last_id"
+    told = ", ".join(["packed", *others])
+    asked = f"WITH found AS (SELECT {found} FROM ({games}) AS asked) SELECT {told} FROM found"  # noqa: S608 - our words
+    packed, *numbers = _row(asked, parameters)
+    return _columns(_unpacked(packed, len(_GAME) + 1)), [_whole(number) for number in numbers]
+
+
+def read_whole_numbers(rows: str, names: Sequence[str], parameters: Sequence[Any] = ()) -> Integers:
+    """The rows of a SELECT, one column per name; none of them may be NULL. Raises django.db.Error."""
+    [packed] = _row(f"SELECT {_packed(names)} FROM ({rows}) AS asked", parameters)  # noqa: S608 - our words
+    return _unpacked(packed, len(names))
+
+
+def _on_postgresql() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def _packed(names: Sequence[str], *more: str) -> str:
+    """An aggregate of all rows. A row is one argument: arguments of several aggregates might be in different orders."""
+    if _on_postgresql():
+        return f"string_agg({' || '.join([*(f'int8send({name})' for name in names), *more])}, '')"
+    return "group_concat({}, ' ')".format(" || ' ' || ".join([*names, *more]))
+
+
+def _row(statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
+    with connection.cursor() as cursor:
+        if _on_postgresql():
+            return _copied(cursor, statement, parameters)
+        cursor.execute(statement, [_adapted(parameter) for parameter in parameters])
+        row: Sequence[Any] = cursor.fetchone()
+    return row
+
+
+def _copied(cursor: Any, statement: str, parameters: Sequence[Any]) -> Sequence[memoryview | None]:
     data = BytesIO()
-    with database.cursor() as cursor, database.wrap_database_errors:
-        select = cursor.mogrify(*rows.query.sql_with_params()).decode()
+    with connection.wrap_database_errors:
+        select = cursor.mogrify(statement, parameters).decode()
         cursor.copy_expert(f"COPY ({select}) TO STDOUT (FORMAT binary)", data)
-    read = np.frombuffer(data.getbuffer()[_HEADER_BYTES:-_TRAILER_BYTES], dtype=_ROW)
-    end_ms = (read["time"].astype(np.int64) + _EPOCH_US) // 1000
-    return read["id"].astype(np.int64), read["crash"].astype(np.int64), end_ms
+    return list(_fields(data.getbuffer()))
 
 
-def _fetched(games: QuerySet[Game]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rows: Any = games.values_list("game_id", "crash_hundredths", _UnixMs(F("end_time")))
-    with connections[games.db].cursor() as cursor:
-        cursor.execute(*rows.query.sql_with_params())
-        read = np.array(cursor.fetchall(), dtype=np.int64).reshape(-1, 3)
-    return read[:, 0].copy(), read[:, 1].copy(), read[:, 2].copy()
+def _fields(copied: memoryview) -> Iterator[memoryview | None]:
+    """Of the first row."""
+    (count,) = unpack_from(">h", copied, _HEADER_BYTES)
+    at = _HEADER_BYTES + 2
+    for _ in range(count):
+        (length,) = unpack_from(">i", copied, at)
+        at += 4
+        if length == _NULL:
+            yield None
+            continue
+        yield copied[at : at + length]
+        at += length
+
+
+def _unpacked(packed: Any, width: int) -> Integers:
+    """Rows of `width` whole numbers; none for NULL."""
+    if packed is None:
+        return np.empty((0, width), dtype=np.int64)
+    if isinstance(packed, str):
+        return np.fromstring(packed, dtype=np.int64, sep=" ").reshape(-1, width)
+    return np.frombuffer(packed, dtype=">i8").reshape(-1, width)
+
+
+def _columns(rows: Integers) -> Columns:
+    ids, crash, time = (np.ascontiguousarray(column, dtype=np.int64) for column in rows.T)
+    end_ms = (time + _EPOCH_US) // 1000 if _on_postgresql() else time
+    # The ledger keeps times as unsigned: one before 1970 (no crash game is that old) is none.
+    columns = Columns(ids, crash, np.maximum(end_ms, UNKNOWN_TIME))
+    return columns.ordered()
+
+
+def _whole(number: Any) -> int:
+    return int.from_bytes(number, signed=True) if isinstance(number, memoryview) else int(number or 0)
+
+
+def _adapted(parameter: Any) -> Any:
+    return connection.ops.adapt_datetimefield_value(parameter) if isinstance(parameter, datetime) else parameter

@@ -9,10 +9,10 @@ from typing import Literal, TypeVar
 import numpy as np
 from django.db import InterfaceError, OperationalError
 
-from analytics import table
-from analytics.columns import Columns, Coverage, Slice, Stretch, Window
+from analytics import table, table_slices, table_totals
+from analytics.columns import ALL_GAMES, Columns, Coverage, Slice, Stretch, Window
 from analytics.compute.last_games import LastGames
-from analytics.compute.occurrences import Occurrences
+from analytics.compute.occurrences import Occurrences, occurrences
 from analytics.conditions import Condition
 from analytics.live import all_time, reader, slices
 from analytics.live.all_time import AllSeries
@@ -49,12 +49,12 @@ class Source:
 
 def slices_of(windows: Sequence[Window]) -> tuple[Source, list[Slice]]:
     """The games of windows, all of one moment. Raises django.db.Error when the table is asked and does not answer."""
-    return _ask(lambda: slices.slices_of(windows), lambda: table.slices_of(windows))
+    return _ask(lambda: slices.slices_of(windows), lambda: table_slices.slices_of(windows))
 
 
 def stretch_of(window: Window, conditions: Sequence[Condition]) -> tuple[Source, Stretch]:
     """A window with the series of these conditions around it. Raises as above."""
-    return _ask(lambda: slices.stretch_of(window, conditions), lambda: table.stretch_of(window, conditions))
+    return _ask(lambda: slices.stretch_of(window, conditions), lambda: table_slices.stretch_of(window, conditions))
 
 
 def last_met(conditions: Sequence[Condition], limit: int) -> tuple[Source, tuple[Coverage, list[LastGames]]]:
@@ -64,13 +64,24 @@ def last_met(conditions: Sequence[Condition], limit: int) -> tuple[Source, tuple
         found = slices.last_met(conditions, limit)
         return None if found is None else (found[0], (found[0].coverage, found[1]))
 
-    return _ask(ask, lambda: table.last_met(conditions, limit))
+    return _ask(ask, lambda: table_totals.last_met(conditions, limit))
 
 
-def all_occurrences(conditions: Sequence[Condition]) -> tuple[Source, Coverage, list[Occurrences]] | None:
-    """Counts over all games in O(1) from the aggregates; None where only the games themselves can tell."""
-    source, found = _ask_view(lambda: all_time.occurrences(conditions))
-    return (source, *found) if found is not None else None
+def all_occurrences(conditions: Sequence[Condition]) -> tuple[Source, Coverage, list[Occurrences]]:
+    """Counts over all games: in O(1) where the view keeps them, else its ledger's or the table's. Raises as above."""
+    source, found = _ask(
+        lambda: all_time.occurrences(conditions) or _of_ledger(conditions),
+        lambda: table_totals.all_occurrences(conditions),
+    )
+    return source, *found
+
+
+def _of_ledger(conditions: Sequence[Condition]) -> tuple[Head, tuple[Coverage, list[Occurrences]]] | None:
+    found = slices.slices_of([ALL_GAMES])
+    if found is None:
+        return None
+    view, [everything] = found
+    return view, (everything.coverage, occurrences(everything.columns, conditions))
 
 
 def all_series(

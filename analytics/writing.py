@@ -15,6 +15,7 @@ from analytics.conditions import Condition
 from analytics.live import pending, reader, rebuild, repairs, series
 from analytics.live.apply import BATCH_GAMES, NoView, apply
 from analytics.live.writer import Writer, the_writer
+from analytics.snapshots import one_moment
 from analytics.waking import awake, wake_writer
 from cachecore import versions
 from cachecore.clock import now_ms
@@ -133,7 +134,7 @@ def _let_games_gather() -> None:
 
 def read_table(writer: Writer, told: Told = nobody, below: int | None = None) -> Columns:
     blocks = []
-    with table.one_moment():
+    with one_moment():
         for block in table.blocks(below):
             writer.go_on()
             told(len(block))

@@ -13,7 +13,7 @@ from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
-from analytics.table import TableBusy
+from analytics.large_reads import TableBusy
 
 logger = logging.getLogger(__name__)
 

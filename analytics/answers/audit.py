@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from analytics import sources, table
+from analytics import sources
 from analytics.answers.common import computed, site_law
 from analytics.answers.distribution import told
 from analytics.columns import Columns, Coverage, Window
 from analytics.compute.audit import fit, gaps
 from analytics.compute.distribution import DEFAULT_EDGES, distribution
 from analytics.query import AuditQuery
+from analytics.snapshots import one_moment
+from analytics.table_slices import stretch_of
 from cachecore.clock import now_ms
 from cachecore.responses import Computed
 from games.models import Game
@@ -26,8 +28,8 @@ def answer(query: AuditQuery) -> Computed:
     found = _exceptions(stretch.window.coverage, window)
     if found.games != stretch.window.coverage.games:  # of games that are not yet applied
         source = source.makeshift
-        with table.one_moment():
-            stretch = table.stretch_of(window, [])
+        with one_moment():
+            stretch = stretch_of(window, [])
             found = _exceptions(stretch.window.coverage, window)
     covered = stretch.window.coverage
     result = _verdicts(found) | {"gaps": _gaps(stretch.recorded), "fit": _fit(stretch.window.columns)}

@@ -1,5 +1,6 @@
 """How often each condition was met in each interval of a window of time."""
 
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,10 +28,11 @@ def _result(found: Intervals, grid: Grid, window: Window, covered: Slice, zone: 
     """An interval is complete when the window holds all of it and the data reach back to its start."""
     since_ms = _data_since_ms(covered, window)
     starts, counts, games = grid.starts_ms.tolist(), found.counts.tolist(), found.games.tolist()
+    edges = [time_text(edge, zone) for edge in (*starts, grid.end_ms)]
     rows = [
         {
-            "start": time_text(start, zone),
-            "end": time_text(start + grid.width_ms, zone),
+            "start": begins,
+            "end": ends,
             "count": count,
             "games": played,
             "percentage": percentage(count, played),
@@ -38,7 +40,7 @@ def _result(found: Intervals, grid: Grid, window: Window, covered: Slice, zone: 
             and start >= max(since_ms, window.from_ms)
             and start + grid.width_ms <= window.to_ms,
         }
-        for start, count, played in zip(starts, counts, games, strict=True)
+        for start, (begins, ends), count, played in zip(starts, pairwise(edges), counts, games, strict=True)
     ]
     return {
         "condition": str(found.condition),

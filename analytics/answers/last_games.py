@@ -4,9 +4,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from analytics import sources, table
-from analytics.answers.common import ALL_GAMES, computed, site_law
-from analytics.columns import Coverage
+from analytics import sources, table_totals
+from analytics.answers.common import computed, site_law
+from analytics.columns import ALL_GAMES, Coverage
 from analytics.compute.last_games import LastGames
 from analytics.query import LastGamesQuery
 from analytics.sources import Source
@@ -34,7 +34,7 @@ def _found(query: LastGamesQuery) -> tuple[Source, Coverage, list[LastGames], di
     rows = games_by_id({game_id for one in found for game_id in one.ids})
     if not all(_met(one, rows) for one in found):  # deleted or corrected, and not yet applied
         source = source.makeshift
-        covered, found = table.last_met(query.conditions, limit)
+        covered, found = table_totals.last_met(query.conditions, limit)
         rows = games_by_id({game_id for one in found for game_id in one.ids})
     return source, covered, found, rows
 

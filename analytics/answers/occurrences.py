@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from analytics import sources
-from analytics.answers.common import ALL_GAMES, computed, expected_percentage, percentage, site_law, time_text
+from analytics.answers.common import computed, expected_percentage, percentage, site_law, time_text
 from analytics.columns import Coverage, Window
 from analytics.compute.occurrences import Occurrences, occurrences
 from analytics.query import OccurrencesQuery
@@ -30,10 +30,10 @@ def answer(query: OccurrencesQuery) -> Computed:
 
 
 def _found(query: OccurrencesQuery, window: Window) -> tuple[Source, Coverage, list[Occurrences], Previous | None]:
-    if window.kind == "all" and (found := sources.all_occurrences(query.conditions)) is not None:
-        return *found, None  # in O(1): the view counts these conditions
+    if window.kind == "all":
+        return *sources.all_occurrences(query.conditions), None
     before = window.previous if query.compares else None
-    source, slices = sources.slices_of([ALL_GAMES if window.kind == "all" else window, *([before] if before else [])])
+    source, slices = sources.slices_of([window, *([before] if before else [])])
     parts = [(part.coverage, occurrences(part.columns, query.conditions)) for part in slices]
     return source, *parts[0], parts[1] if before else None
 

@@ -103,9 +103,7 @@ def known(replies: Sequence[Any], *, closed: int) -> Known | None:
     if newest is None:
         return None
     found = Known(Newest.parse(newest), [parse_row(m) for m in rows], [parse_row(m) for m in longest])
-    before = found.newest.before
-    whole = len(rows) == min(before, closed, CLOSED_KEPT) and len(longest) == min(before, LONGEST_KEPT)
-    return found if whole else None
+    return found if _whole(found.newest.before, len(rows), len(longest), asked=closed) else None
 
 
 def missing(conditions: Sequence[Condition]) -> list[Condition]:
@@ -116,14 +114,16 @@ def missing(conditions: Sequence[Condition]) -> list[Condition]:
             pipeline.zcard(LIVE.closed_series(condition))
             pipeline.zcard(LIVE.longest_series(condition))
         replies = pipeline.execute()
-    return [one for number, one in enumerate(conditions) if not _whole(*replies[3 * number : 3 * number + 3])]
+    return [one for number, one in enumerate(conditions) if not _kept_whole(*replies[3 * number : 3 * number + 3])]
 
 
-def _whole(newest: bytes | None, closed: int, longest: int) -> bool:
-    if newest is None:
-        return False
-    before = Newest.parse(newest).before
-    return closed == min(before, CLOSED_KEPT) and longest == min(before, LONGEST_KEPT)
+def _kept_whole(newest: bytes | None, closed: int, longest: int) -> bool:
+    return newest is not None and _whole(Newest.parse(newest).before, closed, longest, asked=CLOSED_KEPT)
+
+
+def _whole(before: int, closed: int, longest: int, *, asked: int) -> bool:
+    """Whether as many series are there as the view keeps; of the closed ones, as many as were asked for."""
+    return closed == min(before, asked, CLOSED_KEPT) and longest == min(before, LONGEST_KEPT)
 
 
 def restore(writer: Writer, columns: Columns, conditions: Sequence[Condition]) -> None:

@@ -40,7 +40,12 @@ class WindowQuery(Query):
     hours = HoursField(required=False, help_text="The last H hours, fractions allowed.")
     since = InstantField(required=False, help_text="Games ended at or after this time.")
     until = InstantField(required=False, help_text="Games ended before this time; default now.")
-    all = serializers.BooleanField(required=False, help_text="true: every game recorded.")
+    all = serializers.ChoiceField(
+        ["true"],
+        required=False,
+        help_text="Every game recorded.",
+        error_messages={"invalid_choice": "Only all=true has a meaning."},
+    )
 
     default_window: tuple[str, Any] = ("games", 100)
 
@@ -55,8 +60,6 @@ class WindowQuery(Query):
             raise serializers.ValidationError({"since": ["Is needed with until."]})
         if "until" in attrs and attrs["since"] >= attrs["until"]:
             raise serializers.ValidationError({"since": ["Is not before until."]})
-        if attrs.get("all") is False:
-            raise serializers.ValidationError({"all": ["Only all=true has a meaning."]})
         if not given:
             attrs[self.default_window[0]] = self.default_window[1]
         return attrs
@@ -94,4 +97,4 @@ def _canonical(value: Any) -> object:
         return to_ms(value)
     if isinstance(value, Decimal):
         return format(value.normalize(), "f")
-    return "true" if value is True else value
+    return value

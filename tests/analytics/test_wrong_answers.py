@@ -303,7 +303,8 @@ def test_a15_an_audit_while_a_game_waits_to_be_applied_counts_none_that_is_not_t
         ({"compare": "false"}, {"compare": ['"false" is not a valid choice.']}),
         ({"games": "true"}, {"games": ["A valid integer is required."]}),
         ({"hours": "true"}, {"hours": ["A valid number is required."]}),
-        ({"all": "perhaps"}, {"all": ["Must be a valid boolean."]}),
+        ({"all": "perhaps"}, {"all": ["Only all=true has a meaning."]}),
+        ({"all": "1"}, {"all": ["Only all=true has a meaning."]}),
     ],
     ids=str,
 )

@@ -1,0 +1,105 @@
+"""From the table: reads of very many games are few at once, and say the same as small ones."""
+
+import random
+from contextlib import ExitStack
+
+import pytest
+
+from analytics import large_reads, table, table_slices
+from analytics.large_reads import READS, large_read
+from tests.analytics import games, recomputation
+from tests.analytics.asking import comparable, differences, question, url
+from tests.analytics.recomputation import World
+from tests.analytics.worlds import NOW_MS, WORLDS, frozen
+
+pytestmark = pytest.mark.django_db
+
+__all__ = ["frozen"]
+
+GAMES = 30
+LARGE = [
+    "occurrences/?min=2&all=true",
+    "occurrences/?min=2&since=2009-01-03T00:00:00Z",
+    "occurrences/?min=2&hours=1&compare=previous",
+    "distribution/?hours=2160",
+    "intervals/?min=2&interval=1440&since=2025-01-01T00:00:00Z",
+    "series/?min=1000&games=1",
+    "series/?min=1000&hours=0.02",
+    "series/?min=2&all=true",
+    "game-sets/?min=2&since=2009-01-03T00:00:00Z",
+    "audit/",
+    "audit/?since=2009-01-03T00:00:00Z",
+]
+SMALL = [
+    "occurrences/?min=2&games=20",
+    "occurrences/?min=2&since=2025-03-30T02:16:00Z",
+    "distribution/?hours=0.02",
+    "series/?min=2&games=5",
+    "series/?min=2&hours=0.02",
+    "game-sets/?min=2&games=20",
+    "last-games/?min=1000",
+    "audit/?hours=0.02",
+]
+
+
+@pytest.fixture
+def few_are_many(monkeypatch, frozen) -> None:
+    """Twenty games are what anyone may read; nobody waits long for more."""
+    monkeypatch.setattr(table_slices, "MANY_GAMES", 20)
+    monkeypatch.setattr(table, "BLOCK_GAMES", 64)
+    monkeypatch.setattr(large_reads, "WAIT_SECONDS", 0.01)
+
+
+@pytest.fixture
+def every_place_is_taken():
+    with ExitStack() as taken:
+        for _ in range(READS):
+            taken.enter_context(large_read())
+        yield
+
+
+@pytest.fixture
+def recorded() -> None:
+    """One game each 20 s up to a second ago, in turn of 1.00 and of 3.00."""
+    newest = GAMES - 1
+    games.put_all({1 + n: (100 + 200 * (n % 2), NOW_MS - 1_000 - 20_000 * (newest - n)) for n in range(GAMES)})
+
+
+@pytest.mark.parametrize("path", LARGE)
+@pytest.mark.usefixtures("few_are_many", "recorded", "every_place_is_taken")
+def test_a_question_about_very_many_games_waits_for_a_place_and_is_refused_without(client, path):
+    response = client.get(f"/api/analytics/{path}")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert response.json() == {"detail": "Too many questions about all games at once; ask again."}
+
+
+@pytest.mark.parametrize("path", SMALL)
+@pytest.mark.usefixtures("few_are_many", "recorded", "every_place_is_taken")
+def test_a_question_about_few_games_takes_no_place(client, path):
+    response = client.get(f"/api/analytics/{path}")
+    assert (response.status_code, response.json()["meta"]["source"]) == (200, "database")
+
+
+@pytest.mark.parametrize("path", [*LARGE, *SMALL])
+@pytest.mark.usefixtures("few_are_many", "recorded")
+def test_a_question_gives_its_place_back(client, path):
+    for _ in range(READS + 1):  # nothing is kept without a version
+        assert client.get(f"/api/analytics/{path}").status_code == 200
+    with ExitStack() as taken:
+        for _ in range(READS):
+            taken.enter_context(large_read())
+
+
+@pytest.mark.parametrize("endpoint", recomputation.ENDPOINTS)
+@pytest.mark.parametrize("name", ["across ten million", "three games a chunk", "droughts", "untimed", "far apart"])
+@pytest.mark.usefixtures("few_are_many")
+def test_what_is_read_in_parts_says_the_same(client, name, endpoint):
+    world: World = WORLDS[name]()
+    games.put_all(world.games)
+    chance = random.Random(f"{name} {endpoint} in parts")
+    for _ in range(3):
+        asked = question(endpoint, world, NOW_MS, chance)
+        response = client.get(url(endpoint, asked))
+        status, right = recomputation.answer(endpoint, asked, world, NOW_MS)
+        body = comparable(response.json()) if response.status_code == 200 else response.json()
+        assert (response.status_code, differences(body, right)) == (status, []), url(endpoint, asked)
