@@ -1,10 +1,14 @@
 """The live view in /metrics."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from analytics import selectors
+from analytics.stream import census
+from analytics.stream.events import Reason
+from cachecore.connections import RoleUnavailable
 from cachecore.metrics import PREFIX, register
 
 
@@ -33,3 +37,19 @@ def live_view() -> Iterator[Metric]:
             yield CounterMetricFamily(
                 f"{PREFIX}_view_drift_{outcome}", f"Games and cells that {help_}", value=status["drift"][outcome]
             )
+
+
+@register
+def streams() -> Iterator[Metric]:
+    """Of all processes; nothing while Redis is away."""
+    try:
+        told = census.told()
+    except RoleUnavailable:
+        return
+    help_ = "Live streams that are open, in all processes."
+    yield GaugeMetricFamily(f"{PREFIX}_stream_connections", help_, value=told.connections)
+    help_ = "Clients of the live stream that had to begin anew, by why."
+    resets = CounterMetricFamily(f"{PREFIX}_stream_resets", help_, labels=["reason"])
+    for reason in get_args(Reason):
+        resets.add_metric([reason], told.resets.get(reason, 0))
+    yield resets

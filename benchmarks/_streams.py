@@ -2,7 +2,8 @@
 
 python -m benchmarks._streams PORT CONNECTIONS
 
-Prints a line when all are connected and have heard something, and after a line on stdin: when each heard what.
+Prints a line when all are connected and have heard something; after a line on stdin, when each heard what; after
+another, when the server is gone: how many streams had a proper end, and when the last of them.
 """
 
 import asyncio
@@ -18,6 +19,8 @@ import uvloop
 
 AT_ONCE = 256
 CONNECT_SECONDS = 60.0
+END_SECONDS = 20.0
+END = b"0\r\n\r\n"  # of a body in chunks
 ID = re.compile(rb"\nid: \w+:(\d+)\n")
 REQUEST = b"GET /api/stream/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
@@ -27,7 +30,9 @@ class Clients:
 
     def __init__(self) -> None:
         self.heard: defaultdict[int, list[float]] = defaultdict(list)
-        self.resets = self.lost = 0
+        self.resets = self.open = self.ended = 0
+        self.last_ended = 0.0
+        self.all_gone = asyncio.Event()
 
 
 class Listener(asyncio.Protocol):
@@ -39,6 +44,7 @@ class Listener(asyncio.Protocol):
         self.begun = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._clients.open += 1
         cast(asyncio.Transport, transport).write(REQUEST)  # uvloop's is not one by its class
 
     def data_received(self, data: bytes) -> None:
@@ -54,7 +60,12 @@ class Listener(asyncio.Protocol):
         self._clients.resets += data.count(b"event: reset\n", 0, end)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._clients.lost += 1
+        clients = self._clients
+        clients.open -= 1
+        clients.ended += self._rest.endswith(END)
+        clients.last_ended = time.monotonic()
+        if not clients.open:
+            clients.all_gone.set()
         if not self.begun.done():
             self.begun.set_exception(error or ConnectionResetError())
 
@@ -74,7 +85,11 @@ async def main(port: int, connections: int) -> None:
         kept = await asyncio.gather(*(connect() for _ in range(connections)))
     print(json.dumps({"connected": len(kept), "seconds": time.monotonic() - started}), flush=True)
     await loop.run_in_executor(None, sys.stdin.readline)
-    print(json.dumps({"heard": clients.heard, "resets": clients.resets, "lost": clients.lost}), flush=True)
+    print(json.dumps({"heard": clients.heard, "resets": clients.resets}), flush=True)
+    await loop.run_in_executor(None, sys.stdin.readline)
+    async with asyncio.timeout(END_SECONDS):
+        await clients.all_gone.wait()
+    print(json.dumps({"ended": clients.ended, "last": clients.last_ended}), flush=True)
 
 
 if __name__ == "__main__":

@@ -12,42 +12,53 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from statistics import quantiles
+from typing import NamedTuple
 
 import httpx
 
-from benchmarks import _reconnects
+from benchmarks import _broadcast, _reconnects
+from benchmarks._broadcast import OTHER_PATH, Run
+from benchmarks._child import child
 from benchmarks._harness import Spread, table
 from benchmarks._servers import Server, granian, valkey
 
 GAMES = 200
 APPS = {"ours": "config.asgi:application", "bare": "benchmarks.stream_apps.bare:application"}
-SECONDS_BETWEEN_EVENTS = 0.7  # so that each event is told to all before the next
-LISTEN_SECONDS = 90.0
+FIRST_ANSWER_SECONDS = 30.0  # imports
 DEAF_SECONDS = 85.0
-OTHER_PATH = "/api/games/"
-OTHER_EVERY_SECONDS = 0.005
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One server, all its clients. Latencies in ms, from when the writer began to apply a game."""
+class Figure(NamedTuple):
+    """How a field of a run reads, and what is asked of it."""
 
-    connect_seconds: float
-    delivered: float
-    latency_p50: float
-    latency_p99: float
-    kib_per_connection: float
-    other_p50: float
-    other_p99: float
-    other_most: float
+    title: str
+    field: str
+    spec: str
+    aim: str = ""
+    most: float = float("inf")
+    least: float = float("-inf")
+
+
+FIGURES = (
+    Figure("connected, s", "connect_seconds", ".1f"),
+    Figure("delivered, %", "delivered", ".2f", "100, or reset", least=100),
+    Figure("resets", "resets", ".0f"),
+    Figure("p50, ms", "latency_p50", ".0f"),
+    Figure("p99, ms", "latency_p99", ".0f", "<= 300", most=300),
+    Figure("server CPU for a delivery, us", "cpu_us", ".1f"),
+    Figure("KiB a connection", "kib_per_connection", ".1f", "<= 20", most=20),
+    Figure("others when idle p50, ms", "idle_p50", ".1f"),
+    Figure("others when idle p99, ms", "idle_p99", ".1f"),
+    Figure("others p50, ms", "other_p50", ".1f"),
+    Figure("others p99, ms", "other_p99", ".1f", "<= 10", most=10),
+    Figure("others most, ms", "other_most", ".1f"),
+    Figure("SIGTERM to last end, s", "stop_seconds", ".2f"),
+    Figure("ended properly, %", "ended", ".1f", "100", least=100),
+)
 
 
 def main() -> None:
@@ -106,144 +117,56 @@ def _runs(directory: Path, environment: Mapping[str, str], asked: argparse.Names
     for number in range(asked.rounds):
         for name in list(APPS) if number % 2 == 0 else reversed(APPS):
             with _server(name, directory, environment, asked.connections) as server:
-                runs[name].append(_run(server, environment, asked.connections, asked.events))
+                runs[name].append(_broadcast.run(server, environment, asked.connections, asked.events))
     return runs
 
 
 @contextmanager
 def _server(name: str, directory: Path, environment: Mapping[str, str], connections: int) -> Iterator[Server]:
-    options = (
-        "--interface",
-        "asgi",
-        "--http",
-        "1",
-        "--backpressure",
-        str(connections + 1_000),
-        "--workers-kill-timeout",
-        "2",
-    )
-    with granian(APPS[name], environment, directory / f"{name}.log", set(), *options) as server:
-        httpx.get(server.url + OTHER_PATH).raise_for_status()
+    options = ("--interface", "asgi", "--http", "1", "--backpressure", str(connections + 1_000))
+    stopping = ("--workers-kill-timeout", "3")
+    with granian(APPS[name], environment, directory / f"{name}.log", set(), *options, *stopping) as server:
+        httpx.get(server.url + OTHER_PATH, timeout=FIRST_ANSWER_SECONDS).raise_for_status()
         yield server
 
 
-def _run(server: Server, environment: Mapping[str, str], connections: int, events: int) -> Run:
-    port = server.url.rpartition(":")[2]
-    before = server.memory_bytes()
-    with _child("benchmarks._streams", port, str(connections), environment=environment) as clients:
-        with _child("benchmarks._changes", environment=environment) as changes:
-            begun = json.loads(_line(clients))
-            began, others = {}, _Others(server.url)
-            with others:
-                for _ in range(events):
-                    time.sleep(SECONDS_BETWEEN_EVENTS)
-                    _, version, at = json.loads(_ask(changes))
-                    began[version] = at
-                time.sleep(SECONDS_BETWEEN_EVENTS)
-            memory = server.memory_bytes() - before
-        found = json.loads(_ask(clients))
-    heard = {int(version): times for version, times in found["heard"].items()}
-    latencies = sorted((at - began[version]) * 1000 for version in began for at in heard.get(version, ()))
-    cuts, other = quantiles(latencies, n=100), quantiles(others.milliseconds, n=100)
-    return Run(
-        begun["seconds"],
-        100 * len(latencies) / (connections * events),
-        *(cuts[49], cuts[98], memory / 1024 / connections),
-        *(other[49], other[98], max(others.milliseconds)),
-    )
-
-
-class _Others:
-    """Ask for something else all the while, over one kept connection; how long each answer took."""
-
-    def __init__(self, url: str) -> None:
-        self.milliseconds: list[float] = []
-        self._url = url
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _ask(self) -> None:
-        with httpx.Client(base_url=self._url) as client:
-            while not self._stop.wait(OTHER_EVERY_SECONDS):
-                asked = time.monotonic()
-                client.get(OTHER_PATH).raise_for_status()
-                self.milliseconds.append((time.monotonic() - asked) * 1000)
-
-
-@contextmanager
-def _child(module: str, *arguments: str, environment: Mapping[str, str]) -> Iterator["subprocess.Popen[str]"]:
-    command = [sys.executable, "-m", module, *arguments]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as process:
-        guard = threading.Timer(LISTEN_SECONDS, process.kill)
-        guard.start()
-        try:
-            yield process
-        finally:
-            guard.cancel()
-            process.kill()
-
-
-def _line(process: "subprocess.Popen[str]") -> str:
-    assert process.stdout is not None
-    line: str = process.stdout.readline()
-    if not line:
-        raise RuntimeError(f"{process.args!r} ended, or took longer than {LISTEN_SECONDS:.0f} s")
-    return line
-
-
-def _ask(process: "subprocess.Popen[str]") -> str:
-    assert process.stdin is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
-    return _line(process)
-
-
 def _report(runs: Mapping[str, Sequence[Run]]) -> str:
-    columns = {
-        "connect s": ("connect_seconds", ".1f"),
-        "delivered %": ("delivered", ".2f"),
-        "p50 ms": ("latency_p50", ".0f"),
-        "p99 ms": ("latency_p99", ".0f"),
-        "KiB/conn": ("kib_per_connection", ".1f"),
-        "others p50": ("other_p50", ".1f"),
-        "others p99": ("other_p99", ".1f"),
-        "others most": ("other_most", ".1f"),
-    }
-    rows = [
-        [name, *(f"{Spread.of([getattr(run, field) for run in done]):{spec}}" for field, spec in columns.values())]
-        for name, done in runs.items()
-    ]
-    pairs = list(zip(*runs.values(), strict=True))
-    ratios = [
-        f"{Spread.of([getattr(one, field) / getattr(other, field) for one, other in pairs]):.2f}"
-        for field, _ in columns.values()
-    ]
-    return table([["", *columns], *rows, ["ours / bare", *ratios]])
+    """One line for each figure; an aim is met when the median of ours is."""
+    rows = [["", *runs, "ours / bare", "aim", ""]]
+    for figure in FIGURES:
+        spreads = [Spread.of([getattr(run, figure.field) for run in done]) for done in runs.values()]
+        cells = [f"{spread:{figure.spec}}" for spread in spreads]
+        met = figure.least <= spreads[0].middle <= figure.most
+        rows.append(
+            [figure.title, *cells, _ratio(figure, *runs.values()), figure.aim, _verdict(figure, met=met)],
+        )
+    return table(rows)
+
+
+def _verdict(figure: Figure, *, met: bool) -> str:
+    return ("met" if met else "MISSED") if figure.aim else ""
+
+
+def _ratio(figure: Figure, ours: Sequence[Run], bare: Sequence[Run]) -> str:
+    """Within the same round."""
+    pairs = [(getattr(a, figure.field), getattr(b, figure.field)) for a, b in zip(ours, bare, strict=True)]
+    return f"{Spread.of([one / other for one, other in pairs]):.2f}" if all(other for _, other in pairs) else ""
 
 
 def _reconnect(directory: Path, environment: Mapping[str, str], reconnects: int) -> str:
     with (
         _server("ours", directory, environment, 1_000) as server,
-        _child("benchmarks._changes", environment=environment) as changes,
+        child("benchmarks._changes", environment=environment) as changes,
     ):
         port = int(server.url.rpartition(":")[2])
-        change = partial(_ask, changes)
-        return str(asyncio.run(_reconnects.run(port, reconnects, lambda: json.loads(change())[0])))
+        return str(asyncio.run(_reconnects.run(port, reconnects, lambda: json.loads(changes.ask())[0])))
 
 
 def _deaf(directory: Path, environment: Mapping[str, str], count: int) -> str:
     """Clients with small buffers that ask and never read, while changes go on, until the server is rid of them."""
     with (
         _server("ours", directory, environment, 1_000) as server,
-        _child("benchmarks._changes", environment=environment) as changes,
+        child("benchmarks._changes", environment=environment) as changes,
         ExitStack() as opened,
     ):
         port, before = int(server.url.rpartition(":")[2]), server.memory_bytes()
@@ -254,7 +177,7 @@ def _deaf(directory: Path, environment: Mapping[str, str], count: int) -> str:
             deaf.sendall(b"GET /api/stream/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         began, most, told, left = time.monotonic(), 0, 0, count
         while left and time.monotonic() - began < DEAF_SECONDS:
-            _ask(changes)
+            changes.ask()
             told += 1
             time.sleep(0.1)
             most, left = max(most, server.memory_bytes() - before), server.connections()

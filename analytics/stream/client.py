@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from analytics.stream import events
+from analytics.stream.eager import begin
 
 if TYPE_CHECKING:
     from analytics.stream.hub import Hub
@@ -44,8 +45,8 @@ class Client:
 
     async def serve(self, receive: Receive) -> None:
         """Until the client leaves, or `end`."""
-        self._serving = asyncio.current_task()
         self.wake()
+        self._serving = asyncio.current_task()
         try:
             while not self._ended and (await receive())["type"] != "http.disconnect":
                 pass
@@ -62,7 +63,7 @@ class Client:
 
     def wake(self) -> None:
         if self._writing is None and not self._ended:
-            self._writing = asyncio.create_task(self._write())
+            self._writing = begin(self._write())
 
     def end(self) -> None:
         if not self._ended:
@@ -87,7 +88,7 @@ class Client:
         """What to write now; None when the client has all there is."""
         hub, mirror = self._hub, self._hub.mirror
         if self._generation != mirror.generation:
-            return self._snapshot(events.reset(mirror.reason))
+            return self._reset(mirror.reason)
         if self._version is None:
             return self._snapshot()
         if self._greeting:
@@ -97,14 +98,18 @@ class Client:
             return hub.condition
         behind = mirror.history.behind(self._version)
         if behind is None:
-            return self._snapshot(events.reset("too_old"))
+            return self._reset("too_old")
         if behind > MAX_BEHIND and self._caught_up:
-            return self._snapshot(events.reset("slow"))
+            return self._reset("slow")
         if behind:
             body, self._version = mirror.history.after(self._version)
             return body
         self._caught_up = True
         return events.HEARTBEAT if self._takes_beat() else None
+
+    def _reset(self, reason: events.Reason) -> bytes:
+        self._hub.resets[reason] += 1
+        return self._snapshot(events.reset(reason))
 
     def _snapshot(self, reset: bytes = b"") -> bytes:
         mirror = self._hub.mirror

@@ -122,6 +122,7 @@ class LiveStream:
         if last.position is not None:
             reason = await self._hub.resume(last.position)
         if reason is not None:
+            self._hub.resets[reason] += 1
             return Client(self._hub, send, greeting + events.reset(reason), after=None)
         return Client(self._hub, send, greeting, after=last.position.version if last.position else None)
 

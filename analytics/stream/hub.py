@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection
+from contextlib import suppress
 
-from analytics.stream import events
+from analytics.stream import census, events, pacing
 from analytics.stream.client import Client
 from analytics.stream.events import Position, Reason
 from analytics.stream.following import Follower
@@ -20,24 +22,24 @@ STALLED_SECONDS = 60.0
 DEGRADED_SECONDS = 2.0
 SWEEP_SECONDS = 1.0
 RETRY_SECONDS = 0.25
-# So many clients are woken, then the loop and the server's own threads have a moment for others: a broadcast to
-# 10,000 takes no longer for it, and a request meanwhile a fraction.
-SLICE = 100
-SLICE_SECONDS = 0.001
+CANCEL_SECONDS = 0.1
 
 
 class Hub:
     """One per process and event loop; `start` and `stop` belong to the server's lifespan.
 
-    `condition` is the last that was said about Redis; a client that knows another is told it.
+    `condition` is the last that was said about Redis; a client that knows another is told it. `resets` counts the
+    clients that had to begin anew.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, kept_batches: int = KEPT_BATCHES) -> None:
         self.clock = clock
         self.clients: set[Client] = set()
         self.condition = b""
+        self.resets: Counter[Reason] = Counter()
         self._kept_batches = kept_batches
         self._follower: Follower | None = None
+        self._teller: census.Teller | None = None
         self._degraded = False
         self._well_at, self._well_at_ms = clock(), now_ms()
         self._news = asyncio.Event()
@@ -45,19 +47,22 @@ class Hub:
 
     async def start(self) -> None:
         self._follower = follower = Follower()
+        self._teller = census.Teller()
         self.mirror = Mirror(follower, self._kept_batches)
         self._well_at, self._well_at_ms = self.clock(), now_ms()
         await self._advance()
-        self._tasks = [asyncio.create_task(each) for each in (self._read(follower), self._tell(), self._sweep())]
+        each = (self._read(follower), self._tell(), self._sweep(), self._report())
+        self._tasks = [asyncio.create_task(one) for one in each]
 
     async def stop(self) -> None:
         self.end_all()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _cancel(self._tasks)
         if self._follower is not None:
             await self._follower.aclose()
             self._follower = None
+        if self._teller is not None:
+            await self._teller.aclose()
+            self._teller = None
 
     def end_all(self) -> None:
         for client in tuple(self.clients):
@@ -87,7 +92,13 @@ class Hub:
                 client.beat_due = True
             elif now - client.writing_since >= STALLED_SECONDS:
                 client.end()
-        await self._wake(silent)
+        await pacing.wake(silent, self.clock)
+
+    async def report(self) -> None:
+        """How many there are, for /metrics."""
+        if self._teller is not None:
+            with suppress(RoleUnavailable):
+                await self._teller.tell(len(self.clients), self.resets)
 
     async def _read(self, follower: Follower) -> None:
         """Until cancelled: what is new, when it is new."""
@@ -134,15 +145,24 @@ class Hub:
         while True:
             await self._news.wait()
             self._news.clear()
-            await self._wake(tuple(self.clients))
-
-    async def _wake(self, clients: Iterable[Client]) -> None:
-        for number, client in enumerate(clients, 1):
-            client.wake()
-            if number % SLICE == 0:
-                await asyncio.sleep(SLICE_SECONDS)
+            await pacing.wake(tuple(self.clients), self.clock)
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             await self.sweep()
+
+    async def _report(self) -> None:
+        while True:
+            await self.report()
+            await asyncio.sleep(census.EVERY_SECONDS)
+
+
+async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Until they have ended: redis-py now and then loses a cancellation that comes while it reads a reply."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCEL_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)  # what they raised is known
