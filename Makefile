@@ -40,8 +40,14 @@ test-sqlite: .venv/test.stamp ## Run the tests that touch the database once more
 test-chromium: .venv/test.stamp ## Run the browser tests where a Chromium is installed.
 	$(RUN) -m pytest -n 2 tests/browser $(ARGS) $(NO_TESTS_IS_FINE)
 
-test-browser: .venv/test.stamp ## Run the browser tests in a real Chromium; says what is missing for them.
-	BROWSER_REQUIRED=1 $(RUN) -m pytest tests/browser $(ARGS)
+test-browser: .venv/test.stamp ## Run the browser tests in a real Chromium; gets one, or says what to install.
+	@$(RUN) -m tests.browser.chromium
+	BROWSER_REQUIRED=1 $(RUN) -m pytest -n 2 tests/browser $(ARGS)
+
+screenshots: .venv/test.stamp ## Take the pictures of docs/screenshots anew.
+	@$(RUN) -m tests.browser.chromium
+	BROWSER_REQUIRED=1 $(RUN) -m pytest -p no:randomly tests/browser/gallery.py
+	@if command -v pngquant >/dev/null; then pngquant --force --ext .png --quality 80-98 docs/screenshots/*.png; fi
 
 fuzz: .venv/test.stamp ## Try the live view with 10,000 histories of anything that can happen. FUZZ_HISTORIES=50000
 	FUZZ_HISTORIES=$${FUZZ_HISTORIES:-10000} $(RUN) -m pytest -n 2 -p tests.analytics.fuzzing tests/analytics/test_machine.py $(ARGS)
@@ -93,4 +99,4 @@ lock: .venv/test.stamp ## Pin the requirements anew.
 clean: ## Remove the environment and the stack's data.
 	rm -rf .venv var
 
-.PHONY: help run test test-postgresql test-sqlite test-chromium test-browser fuzz lint format types contracts migrations docs bench bench-apply bench-queries bench-visible bench-replay bench-stream lock clean
+.PHONY: help run test test-postgresql test-sqlite test-chromium test-browser screenshots fuzz lint format types contracts migrations docs bench bench-apply bench-queries bench-visible bench-replay bench-stream lock clean

@@ -13,19 +13,28 @@ from analytics.dashboard.parameters import DashboardQuery
 from cachecore import stats
 from cachecore.clock import now_ms
 from cachecore.responses import Computed
-from games.pages.degraded import DATABASE_AWAY
+from games.pages.degraded import DATABASE_AWAY, one_timeout
 from games.times import from_unix_ms
 
 logger = logging.getLogger(__name__)
 
 NOT_KEPT = 0
+TITLES = {  # of panels that cannot say what they would show
+    "strip": "Last games",
+    "conditions": "How often",
+    "heat": "Heat map",
+    "distribution": "Distribution beside the law",
+    "fairness": "Fairness",
+    "series": "Droughts",
+}
 
 
 def rendered(query: DashboardQuery) -> Computed:
     """A panel that can be answered by nobody says so; when that is all of them, `answered` is 0."""
     now = now_ms()
-    panels = {name: _built(build, query) for name, build in PANELS.items()}
-    status = _status()
+    with one_timeout():
+        panels = {name: _built(build, query) for name, build in PANELS.items()}
+        status = _status()
     with timezone.override(query.zone):
         html = {name: _html(name, panel, query) for name, panel in panels.items()}
         html["status"] = _text("dashboard/status.html", {"status": status, **_sources(panels)})
@@ -49,7 +58,7 @@ def _built(build: Build, query: DashboardQuery) -> Panel | None:
 def _html(name: str, panel: Panel | None, query: DashboardQuery) -> str:
     context: dict[str, Any] = {"name": name, "query": query, "zone": query.zone.key}
     if panel is None:
-        return _text("dashboard/no_answer.html", context)
+        return _text("dashboard/no_answer.html", {**context, "title": TITLES[name]})
     return _text(f"dashboard/{name}.html", {**context, **panel.context, "panel": panel})
 
 

@@ -1,40 +1,29 @@
 """A real Chromium on the project's own web server. Without the two the tests here are skipped and say what is missing.
 
-BROWSER_REQUIRED=1 (`make test-browser`) makes that a failure. CHROMIUM names the program where it is not on the path.
+BROWSER_REQUIRED=1 (`make test-browser`) makes that a failure.
 """
 
 import os
-import shutil
 from datetime import timedelta
-from importlib.util import find_spec
 
 import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
 from django.utils import timezone
 
 from analytics import services
 from games.services import record_games
 from tests import chains
+from tests.browser import chromium as program
 from tests.pages.processes import web_server
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FIRST = 300  # games before the page is opened
-
-
-def _missing() -> str | None:
-    if find_spec("playwright") is None or find_spec("axe_playwright_python") is None:
-        return "playwright and axe-playwright-python are not installed"
-    if _chromium() is None:
-        return "no Chromium is installed (Debian: apt-get install chromium)"
-    return None
-
-
-def _chromium() -> str | None:
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)), None)
+AT_HOME = {"domain": "127.0.0.1", "path": "/", "expires": -1, "httpOnly": True, "secure": False, "sameSite": "Lax"}
 
 
 def pytest_collection_modifyitems(items):
-    missing = _missing()
-    if missing is None or os.environ.get("BROWSER_REQUIRED") == "1":
+    if os.environ.get("BROWSER_REQUIRED") == "1" or (missing := program.missing()) is None:
         return
     for item in items:
         if "tests/browser" in item.path.as_posix():
@@ -43,14 +32,14 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def chromium():
-    if missing := _missing():
+    if missing := program.missing():
         pytest.fail(missing)
     from playwright.sync_api import sync_playwright
 
     # Playwright's loop runs in this thread; Django would refuse to touch the database beside it.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=program.path(), args=["--no-sandbox"])
         yield browser
         browser.close()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
@@ -84,8 +73,16 @@ def play(rounds):
 
 @pytest.fixture
 def base(rounds, tmp_path):
-    with web_server(tmp_path / "web.log") as address:
+    with web_server(tmp_path / "web.log", SECRET_KEY=settings.SECRET_KEY) as address:
         yield address
+
+
+@pytest.fixture
+def signed_in(transactional_db):
+    """What a browser holds of one who may do everything: `storage_state` of a context."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("operator"))
+    return {"cookies": [{"name": "sessionid", "value": client.cookies["sessionid"].value, **AT_HOME}], "origins": []}
 
 
 @pytest.fixture

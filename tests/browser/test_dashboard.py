@@ -4,10 +4,19 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from games.models import Game
 from tests.pages.processes import free_port, web_server
 
 LIVE = '[data-connection="live"]'
 CHIPS = "[data-strip] [data-game]"
+STATES = """() => {
+  const shown = document.querySelector("[data-connection]");
+  window.states = [];
+  new MutationObserver(() => {
+    const now = shown.dataset.connection;
+    if (now !== "lost" || window.states.length) if (window.states.at(-1) !== now) window.states.push(now);
+  }).observe(shown, { attributeFilter: ["data-connection"] });
+}"""
 SHIFT = """() => new Promise((done) => {
   let sum = 0;
   new PerformanceObserver((list) => { for (const one of list.getEntries()) sum += one.value; })
@@ -49,6 +58,9 @@ def test_new_games_appear_without_a_reload_and_are_announced(visit, base, play):
     expect(page.locator(f"[data-latest='{played[-1]}']")).to_be_visible()
     expect(page.locator(f"{CHIPS} .mark.ok")).to_have_count(44)  # the verdicts came with the panels
     assert ids(page)[:3] == played[::-1]
+    newest = Game.objects.get(game_id=played[-1])
+    expect(page.locator(".latest-facts").first).to_have_text(f"game {newest.game_id}, {newest.end_time:%H:%M:%S}")
+    expect(page.locator("[data-latest-verdict]")).to_have_text("\N{CHECK MARK} verified by its hash")
     expect(page.locator("[data-announce]")).to_contain_text(f"Game {played[-1]}: ")
     assert "303" in page.locator("[data-panel=fairness]").inner_text()
     assert page.evaluate("window.same") is True
@@ -69,8 +81,26 @@ def test_a_cut_stream_is_told_and_resumed_without_a_game_missing(visit, play, tm
         expect(page.locator(f"[data-latest='{after[-1]}']")).to_be_visible()
         expect(page.locator(f"{CHIPS} .mark.ok")).to_have_count(44)
         assert ids(page)[:8] == [*after, *missed[::-1], *before[::-1]]
+        assert ids(page) == [*Game.objects.order_by("-game_id").values_list("game_id", flat=True)[:44]]
         page.goto("about:blank")
     assert any("ERR_" in complaint for complaint in visit.complaints)  # the browser's own words about the cut
+    visit.complaints.clear()
+
+
+def test_where_the_stream_is_refused_the_page_asks_and_says_so(visit, play, tmp_path):
+    with web_server(tmp_path / "log", STREAM_MAX_PER_ADDRESS="0") as address:
+        page = visit(address)
+        page.evaluate(STATES)
+        polling = page.locator("[data-connection=polling]")
+        expect(polling).to_have_text("Asking every 5 s", timeout=15_000)
+        [played] = play(1)
+        with page.expect_response("**/api/stream/**", timeout=15_000):
+            pass  # it goes on trying
+        expect(page.locator(f"[data-latest='{played}']")).to_be_visible(timeout=15_000)
+        expect(polling).to_be_visible()
+        assert page.evaluate("window.states") == ["polling"]
+        page.goto("about:blank")
+    assert all("429" in complaint for complaint in visit.complaints)  # the browser's own words about it
     visit.complaints.clear()
 
 

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from analytics import services, tasks
 from games.models import Game
+from tests.pages.html import Page, page
 
 pytestmark = pytest.mark.django_db
 
@@ -23,34 +24,51 @@ def operator(client):
     return client
 
 
-def cells(page: str) -> dict[str, str]:
-    """Row headings and what stands beside them, without markup."""
-    found = re.findall(r'<tr><th scope="row">(.*?)</th>\s*<td>(.*?)</td></tr>', page, re.DOTALL)
-    return {re.sub(r"<.*?>", "", head): " ".join(cell.split()) for head, cell in found}
+def facts(response) -> dict[str, str]:
+    return dict(re.findall(r'data-fact="([a-z-]+)">([^<]*)<', response.content.decode()))
+
+
+def rows(found: Page) -> dict[str, list[str]]:
+    return {row[0]: row[1:] for row in found.rows if row}
 
 
 def test_everything_at_a_glance(operator):
     Game.objects.create(game_id=7, crash_hundredths=200, end_time=datetime.now(UTC), source="test")
     services.apply_pending()
     tasks.reconcile_newest()
-    found = cells(operator.get(INDEX).content.decode())
-    assert found["Games in the last hour"] == "1"
-    assert found["Newest game"] == "7"
-    assert found["Live view"] == "current, 0 ms behind, 0 pending"
-    assert found["Drift"] == "0 found, 0 repaired"
-    assert found["Redis, state"].startswith("answers, ")
-    assert found["Redis, state"].endswith("breaker closed")
-    assert found["Job reconcile-newest"].endswith("UTC, done")
-    assert found["Job rebuild"] == "has not run"
-    assert found["Tasks waiting"].isdigit()
+    response = operator.get(INDEX)
+    found = facts(response)
+    assert found | {"queue": "", "hit-rate": ""} == {
+        "games-last-hour": "1",
+        "newest-game": "7",
+        "view": "current",
+        "lag": "0 ms behind",
+        "pending": "0",
+        "drift": "0",
+        "repaired": "0 repaired",
+        "hit-rate": "",
+        "queue": "",
+    }
+    assert found["queue"].isdigit()
+    told = rows(page(response))
+    for role in ("cache", "state"):
+        assert told[role][:2] == ["answers", "closed"]
+        assert told[role][3] == "0"
+    assert told["reconcile-newest"][1] == "done"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", told["reconcile-newest"][0])
+    assert told["rebuild"] == ["\N{EN DASH}", "has not run"]
 
 
 def test_without_redis_it_says_so(operator, valkey):
     valkey.stop()
-    found = cells(operator.get(INDEX).content.decode())
-    assert found["Live view"] == "unavailable"
-    assert found["Redis, cache"].startswith("does not answer")
-    assert (found["Tasks waiting"], found["Newest game"]) == ("-", "-")
+    response = operator.get(INDEX)
+    found = facts(response)
+    assert "The live view is unavailable: answers come from the table." in page(response).text
+    assert (found["view"], found["lag"], found["queue"]) == ("unavailable", "lag not known", "\N{EN DASH}")
+    assert (found["drift"], found["repaired"]) == ("\N{EN DASH}", "not known")
+    told = rows(page(response))
+    assert told["cache"][0] == "does not answer"
+    assert told["rebuild"] == ["\N{EN DASH}", "not known"]
 
 
 def test_staff_without_the_permission_see_the_plain_index(client):
@@ -61,6 +79,18 @@ def test_staff_without_the_permission_see_the_plain_index(client):
 
 
 def test_its_links_lead_to_the_pages_of_view_and_cache(operator):
-    page = operator.get(INDEX).content.decode()
+    links = page(operator.get(INDEX)).links()
     for name in ("analytics_liveview_changelist", "cachecore_cache_changelist"):
-        assert f'href="{reverse(f"admin:{name}")}"' in page
+        assert reverse(f"admin:{name}") in links
+
+
+def test_who_may_not_see_the_cache_finds_no_link_to_it(client):
+    clerk = User.objects.create(username="clerk", is_staff=True)
+    clerk.user_permissions.add(Permission.objects.get(codename="view_liveview"))
+    client.force_login(clerk)
+    assert reverse("admin:cachecore_cache_changelist") not in page(client.get(INDEX)).links()
+
+
+def test_every_page_of_the_admin_wears_the_same_look(client, operator):
+    for path in (INDEX, reverse("admin:analytics_liveview_changelist"), reverse("admin:password_change")):
+        assert page(operator.get(path)).all("link", href="/static/site/admin.css"), path

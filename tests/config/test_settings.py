@@ -43,7 +43,7 @@ def settings_told(tmp_path, expression: str, **environment: str) -> subprocess.C
         ),
         ("CACHE_TTLS", "games-list", "CACHE_TTLS: 'games-list' is not made of name=number, with commas between."),
         ("DATABASE_URL", "foo", "DATABASE_URL: not a URL such as postgres://user:password@host:5432/name."),
-        ("REDIS_URL", "foo", "REDIS_URL: not a URL that begins with redis://, rediss://, unix://."),
+        ("REDIS_URL", "foo", "REDIS_URL: not a URL that begins with redis://, rediss://, unix://, redis+sentinel://."),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_the_variable(tmp_path, name, value, expected):

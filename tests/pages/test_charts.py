@@ -35,7 +35,9 @@ def test_a_linear_axis_may_be_a_point():
     assert Linear(5, 5, 100, 0)(5) == 100
 
 
-@pytest.mark.parametrize(("value", "end"), [(1, 1), (1.2, 2), (3, 5), (5.01, 10), (56, 100), (0, 1), (2000, 2000)])
+@pytest.mark.parametrize(
+    ("value", "end"), [(1, 1), (1.2, 2), (3, 4), (5.01, 6), (56, 60), (85, 100), (0, 1), (2000, 2000)]
+)
 def test_an_axis_ends_at_the_next_round_number(value, end):
     assert ceiling(value) == end
 
@@ -125,13 +127,13 @@ def series(start: int, length: int) -> dict:
 
 
 def test_a_drought_is_as_wide_and_as_high_as_it_is_long():
-    found = skyline([series(151, 50), series(101, 10)], 10.1, ranked=False)
+    found = skyline([series(161, 40), series(101, 10)], 10.1, ranked=False)
     late, early = found.blocks
     assert (found.first, found.last) == (101, 200)
-    assert (early.x, late.x) == (36, 36 + 1240 / 2)
-    assert (late.width, late.height) == (1240 / 2 - 0.5, 166)
-    assert (early.width, early.height) == (1240 / 10 - 0.5, 33.2)
-    assert found.ticks == [(176, 0), (93, 25), (10, 50)]
+    assert (early.x, late.x) == (36, 36 + 1240 * 0.6)
+    assert (late.width, late.height) == (1240 * 0.4 - 0.5, 166)
+    assert (early.width, early.height) == (1240 / 10 - 0.5, 41.5)
+    assert found.ticks == [(176, 0), (93, 20), (10, 40)]
 
 
 def test_ranked_droughts_are_equally_wide():

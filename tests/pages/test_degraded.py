@@ -1,8 +1,15 @@
 """What the pages say when a server is away, in a web server as it runs."""
 
+import socket
+import threading
+from contextlib import contextmanager
+
 import pytest
+from django.db import OperationalError, connection
 
 from analytics import services
+from games.models import Game
+from games.pages.degraded import one_timeout
 from games.services import record_games
 from tests import chains
 from tests.pages.html import Page
@@ -11,6 +18,28 @@ from tests.pages.processes import status_of, web_server
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NO_DATABASE = "postgres://nobody@127.0.0.1:1/nothing"
+
+
+@contextmanager
+def hung_database():
+    """Takes every connection and never says a word; yields its URL and those who came."""
+    came = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def take():
+            try:
+                while True:
+                    came.append(server.accept()[0])
+            except OSError:
+                return
+
+        threading.Thread(target=take, daemon=True).start()
+        try:
+            yield f"postgres://nobody@127.0.0.1:{server.getsockname()[1]}/nothing", came
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            for one in came:
+                one.close()
 
 
 def test_without_the_database_the_dashboard_shows_what_the_view_knows(tmp_path):
@@ -42,3 +71,32 @@ def test_without_database_and_view_the_dashboard_is_unavailable(tmp_path):
         status, body, headers = status_of(f"{base}/")
         assert (status, headers["retry-after"]) == (503, "5")
         assert "The database does not answer now" in Page(body).text
+
+
+def test_a_database_that_hangs_costs_a_page_one_time_out_not_one_per_panel(tmp_path):
+    record_games(chains.bcgame_rounds(50), source="test")
+    services.apply_pending()
+    with hung_database() as (url, came), web_server(tmp_path / "log", DATABASE_URL=url) as base:
+        status, body, _ = status_of(f"{base}/")
+        assert (status, len(came)) == (200, 1)
+        assert Page(body).text.count("This needs the database, which does not answer now.") == 2
+        assert (status_of(f"{base}/panels/fairness.csv")[0], len(came)) == (503, 2)
+        assert (status_of(f"{base}/games/5900000/")[0], len(came)) == (503, 3)
+
+
+@pytest.mark.django_db
+def test_a_statement_that_fails_is_not_followed_by_others_and_the_connection_is_left_as_it_was():
+    ran = []
+
+    def fails(execute, sql, params, many, context):
+        ran.append(sql)
+        raise OperationalError("gone")
+
+    connect = connection.connect
+    with one_timeout(), connection.execute_wrapper(fails):
+        for reason in ("gone", "The database failed a moment ago.", "The database failed a moment ago."):
+            with pytest.raises(OperationalError, match=reason):
+                Game.objects.count()
+    assert len(ran) == 1
+    assert connection.connect == connect
+    assert Game.objects.count() == 0

@@ -40,6 +40,7 @@ class Heat:
     columns: Sequence[Label]
     rows: Sequence[Label]
     legend: Sequence[tuple[int, float, float, str]]
+    pauses: bool  # somewhere no game was played
 
 
 def heat(intervals: Sequence[Mapping[str, Any]], minutes: int, expected: float) -> Heat:
@@ -72,6 +73,7 @@ def heat(intervals: Sequence[Mapping[str, Any]], minutes: int, expected: float) 
         columns=[Label(_centre(LEFT, i), columns[key].text) for key, i in hours.items() if i % 3 == 0],
         rows=[Label(_centre(TOP, i), rows[key].text) for key, i in order.items()],
         legend=legend(),
+        pauses=any(square.level is None for square in squares),
     )
 
 

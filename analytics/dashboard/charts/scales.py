@@ -37,6 +37,6 @@ class Linear:
 
 
 def ceiling(value: float) -> float:
-    """The next of 1, 2, 5 times a power of ten: where an axis ends well."""
+    """The next even digit, or 1, times a power of ten: where an axis ends well, and its half is round too."""
     power = 10.0 ** floor(log10(value)) if value > 0 else 1.0
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= value)
+    return next(step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= value)

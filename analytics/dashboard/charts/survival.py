@@ -8,8 +8,8 @@ from typing import Any
 
 from analytics.dashboard.charts.scales import Log
 
-WIDTH, HEIGHT = 480, 300
-LEFT, RIGHT, TOP, BOTTOM = 52, 470, 12, 264
+WIDTH, HEIGHT = 480, 350
+LEFT, RIGHT, TOP, BOTTOM = 52, 470, 12, 314
 SIGMAS = 1.96
 STEPS = 60
 TIMES = "\N{MULTIPLICATION SIGN}"

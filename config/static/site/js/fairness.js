@@ -12,11 +12,12 @@ export function formulaFor(site, gameId) {
 
 // Every step. `hundredths` is null where the era's crash point cannot be computed here.
 export async function explain(formula, hash) {
-  const steps = { hash, randomHex: null, r: null, x: null, quotient: null, hundredths: null };
+  const steps = { hash, randomHex: null, r: null, exactX: null, x: null, quotient: null, hundredths: null };
   if (formula.randomness === "BLS") return steps;
   steps.randomHex = formula.randomness === "HASH" ? hash : await hmac(formula.salt, bytesOf(hash));
   steps.r = parseInt(steps.randomHex.slice(0, RANDOM_DIGITS), 16);
-  steps.x = rounded(steps.r / 2 ** 52, formula.significant_digits);
+  steps.exactX = steps.r / 2 ** 52;
+  steps.x = rounded(steps.exactX, formula.significant_digits);
   if (steps.x === 1) return steps; // the formula divides by zero
   steps.quotient = (100 - formula.edge_percent) / (1 - steps.x);
   steps.hundredths = Math.max(100, Math.floor(steps.quotient));

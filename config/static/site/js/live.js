@@ -16,6 +16,7 @@ export function startLive(page) {
   let due = null;
   let asked = 0;
   let polling = null;
+  let reached = false; // by the last poll
 
   const refresh = async () => {
     due = null;
@@ -40,7 +41,7 @@ export function startLive(page) {
 
   const poll = async () => {
     if (document.hidden) return;
-    const reached = await refresh();
+    reached = await refresh();
     if (polling !== null) setConnection(reached ? "polling" : navigator.onLine ? "lost" : "offline");
   };
 
@@ -51,6 +52,7 @@ export function startLive(page) {
   const stopPolling = () => {
     clearInterval(polling);
     polling = null;
+    reached = false;
   };
 
   follow({
@@ -68,7 +70,7 @@ export function startLive(page) {
       refreshSoon();
     },
     onLost: () => {
-      setConnection(navigator.onLine ? "lost" : "offline");
+      if (!reached) setConnection(navigator.onLine ? "lost" : "offline"); // else what is shown is as fresh as it was
       startPolling();
     },
   });

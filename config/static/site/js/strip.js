@@ -7,13 +7,13 @@ const SIZES = [
 ];
 const POINT = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
-const heard = new Map(); // id -> crash point: games that the panels did not hold when they were last shown
+const heard = new Map(); // id -> { point, ended }: games that the panels did not hold when they were last shown
 
 // A `game` event of the stream.
-export function hearGame({ game_id: id, crash_point: point, change }) {
+export function hearGame({ game_id: id, crash_point: point, end_time: ended, change }) {
   if (change === "new") {
-    heard.set(id, point);
-    if (show(id, point)) document.querySelector("[data-announce]").textContent = `Game ${id}: ${textOf(point)}`;
+    heard.set(id, { point, ended });
+    if (show(id, { point, ended })) document.querySelector("[data-announce]").textContent = `Game ${id}: ${textOf(point)}`;
   } else {
     heard.delete(id); // the panels will tell
   }
@@ -29,7 +29,7 @@ export function showHeard() {
 }
 
 // False for a game older than the newest: it takes its place with the panels.
-function show(id, point) {
+function show(id, { point, ended }) {
   const strip = document.querySelector("[data-strip]");
   if (!strip || id <= newestShown()) return false;
   strip.prepend(chip(id, point));
@@ -40,6 +40,8 @@ function show(id, point) {
   latest.dataset.latest = id;
   latest.querySelector("[data-latest-point]").textContent = textOf(point);
   latest.querySelector("[data-latest-id]").textContent = id;
+  latest.querySelector("[data-latest-time]").textContent = ended ? `, ${clockOf(ended)}` : "";
+  latest.querySelector("[data-latest-verdict]").textContent = "\u00a0"; // not before the panels tell it
   return true;
 }
 
@@ -61,6 +63,12 @@ function chip(id, point) {
 
 function sizeOf(point) {
   return SIZES.find(([least]) => point >= least)[1];
+}
+
+// In the page's zone, as the server writes it.
+function clockOf(iso) {
+  const timeZone = document.querySelector("[data-zone]").dataset.zone;
+  return new Date(iso).toLocaleTimeString("en-GB", { timeZone });
 }
 
 function textOf(point) {

@@ -30,6 +30,23 @@ async function showVerdict(form) {
   place.replaceChildren(line(`verdict ${told.kind}`, told.text), ...(told.steps ? [list(told.steps)] : []));
 }
 
+// The same steps under the same names as the server's (games/steps.html), so that they can be compared line by line.
+function rowsOf(formula, steps, before) {
+  const salted = formula.randomness !== "HASH";
+  const digits = formula.significant_digits;
+  return [
+    ["The hash", steps.hash],
+    ["The era", formula.name],
+    ["HMAC-SHA256, key: the salt as text", salted && steps.randomHex ? formula.salt : null],
+    ["\u2026 message: the hash's 32 bytes; gives", salted ? steps.randomHex : null],
+    ["The first 13 hexadecimal digits, 52 bits", steps.randomHex && `${steps.randomHex.slice(0, 13)} = ${steps.r} = r`],
+    ["X = r / 2\u2075\u00b2", digits === null ? steps.x : steps.x && `${steps.exactX}, to ${digits} significant digits ${steps.x}`],
+    ["99 / (1 \u2212 X), in hundredths", steps.quotient],
+    ["Its whole part, at least 100, is the crash point", steps.hundredths && `${steps.hundredths} hundredths`],
+    ["SHA-256 of the hash: the hash of the game before", before],
+  ].filter(([, value]) => value !== null);
+}
+
 // `claimed`: hundredths or null.
 async function verdict(site, gameId, hash, claimed) {
   if (!crypto.subtle) return { kind: "un", text: "This browser offers its cryptography over https (or localhost) only." };
@@ -38,15 +55,7 @@ async function verdict(site, gameId, hash, claimed) {
   if (!formula) return { kind: "un", text: "No formula is known for this game." };
   const steps = await explain(formula, hash);
   const before = await previousHash(formula, hash);
-  const rows = [
-    ["The era", formula.name],
-    ["Random digits", steps.randomHex],
-    ["r, of the first 13", steps.r],
-    ["X", steps.x],
-    ["99 / (1 \u2212 X)", steps.quotient],
-    ["Crash point in hundredths", steps.hundredths],
-    ["Hash of the game before", before],
-  ].filter(([, value]) => value !== null);
+  const rows = rowsOf(formula, steps, before);
   if (steps.hundredths === null) return { kind: "un", text: "The crash point of this game cannot be computed here.", steps: rows };
   const point = `${POINT.format(steps.hundredths / 100)}\u00d7`;
   if (claimed === null) return { kind: "ok", text: `The hash gives ${point}`, steps: rows };
