@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import redis
 
@@ -196,23 +196,35 @@ def _libraries(url: str) -> list[Any]:
 def _rates(
     libraries: Sequence[Library], asked: argparse.Namespace, make: Callable[[Library], Callable[[], Any]]
 ) -> str:
-    """Calls a second of one thread."""
+    """Calls a second of one thread, and what one costs its thread: that holds on a busy machine, too."""
     calls = {library.name: make(library) for library in libraries}
-    rates: dict[str, list[float]] = {name: [] for name in calls}
+    measured: dict[str, list[Cost]] = {name: [] for name in calls}
     for number in range(asked.rounds):
         for name in calls if number % 2 == 0 else reversed(calls):
-            rates[name].append(_calls_a_second(calls[name], asked.seconds))
-    rows = [[name, f"{Spread.of(found):,.0f}"] for name, found in rates.items()]
-    return table([["", "calls/s"], *rows])
+            measured[name].append(_cost(calls[name], asked.seconds))
+    rows = [
+        [
+            name,
+            f"{Spread.of([one.calls_a_second for one in costs]):,.0f}",
+            f"{Spread.of([one.cpu_us for one in costs]):.1f}",
+        ]
+        for name, costs in measured.items()
+    ]
+    return table([["", "calls/s", "us of CPU a call"], *rows])
 
 
-def _calls_a_second(call: Callable[[], Any], seconds: float) -> float:
-    made, started = 0, time.perf_counter()
+class Cost(NamedTuple):
+    calls_a_second: float
+    cpu_us: float  # of the calling thread
+
+
+def _cost(call: Callable[[], Any], seconds: float) -> Cost:
+    made, started, cpu = 0, time.perf_counter(), time.thread_time()
     while (spent := time.perf_counter() - started) < seconds:
         for _ in range(20):
             call()
         made += 20
-    return made / spent
+    return Cost(made / spent, (time.thread_time() - cpu) * 1_000_000 / made)
 
 
 def _hit(library: Library) -> Callable[[], Any]:

@@ -19,7 +19,9 @@ from cachecore.gathering import GatheredReads
 from cachecore.keys import Family, Key
 from cachecore.performing import split
 from cachecore.service import Cache
+from cachecore.serving import value_of
 from cachecore.steps import Compute, Join, Mget, Run, Spawn, Steps, Verify, Wait, drive_async
+from cachecore.tags import listed
 
 logger = logging.getLogger(__name__)
 
@@ -69,11 +71,17 @@ class AsyncCache:
         family: Family | None = None,
     ) -> Any:
         """As `Cache.remember`; the factory is awaited. Cancelling the caller ends its lease, another takes over."""
-        return await drive_async(self._cache.remember_steps(key, ttl, factory, tags=tags, family=family), self._perform)
+        asked, server = listed(tags), self._cache.server
+        if (entry := server.near(key, asked)) is not None:
+            return value_of(entry)
+        return await drive_async(server.remember(server.ask(key, ttl, factory, asked, family)), self._perform)
 
     async def get(self, key: Key, default: Any = None, *, tags: Sequence[str] = ()) -> Any:
         """As `Cache.get`."""
-        return await drive_async(self._cache.get_steps(key, default, tags=tags), self._perform)
+        asked, server = listed(tags), self._cache.server
+        if (entry := server.near(key, asked)) is not None:
+            return value_of(entry)
+        return await drive_async(server.get(key, default, asked), self._perform)
 
     async def _perform(self, step: Any) -> Any:
         return await self._how[type(step)](step)
@@ -100,10 +108,11 @@ class AsyncCache:
         async with self._use() as client:
             return await client.blmove(step.latch, step.latch, step.seconds, "LEFT", "RIGHT") is not None
 
-    async def _spawn(self, step: Spawn) -> None:
+    async def _spawn(self, step: Spawn) -> bool:
         task = asyncio.create_task(self._drive_aside(step.steps))
         self._aside.add(task)
         task.add_done_callback(self._aside.discard)
+        return True  # a task costs no thread
 
     async def _drive_aside(self, steps: Steps[Any]) -> None:
         try:

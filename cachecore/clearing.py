@@ -1,10 +1,15 @@
-"""Clearing by family or by tag; a server is never flushed and nothing of the state role is touched."""
+"""Clearing by family, by prefix or by tag; a server is never flushed and nothing of the state role is touched.
+
+What is being computed under a lease while its family is cleared is not stored: the leases end first.
+"""
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
-from cachecore import connections, versions
-from cachecore.keys import Family
+from cachecore import cleared, connections, leases, versions
+from cachecore.keys import Family, registry
+from cachecore.stored_answers import StoredAnswer
 
 KEYS_PER_CALL = 500
 
@@ -16,12 +21,30 @@ def clear_family(family: Family, *, dry_run: bool = False) -> int:
     """
     if family.role != "cache":
         raise ValueError(f"{family.name} is not a cache: {family.holds}")
-    cleared = 0
-    with connections.use("cache") as client:
-        keys: Iterator[bytes] = client.scan_iter(match=_escaped(family.prefix) + "*", count=KEYS_PER_CALL)
-        while batch := list(islice(keys, KEYS_PER_CALL)):
-            cleared += len(batch) if dry_run else client.unlink(*batch)
-    return cleared
+    if dry_run:
+        with connections.use("cache") as client:
+            return sum(map(len, _found(client, family.prefix)))
+    count = clear_prefix(family.prefix)
+    if family.options.value_type is StoredAnswer:  # front doors remember them by version, which does not rise
+        cleared.mark(family)
+    return count
+
+
+def clear_prefix(prefix: str) -> int:
+    """Delete the values under a prefix, after the leases on them: a holder that began before stores no more.
+
+    A lease that is there when the search for leases begins is found: SCAN promises that. One that is taken during the
+    search is its holder's who computes after the call began, which is as good as after it.
+    """
+    _unlink(leases.LEASE.prefix + prefix)
+    return _unlink(prefix)
+
+
+def clear_everything() -> None:
+    """Every family of the cache role, by key. Raises RoleUnavailable."""
+    for family in registry.values():
+        if family.role == "cache":
+            clear_family(family)
 
 
 def bump_tag(tag: str) -> int:
@@ -32,5 +55,13 @@ def bump_tag(tag: str) -> int:
     return versions.raise_version(versions.namespaces[tag])
 
 
-def _escaped(prefix: str) -> str:
-    return "".join(f"[{character}]" if character in "*?[]" else character for character in prefix)
+def _unlink(prefix: str) -> int:
+    with connections.use("cache") as client:
+        return sum(client.unlink(*keys) for keys in _found(client, prefix))
+
+
+def _found(client: Any, prefix: str) -> Iterator[list[bytes]]:
+    pattern = "".join(f"[{character}]" if character in "*?[]" else character for character in prefix) + "*"
+    keys = client.scan_iter(match=pattern, count=KEYS_PER_CALL)
+    while batch := list(islice(keys, KEYS_PER_CALL)):
+        yield batch

@@ -1,20 +1,22 @@
 """The one place where a raw Redis connection is had: time limits, the circuit breaker, the failure it raises."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from typing import Any
 
 import redis
 import redis.asyncio
 from django.conf import settings
+from django.core.signals import setting_changed
 from django_redis import get_redis_connection
+from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import ClusterDownError
 
 from cachecore.breaker import CircuitBreaker
 from cachecore.keys import Role
+from cachecore.lines import Lines
 
 ALIASES: dict[Role, str] = {"cache": "default", "state": "state"}
 
@@ -32,13 +34,20 @@ UNAVAILABLE = (
 
 # What a server that is there and cannot serve answers; redis-py has no class of its own for these.
 UNAVAILABLE_REPLIES = ("BUSY ", "MISCONF ", "NOREPLICAS ", "MASTERDOWN ", "TRYAGAIN ")
+OF_A_PIPELINE = "caused error: "  # redis-py tells which command of a pipeline it was, then the reply
 
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether it is the server's state that fails, and not what we asked of it."""
     if isinstance(error, UNAVAILABLE):
         return True
-    return isinstance(error, redis.ResponseError) and str(error).startswith(UNAVAILABLE_REPLIES)
+    if not isinstance(error, redis.ResponseError):
+        return False
+    reply = str(error).rpartition(OF_A_PIPELINE)[2]
+    return reply.startswith(UNAVAILABLE_REPLIES)
+
+
+NOT_TRIED = "not tried, it failed a moment ago"
 
 
 class RoleUnavailable(Exception):
@@ -54,49 +63,132 @@ def breaker(role: Role) -> CircuitBreaker:
     return CircuitBreaker(settings.REDIS_BREAKER_SECONDS)
 
 
-@contextmanager
-def use(role: Role) -> Iterator[Any]:
+def use(role: Role) -> "Use":
     """A redis.Redis of django-redis's pool; replies are bytes. Raises RoleUnavailable, at once while the breaker is
     open.
-
-    Typed Any because redis-py cannot say that a client answers in bytes and not in text.
     """
-    circuit = breaker(role)
-    if not circuit.allow():
-        raise RoleUnavailable(role, "not tried, it failed a moment ago")
-    try:
-        yield get_redis_connection(ALIASES[role])
-    except BaseException as error:
-        if not is_unavailable(error):
-            circuit.released()
-            raise
-        circuit.failed()
-        raise RoleUnavailable(role, type(error).__name__) from error
-    circuit.succeeded()
+    return Use(role, _client(role))
 
 
-@asynccontextmanager
-async def use_async(role: Role, client: redis.asyncio.Redis) -> AsyncIterator[Any]:
+def use_async(role: Role, client: redis.asyncio.Redis) -> "Use":
     """The same for the event loop: one breaker serves both, so a probe is one whoever makes it."""
+    return Use(role, client)
+
+
+def ask(role: Role, *command: str | bytes | int) -> Any:
+    """The bare reply to one command, on the shortest way (cachecore/lines.py). Raises RoleUnavailable as `use` does."""
     circuit = breaker(role)
     if not circuit.allow():
-        raise RoleUnavailable(role, "not tried, it failed a moment ago")
+        raise RoleUnavailable(role, NOT_TRIED)
     try:
-        yield client
+        reply = _lines(role).ask(*command)
     except BaseException as error:
-        if not is_unavailable(error):
-            circuit.released()
-            raise
-        circuit.failed()
-        raise RoleUnavailable(role, type(error).__name__) from error
+        _failed(role, circuit, error)
+        raise
     circuit.succeeded()
+    return reply
+
+
+class Use:
+    """A block of commands: one use of the breaker. Typed Any: redis-py cannot say that a client answers in bytes."""
+
+    __slots__ = ("_circuit", "_client", "_role")
+
+    def __init__(self, role: Role, client: Any) -> None:
+        self._role = role
+        self._client = client
+        self._circuit = breaker(role)
+
+    def __enter__(self) -> Any:
+        if not self._circuit.allow():
+            raise RoleUnavailable(self._role, NOT_TRIED)
+        return self._client
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self._circuit.succeeded()
+        else:
+            _failed(self._role, self._circuit, error)
+
+    async def __aenter__(self) -> Any:
+        return self.__enter__()
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.__exit__(kind, error, trace)
+
+
+def _failed(role: Role, circuit: CircuitBreaker, error: BaseException) -> None:
+    """Raises RoleUnavailable for what is the server's; returns for what is ours, which the caller raises on."""
+    if not is_unavailable(error):
+        circuit.released()
+        return
+    circuit.failed()
+    raise RoleUnavailable(role, type(error).__name__) from error
+
+
+@cache
+def _client(role: Role) -> Any:
+    """One for all threads; its pool knows when the process has forked."""
+    return get_redis_connection(ALIASES[role])
+
+
+@cache
+def _lines(role: Role) -> Lines:
+    return Lines(_client(role).connection_pool)
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    """Settings are changed by tests only."""
+    if setting == "CACHES":
+        _client.cache_clear()
+        _lines.cache_clear()
+
+
+setting_changed.connect(_forget)
 
 
 def async_client(role: Role, *, wait_for_ever: bool = False) -> redis.asyncio.Redis:
     """A client for the running event loop; its owner closes it. `wait_for_ever` is for a subscriber."""
-    return redis.asyncio.Redis.from_url(
-        settings.CACHES[ALIASES[role]]["LOCATION"],
-        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-        socket_connect_timeout=settings.REDIS_CONNECT_TIMEOUT_SECONDS,
-        socket_timeout=None if wait_for_ever else settings.REDIS_TIMEOUT_SECONDS,
-    )
+    cache = settings.CACHES[ALIASES[role]]
+    limits: dict[str, Any] = {
+        "retry": Once(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        "socket_connect_timeout": settings.REDIS_CONNECT_TIMEOUT_SECONDS,
+        "socket_timeout": settings.REDIS_TIMEOUT_SECONDS,
+    }
+    patience = {"socket_timeout": None} if wait_for_ever else {}
+    if sentinels := cache["OPTIONS"].get("SENTINELS"):
+        manager = Sentinel(sentinels, sentinel_kwargs=limits, **limits | patience)  # type: ignore[no-untyped-call]
+        return _primary_of(cache["LOCATION"], manager)
+    return redis.asyncio.Redis.from_url(cache["LOCATION"], **limits | patience)
+
+
+class Once(Retry):
+    """A time-out is not tried again: while a connection is made over a Unix socket, redis-py tells of it by a
+    ConnectionError whose cause it is."""
+
+    async def call_with_retry(
+        self, do: Any, fail: Any, is_retryable: Any = None, with_failure_count: bool = False
+    ) -> Any:
+        return await super().call_with_retry(do, fail, _is_no_timeout, with_failure_count)
+
+
+def _is_no_timeout(error: Exception) -> bool:
+    return not isinstance(error.__cause__, redis.TimeoutError)
+
+
+def _primary_of(location: str, sentinel: Any) -> redis.asyncio.Redis:
+    """The service's name stands for a host in the location, as in django-redis."""
+    named: dict[str, Any] = dict(parse_url(location))
+    service, _ = named.pop("host"), named.pop("port", None)
+    client: redis.asyncio.Redis = sentinel.master_for(service, redis_class=OfSentinel, **named)
+    return client
+
+
+class OfSentinel(redis.asyncio.Redis):
+    """Closes the connections to its sentinels as well, which redis-py leaves open."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await super().aclose(close_connection_pool)
+        pool: Any = self.connection_pool
+        for sentinel in pool.sentinel_manager.sentinels:
+            await sentinel.aclose()

@@ -1,29 +1,31 @@
 """Cached answers beside the truth: the standard URLs (cachecore/warming.py), as the cache keeps them and as their
 views compute them anew for the same version. What a correct cache must show is agreement, every time.
 
-The new answer takes the kept one's place, as after any miss: a check mends what it finds. Only answers of one version
-and one window are compared; where a new game came between the two, the pair says nothing and is skipped.
+The truth is computed as of the moment that the kept answer names, so answers about the last hours are judged like any
+other. It is not stored; a kept answer that disagrees is deleted, and front doors forget theirs of its family: a check
+mends what it finds. Where a new version rose between the two, or they have different sources, the pair says nothing
+and is skipped.
 """
 
-import io
 import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
-from django.core.handlers.wsgi import WSGIRequest
-from django.http import HttpResponse
-from django.urls import resolve
 
-from cachecore import connections, responses, warming
-from cachecore.responses import Url
+from cachecore import cleared, connections, responses, versions, warming
+from cachecore.as_of import as_of
+from cachecore.asking import ask
+from cachecore.keys import Key
+from cachecore.responses import Answered
 
 # Fields by name, wherever they stand in an answer; an app adds its own when it is loaded.
-ignored = {"generated_at"}  # say when an answer was made
-moving = {"from", "to"}  # say what it covers: of two windows that lie apart, neither is wrong
+moments = {"generated_at"}  # as of when an answer was made
+moving = {"from", "to", "source", "epoch"}  # say what it covers: of two that lie apart, neither is wrong
 TRIES_PER_ANSWER = 3
 
 
@@ -75,50 +77,55 @@ def check(wanted: int, *, urls: Iterable[str] | None = None, on_compared: Callab
 
 
 def _agrees(url: str) -> bool | None:
-    kept = _ask(url)
-    if kept.headers.get("X-Cache") == "MISS":  # it is kept from now on
-        kept = _ask(url)
-    if kept.headers.get("X-Cache") != "HIT" or not _forget(url, int(kept["X-Data-Version"])):
+    """None where the two may not be compared."""
+    kept = _asked(url)
+    if kept.outcome == "MISS":  # it is kept from now on
+        kept = _asked(url)
+    if kept.outcome != "HIT":
         return None
-    computed = _ask(url)
-    if computed.headers.get("X-Cache") != "MISS" or computed["X-Data-Version"] != kept["X-Data-Version"]:
+    before = msgspec.json.decode(kept.stored.body)
+    with as_of(_moment(before) or kept.stored.stored_at_ms):
+        after = msgspec.json.decode(_asked(url, {responses.AFRESH: True}).stored.body)
+    if versions.current(kept.known.policy.namespace) != kept.stored.version or _covered(before) != _covered(after):
         return None
-    before, after = msgspec.json.decode(kept.content), msgspec.json.decode(computed.content)
-    if list(_moving(before)) != list(_moving(after)):
-        return None
-    return bool(_told(before) == _told(after))
+    if _told(before) == _told(after):
+        return True
+    _delete(kept.known.key(kept.stored.version))
+    return False
 
 
-def _forget(url: str, version: int) -> bool:
-    """Delete the kept answer, so that the next one is computed. False: it was gone already."""
-    path, _, query = url.partition("?")
-    known = responses.known_urls.get(Url(path, query, "", False, False))
-    if known is None:
-        return False
+def _asked(url: str, environ: dict[str, Any] | None = None) -> Answered:
+    answered: Answered = ask(url, environ=environ).answered  # type: ignore[attr-defined]
+    return answered
+
+
+def _delete(key: Key) -> None:
     with connections.use("cache") as client:
-        return bool(client.delete(known.key(version)))
+        client.delete(key)
+    cleared.mark(key.family)
+
+
+def _moment(answer: Any) -> int | None:
+    """Unix ms of when the answer says it was made."""
+    told = next(_values(answer, moments), None)
+    return round(datetime.fromisoformat(told).timestamp() * 1000) if told is not None else None
+
+
+def _covered(answer: Any) -> list[Any]:
+    return list(_values(answer, moving))
+
+
+def _values(answer: Any, names: set[str]) -> Iterator[Any]:
+    if isinstance(answer, dict):
+        yield from (value for name, value in answer.items() if name in names)
+    for item in answer.values() if isinstance(answer, dict) else answer if isinstance(answer, list) else ():
+        yield from _values(item, names)
 
 
 def _told(answer: Any) -> Any:
+    """Without when it was made: an answer that depends on that says what it covers, too."""
     if isinstance(answer, list):
         return [_told(item) for item in answer]
     if isinstance(answer, dict):
-        return {name: _told(value) for name, value in answer.items() if name not in ignored}
+        return {name: _told(value) for name, value in answer.items() if name not in moments}
     return answer
-
-
-def _moving(answer: Any) -> Iterator[Any]:
-    if isinstance(answer, dict):
-        yield from (value for name, value in answer.items() if name in moving)
-    for item in answer.values() if isinstance(answer, dict) else answer if isinstance(answer, list) else ():
-        yield from _moving(item)
-
-
-def _ask(url: str) -> HttpResponse:
-    """The view itself, in this process: no front door and no middleware between."""
-    path, _, query = url.partition("?")
-    match = resolve(path)
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query, "wsgi.input": io.BytesIO()}
-    request = WSGIRequest({**environ, "SERVER_NAME": "localhost", "SERVER_PORT": "80", "wsgi.url_scheme": "http"})
-    response: HttpResponse = match.func(request, *match.args, **match.kwargs)
-    return response

@@ -16,7 +16,8 @@ from django.contrib.admindocs.views import simplify_regex
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from cachecore.keys import Family
-from cachecore.responses import CACHE_CONTROL, VARY, Policy, policies
+from cachecore.policies import Policy, policies
+from cachecore.responses import CACHE_CONTROL, VARY
 from cachecore.tiers import TIERS
 
 NOT_WALKED = ("migrations", "management")

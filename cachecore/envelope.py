@@ -51,7 +51,7 @@ class ValueTooLarge(NotStorable):
         super().__init__(f"{family.name}: a value of {size:,} bytes; the limit is {MAX_VALUE_BYTES:,}")
 
 
-class Payload(NamedTuple):
+class Payload(msgspec.Struct, frozen=True):
     """A value as bytes, neither compressed nor encrypted."""
 
     data: bytes
@@ -90,7 +90,7 @@ _decoder = msgspec.msgpack.Decoder(Envelope)
 def pack(family: Family, value: Any) -> Payload:
     """Raises TypeError for a value that msgspec cannot encode."""
     if isinstance(value, Lasting):
-        return pack(family, value.value)._replace(lasting=value.seconds)
+        return msgspec.structs.replace(pack(family, value.value), lasting=value.seconds)
     if value is NOT_FOUND:
         return Payload(b"", negative=True)
     encode = msgspec.json.encode if family.options.encoding == "json" else msgspec.msgpack.encode
@@ -140,6 +140,8 @@ def opened(family: Family, envelope: Envelope) -> Payload | None:
     """None when it cannot be opened (a retired key, damage, the family has become sensitive)."""
     if envelope.negative:
         return Payload(b"", negative=True)
+    if not envelope.form and not family.options.sensitive:
+        return Payload(envelope.body)
     data = sealing.opened(family, envelope.form, envelope.body)
     return Payload(data) if data is not None else None
 

@@ -6,10 +6,8 @@ the call, that flight has seen. For an earlier flight a caller waits, then reads
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -30,6 +28,14 @@ class Landed(NamedTuple):
     def known(self) -> bool:
         return self.payload is not None or self.error is not None
 
+    def result(self) -> Payload:
+        """For all who joined. Of an abandoned flight there is none: ask `known` first."""
+        if self.error is not None:
+            raise self.error
+        if self.payload is None:
+            raise AssertionError("an abandoned flight has no result")
+        return self.payload
+
 
 @dataclass(slots=True, eq=False)
 class Flight:
@@ -47,24 +53,25 @@ class Flights:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._under_way: dict[str, Flight] = {}
-        self._looking: Counter[str] = Counter()
+        self._looking: dict[str, int] = {}
 
     def crowded(self, key: str) -> bool:
         """Whether reading would be in vain, or one of many at this moment: join first."""
         flight = self._under_way.get(key)
         return (flight is not None and flight.cold) or self._looking.get(key, 0) >= CROWD
 
-    @contextmanager
-    def looking(self, key: str) -> Iterator[None]:
+    def begin_look(self, key: str) -> None:
+        """`end_look` follows, whatever happens."""
         with self._lock:
-            self._looking[key] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._looking[key] -= 1
-                if not self._looking[key]:
-                    del self._looking[key]
+            self._looking[key] = self._looking.get(key, 0) + 1
+
+    def end_look(self, key: str) -> None:
+        with self._lock:
+            left = self._looking[key] - 1
+            if left:
+                self._looking[key] = left
+            else:
+                del self._looking[key]
 
     def board(self, key: str, tags: tuple[str, ...], *, cold: bool) -> tuple[Flight, bool]:
         """The flight of a key, and whether the caller leads it."""

@@ -1,4 +1,4 @@
-"""How fresh a stored value is, and when one caller refreshes it before it runs out.
+"""How long a value lives, how fresh a stored one is, and when one caller refreshes it before it runs out.
 
 XFetch: Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015, with the
 compute time measured when the value was stored.
@@ -9,7 +9,12 @@ import random
 from collections.abc import Callable
 from enum import Enum
 
-from cachecore.envelope import Envelope
+from cachecore import clock, lifetimes
+from cachecore.envelope import Envelope, Payload, Times
+from cachecore.keys import Family
+
+LEAST_SECONDS = 0.001  # what Redis can keep
+LONGEST_DRAW = 37.0  # -log of the least that `1 - random()` can be, 2**-53
 
 
 class Freshness(Enum):
@@ -31,6 +36,17 @@ def judge(envelope: Envelope, now_ms: int, beta: float, draw: Callable[[], float
         return Freshness.DEAD
     if now_ms >= envelope.soft_ms:
         return Freshness.STALE
+    if now_ms + envelope.compute_seconds * 1000 * beta * LONGEST_DRAW < envelope.soft_ms:
+        return Freshness.FRESH  # whatever would be drawn
     if now_ms + early_by_ms(envelope, beta, draw) >= envelope.soft_ms:
         return Freshness.EARLY
     return Freshness.FRESH
+
+
+def times_of(family: Family, ttl_seconds: float, payload: Payload, compute_seconds: float) -> Times:
+    """Of a value stored now. Jitter shortens both lives alike; what was not found lives shortly."""
+    ttl = min(ttl_seconds, family.options.negative) if payload.negative else ttl_seconds
+    ttl = max(ttl, LEAST_SECONDS)
+    hard = max(lifetimes.jittered(ttl), LEAST_SECONDS)
+    soft = hard if family.options.soft is None else min(hard, hard * family.options.soft / ttl)
+    return Times(clock.now_ms(), soft, hard, compute_seconds)

@@ -4,22 +4,16 @@ Apps declare their families beside what writes them (`games/keys.py`, `analytics
 format keys only through `Family.key`.
 """
 
-import hashlib
-import re
-import string
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from cachecore.patterns import Pattern, hashed
 
 Role = Literal["cache", "state"]
+Encoding = Literal["msgpack", "json"]
 
 MAX_PARAMETERS_LENGTH = 200  # characters; longer parameter lists are hashed
-MAX_PART_LENGTH = 200  # characters; a longer part of a cache key is hashed
-
-# What a part of a cache key may hold as it is; anything else (spaces, newlines, braces, *, other scripts) is hashed.
-_SAFE = re.compile(r"[A-Za-z0-9_.,:/@=~+\-]*")
-_HASHED = "blake2:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +31,24 @@ class CacheOptions:
     background: bool = False
     sensitive: bool = False
     compressed: bool = True  # above 1 KiB, where it helps
-    encoding: Literal["msgpack", "json"] = "msgpack"
+    encoding: Encoding = "msgpack"
     value_type: Any = Any  # what a value is decoded as (anything msgspec knows)
     beta: float = 1.0  # XFetch: above 1 refreshes earlier, 0 never early
     negative: float = 5.0  # the TTL of NOT_FOUND
     lease: float | None = None  # how long a dead holder delays the others; None: CACHE_LEASE_SECONDS
     factory_soft: float | None = None
     factory_hard: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("soft", "lease", "factory_soft", "factory_hard"):
+            seconds = getattr(self, name)
+            if seconds is not None and seconds <= 0:
+                raise ValueError(f"{name} is a time above 0 s, not {seconds}")
+        for name in ("beta", "negative"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is not below 0, as {getattr(self, name)} is")
+        if self.encoding not in get_args(Encoding):
+            raise ValueError(f"encoding is msgpack or json, not {self.encoding}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,43 +65,28 @@ class Family:
     purged_by: str
     bounded_by: str = ""
     options: CacheOptions = field(default_factory=CacheOptions)
+    _pattern: Pattern = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.ttl_seconds is None and not self.bounded_by:
             raise ValueError(f"family {self.name} has no TTL: say what bounds it")
+        object.__setattr__(self, "_pattern", Pattern(self.pattern, safe=self.role == "cache"))
         registry[self.name] = self
 
     def key(self, **parts: object) -> "Key":
         """The key itself. Raises KeyError for a missing part and ValueError for a superfluous one.
 
-        A part of a cache key that could be mistaken for something else is hashed, see `safe_part`.
+        A part of a cache key that could be mistaken for something else is hashed (cachecore/patterns.py).
         """
-        fields = self._fields()
-        superfluous = parts.keys() - fields
-        if superfluous:
+        pattern = self._pattern
+        if superfluous := parts.keys() - pattern.fields:
             raise ValueError(f"family {self.name} has no part {', '.join(sorted(superfluous))}")
-        if self.role == "cache":
-            parts = {name: self._safe(name, part, len(fields)) for name, part in parts.items()}
-        return Key(self.pattern.format(**parts), self)
+        return Key(pattern.filled(parts), self)
 
     @property
     def prefix(self) -> str:
         """What every key of the family begins with: the pattern up to its first variable part."""
-        prefix = ""
-        for literal, field_name, _, _ in string.Formatter().parse(self.pattern):
-            prefix += literal
-            if field_name is not None:
-                break
-        return prefix
-
-    def _safe(self, name: str, part: object, parts: int) -> str:
-        # `parameters` were joined by canonical_parameters, whose colons and hash are part of the key's grammar.
-        if name == "parameters":
-            return safe_part(part, colons=True, hashed=True)
-        return safe_part(part, colons=parts == 1)
-
-    def _fields(self) -> frozenset[str]:
-        return _fields_of(self.pattern)
+        return self._pattern.prefix
 
 
 class Key(str):
@@ -106,7 +96,7 @@ class Key(str):
     family: Family
 
     def __new__(cls, text: str, family: Family) -> "Key":
-        key = super().__new__(cls, text)
+        key = str.__new__(cls, text)
         key.family = family
         return key
 
@@ -114,13 +104,17 @@ class Key(str):
         return _key_of, (str(self), self.family.name)
 
 
+def for_cache(key: Key) -> Key:
+    """Keys come from `Family.key`, of a family of the cache role. Raises TypeError, ValueError."""
+    if not isinstance(key, Key):
+        raise TypeError(f"a key comes from Family.key(...), not {key!r:.100}")
+    if key.family.role != "cache":
+        raise ValueError(f"family {key.family.name} is of the {key.family.role} role, not of the cache")
+    return key
+
+
 def _key_of(text: str, family_name: str) -> Key:
     return Key(text, registry[family_name])
-
-
-@cache
-def _fields_of(pattern: str) -> frozenset[str]:
-    return frozenset(name for _, name, _, _ in string.Formatter().parse(pattern) if name)
 
 
 registry: dict[str, Family] = {}
@@ -137,22 +131,4 @@ def canonical_parameters(parameters: Iterable[tuple[str, object]]) -> str:
     The values must already be canonical: this function only joins them.
     """
     text = ":".join(f"{name}:{value}" for name, value in parameters)
-    return text if len(text) <= MAX_PARAMETERS_LENGTH else _hash(text)
-
-
-def safe_part(part: object, *, colons: bool, hashed: bool = False) -> str:
-    """A part as it stands in a key: itself when short and plain, else its hash, so that two parts never meet.
-
-    `colons`: whether a colon is unambiguous here (in the only part of a pattern). `hashed`: whether the part may
-    be a hash already; elsewhere a text that looks like one is hashed itself.
-    """
-    text = str(part)
-    plain = len(text) <= MAX_PART_LENGTH and _SAFE.fullmatch(text) is not None
-    if plain and (colons or ":" not in text) and (hashed or not text.startswith(_HASHED)):
-        return text
-    return _hash(text)
-
-
-def _hash(text: str) -> str:
-    # surrogatepass: a lone surrogate from a client is a text like any other.
-    return _HASHED + hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return text if len(text) <= MAX_PARAMETERS_LENGTH else hashed(text)

@@ -41,8 +41,8 @@ class Known(Generic[T]):
         try:
             with connections.use("state") as client:
                 self.hear(self._read(client))
-        except RoleUnavailable:
-            return
+        except RoleUnavailable:  # asked in vain counts too: a hung server costs its callers one time limit a second
+            self._heard_at = self._monotonic()
 
     def forget(self) -> None:
         self._value, self._heard_at = self._nothing, float("-inf")

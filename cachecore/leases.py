@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import NoScriptError
 
-from cachecore import tags
+from cachecore import connections, tags
 from cachecore.envelope import HEADER_BYTES
 from cachecore.keys import Family
 from cachecore.scripts import Script
@@ -48,6 +48,13 @@ _scripts = Path(__file__).parent / "lua/leases"
 
 
 class LeaseScript(Script):
+    def ask(self, keys: Sequence[str], args: Args) -> Any:
+        """The same on the shortest way."""
+        try:
+            return connections.ask("cache", "EVALSHA", self._sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return connections.ask("cache", "EVAL", self._source, len(keys), *keys, *args)
+
     async def run_async(self, client: Any, keys: Sequence[str], args: Args) -> Any:
         """The same for a client of the event loop."""
         try:
@@ -85,8 +92,17 @@ class Changed(NamedTuple):
     """Another value stands there than the one the caller saw."""
 
 
+def lease_of(key: str) -> str:
+    """Not through the family, which would hash a long one: who clears a prefix finds the leases by it."""
+    return LEASE.prefix + key
+
+
+def latch_of(key: str) -> str:
+    return LATCH.prefix + key
+
+
 def keys_of(key: str) -> tuple[str, str, str]:
-    return key, LEASE.key(key=key), LATCH.key(key=key)
+    return key, lease_of(key), latch_of(key)
 
 
 def take(key: str, names: Sequence[str], seen: bytes, lease_seconds: float) -> tuple[bytes, Call]:

@@ -10,82 +10,71 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from cachetools import LRUCache
 
-from cachecore.envelope import Envelope, NotFound, Payload
+from cachecore.entries import Entry, TagCell
+from cachecore.envelope import Envelope
 
-ENTRY_BYTES = 600  # what an entry costs beside its value and key, measured
 VERIFIED_TOGETHER = 32
-# What cannot be changed is handed out as it is; anything else is decoded for every caller.
-SHAREABLE = (str, bytes, int, float, bool, type(None), NotFound)
-
-
-class TagCell:
-    """Shared by the entries of one tag, so that an own invalidation kills them all in one write."""
-
-    __slots__ = ("__weakref__", "alive")
-
-    def __init__(self) -> None:
-        self.alive = True
-
-
-class Entry:
-    """A value as this process knows it. Times are of the monotonic clock."""
-
-    __slots__ = (
-        "asked", "cells", "checking", "fresh_until", "hard_until", "header", "key", "payload", "shared", "size", "used",
-        "value", "verified_at", "versions",
-    )  # fmt: skip
-
-    def __init__(self, key: str, header: bytes, payload: Payload, versions: Mapping[str, bytes]) -> None:
-        self.key = key
-        self.header = header
-        self.payload = payload
-        self.versions = versions
-        self.value: Any = None
-        self.asked: tuple[str, ...] = ()
-        self.cells: tuple[TagCell, ...] = ()
-        self.fresh_until = self.hard_until = self.verified_at = float("-inf")
-        self.checking = self.used = self.shared = False
-        self.size = len(payload.data) + len(key) + ENTRY_BYTES
 
 
 class LocalCache:
-    def __init__(self, max_bytes: int, trusted_seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+    """`on_first` is called when there is something to keep for the first time."""
+
+    def __init__(
+        self,
+        max_bytes: int,
+        trusted_seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        on_first: Callable[[], None] = lambda: None,
+    ) -> None:
         self.trusted_seconds = trusted_seconds
+        self._verified_anew_seconds = trusted_seconds / 2  # by one caller, while the others are still served
         self._monotonic = monotonic
+        self._on_first: Callable[[], None] | None = on_first
         self._lock = threading.Lock()
         self._entries: LRUCache[str, Entry] = LRUCache(max_bytes, getsizeof=_size)
         self._cells: dict[str, TagCell] = {}
         self._to_verify: deque[Entry] = deque()
         self.generation = 0  # raised by every own invalidation: what was asked before it is not kept
 
-    def fresh(self, key: str) -> Entry | None:
-        """An entry that may be served now."""
-        with self._lock:
-            entry = self._entries.get(key)
+    def served(self, key: str) -> Entry | None:
+        """An entry that may be served now, and that this caller need not verify anew (`due`)."""
+        entry = self._entry(key)
         if entry is None:
             return None
         now = self._monotonic()
-        if now - entry.verified_at >= self.trusted_seconds or now >= entry.fresh_until or not self._alive(entry):
+        age = now - entry.verified_at
+        if age >= self._verified_anew_seconds and not (entry.checking and age < self.trusted_seconds):
+            return None
+        if now >= entry.fresh_until or not entry.alive():
+            return None
+        entry.used = True
+        return entry
+
+    def fresh(self, key: str) -> Entry | None:
+        """An entry that may be served now."""
+        entry = self._entry(key)
+        if entry is None:
+            return None
+        now = self._monotonic()
+        if now - entry.verified_at >= self.trusted_seconds or now >= entry.fresh_until or not entry.alive():
             return None
         entry.used = True
         return entry
 
     def due(self, entry: Entry) -> bool:
         """Whether this caller shall verify the entry while the others still serve it: past half its trusted time."""
-        if entry.checking or self._monotonic() - entry.verified_at < self.trusted_seconds / 2:
+        if entry.checking or self._monotonic() - entry.verified_at < self._verified_anew_seconds:
             return False
         entry.checking = True
         return True
 
     def known(self, key: str) -> Entry | None:
         """An entry that is not known to be invalid and not past its hard expiry, verified or not."""
-        with self._lock:
-            entry = self._entries.get(key)
-        if entry is None or self._monotonic() >= entry.hard_until or not self._alive(entry):
+        entry = self._entry(key)
+        if entry is None or self._monotonic() >= entry.hard_until or not entry.alive():
             return None
         return entry
 
@@ -101,11 +90,14 @@ class LocalCache:
             self._entries[entry.key] = entry
             self._to_verify.append(entry)
             self._bound_bookkeeping()
+            on_first, self._on_first = self._on_first, None
+        if on_first is not None:
+            on_first()
 
     def batch(self, entry: Entry) -> list[Entry]:
         """The entry, and others that were used since their last verification and are due."""
         batch = {entry.key: entry}
-        due_before = self._monotonic() - self.trusted_seconds / 2
+        due_before = self._monotonic() - self._verified_anew_seconds
         with self._lock:
             while self._to_verify and len(batch) < VERIFIED_TOGETHER and self._to_verify[0].verified_at <= due_before:
                 other = self._to_verify.popleft()
@@ -152,11 +144,9 @@ class LocalCache:
     def bytes(self) -> int:
         return int(self._entries.currsize)
 
-    def _alive(self, entry: Entry) -> bool:
-        for cell in entry.cells:  # noqa: SIM110  a loop: all() with a generator costs more than the rest of a hit
-            if not cell.alive:
-                return False
-        return True
+    def _entry(self, key: str) -> Entry | None:
+        with self._lock:
+            return self._entries.get(key)
 
     def _bound_bookkeeping(self) -> None:
         """Evicted entries leave their cell and their place in the queue behind: swept when there are too many."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 ReadOutcome = Literal["hit", "local_hit", "stale", "miss", "bypass"]  # every read ends as one of these
-Incident = Literal["negative", "error", "wait", "lease_lost", "refused", "stored", "refreshed"]  # besides
+# Besides; `warmed`: a read of our own, so that nobody has seen how it went.
+Incident = Literal["negative", "error", "wait", "lease_lost", "refused", "stored", "refreshed", "warmed"]
 Event = Literal[ReadOutcome, Incident]
 Operation = Literal["read", "compute", "store"]
 

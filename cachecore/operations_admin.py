@@ -112,6 +112,7 @@ def _form(fields: Mapping[str, forms.Field], request: HttpRequest) -> forms.Form
 
 def log(model: type[Model], by: AbstractUser, name: str, what: str, flag: int = CHANGE) -> None:
     """Who did it, in the process's log and in admin's."""
+    name, what = _printable(name), _printable(what)
     logger.warning("%r: %s", by.get_username(), what)
     LogEntry.objects.create(
         user_id=by.pk,
@@ -121,3 +122,8 @@ def log(model: type[Model], by: AbstractUser, name: str, what: str, flag: int = 
         action_flag=flag,
         change_message=what,
     )
+
+
+def _printable(text: str) -> str:
+    """A tag may be any text: a line's end would forge a line of the log, and PostgreSQL refuses a NUL."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

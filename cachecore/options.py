@@ -6,6 +6,8 @@ from django.conf import settings
 
 from cachecore.keys import Family
 
+SERVER_TICK_SECONDS = 0.1  # an idle server (`hz` 10) ends a blocking wait so much late
+
 
 def ttls() -> Mapping[str, int]:
     """Seconds by family name, instead of the family's own."""
@@ -38,5 +40,6 @@ def refresh_threads() -> int:
 
 
 def wait_slice_seconds() -> float:
-    """One blocking wait: well within the socket's time limit, so that a hung server is noticed as always."""
-    return float(settings.REDIS_TIMEOUT_SECONDS) / 2
+    """One blocking wait: it ends within half of the socket's time limit, however late the server is with it. The other
+    half is the reply's, so that a hung server is noticed as always and a slow one is not taken for it."""
+    return max(float(settings.REDIS_TIMEOUT_SECONDS) / 2 - SERVER_TICK_SECONDS, 0.001)

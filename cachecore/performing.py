@@ -1,25 +1,23 @@
 """The blocking driver's I/O: steps are performed on the cache role's connection, one use of the breaker each."""
 
 import contextvars
-import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from django.db import connections as databases
 
 from cachecore import connections, options
+from cachecore.background import BackgroundThreads
 from cachecore.flights import computing
 from cachecore.steps import Compute, Join, Mget, Run, Spawn, Steps, Verify, Wait, drive
-
-logger = logging.getLogger(__name__)
 
 
 class Performer:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: BackgroundThreads | None = None
         self._how: dict[type, Callable[[Any], Any]] = {
             Mget: _mget,
             Run: _run,
@@ -33,29 +31,26 @@ class Performer:
     def __call__(self, step: Any) -> Any:
         return self._how[type(step)](step)
 
-    def _spawn(self, step: Spawn) -> None:
+    def _spawn(self, step: Spawn) -> bool:
         with self._lock:
             if self._threads is None:
-                self._threads = ThreadPoolExecutor(options.refresh_threads(), thread_name_prefix="cache-refresh")
-        self._threads.submit(contextvars.copy_context().run, self._drive_aside, step.steps)
+                self._threads = BackgroundThreads(options.refresh_threads())
+        return self._threads.begin(step.family, partial(contextvars.copy_context().run, self._drive_aside, step.steps))
 
     def _drive_aside(self, steps: Steps[Any]) -> None:
+        """What fails is logged (background.py): its callers have it from the flight, if any of them waits."""
         try:
             drive(steps, self)
-        except Exception:  # the callers have it from the flight; where none waits, this is its only trace
-            logger.warning("a factory in the background failed", exc_info=True)
         finally:
             databases.close_all()  # this thread's: Django closes them for requests only
 
 
 def _mget(step: Mget) -> list[bytes | None]:
-    with connections.use("cache") as client:
-        return client.mget(step.keys)  # type: ignore[no-any-return]
+    return connections.ask("cache", "MGET", *step.keys)  # type: ignore[no-any-return]
 
 
 def _run(step: Run) -> Any:
-    with connections.use("cache") as client:
-        return step.call.script(client, step.call.keys, step.call.args)
+    return step.call.script.ask(step.call.keys, step.call.args)
 
 
 def _verify(step: Verify) -> tuple[list[bytes], list[bytes | None]]:

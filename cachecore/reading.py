@@ -6,20 +6,23 @@ Steps (cachecore/steps.py): no I/O here. A Redis that fails is a read that finds
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from cachecore import envelope as envelopes
-from cachecore import freshness, local, stats, tags
+from cachecore import freshness, stats, tags
 from cachecore.clock import now_ms
 from cachecore.connections import RoleUnavailable
+from cachecore.entries import SHAREABLE, Entry
 from cachecore.envelope import HEADER_BYTES, Envelope, Payload
 from cachecore.freshness import Freshness
 from cachecore.keys import Family, Key
 from cachecore.local import LocalCache
 from cachecore.steps import Mget, Steps, Verify
+from cachecore.tags import Named
 
 
-class Seen(NamedTuple):
+class Seen(msgspec.Struct, frozen=True):
     """What stood under a key. `payload` None: nothing that counts; `header` says what to overwrite."""
 
     header: bytes = b""
@@ -28,9 +31,8 @@ class Seen(NamedTuple):
     compute_seconds: float = 0.0
     tags: tuple[str, ...] = ()
 
-    @property
-    def fresh(self) -> bool:
-        return self.freshness is Freshness.FRESH
+    def without_payload(self) -> "Seen":
+        return Seen(self.header, None, self.freshness, self.compute_seconds, self.tags)
 
 
 NOTHING = Seen()
@@ -50,22 +52,23 @@ class Reader:
         self._monotonic = monotonic
         self._draw = draw
 
-    def look(self, key: Key, names: Sequence[str] = (), asked: tuple[str, ...] = ()) -> Steps[Seen]:
+    def look(self, key: Key, named: Named = tags.NONE, asked: tuple[str, ...] = ()) -> Steps[Seen]:
         """Read the value and the versions of the tags the caller names; those it does not name cost a second trip."""
         asked_at, generation = self._monotonic(), self._memory.generation
+        family = key.family
         try:
-            data, *found = yield Mget((key, *tags.keys(names)))
-            known = dict(zip(names, found, strict=True))
+            data, *found = yield Mget((key, *named.keys))
             envelope = envelopes.parse(data) if data is not None else None
-            if envelope is not None and (missing := [tag for tag in envelope.tags if tag not in known]):
-                known |= zip(missing, (yield Mget(tags.keys(missing))), strict=True)
+            known = dict(zip(named.tags, found, strict=True))
+            if envelope is not None and not envelope.tags.keys() <= known.keys():
+                known |= yield from self._versions([tag for tag in envelope.tags if tag not in known])
         except RoleUnavailable:
-            stats.count(key.family.name, "error")
+            stats.count(family.name, "error")
             return NOTHING
         finally:
-            stats.timed(key.family.name, "read", self._monotonic() - asked_at)
-        seen = self._judged(key.family, data, envelope, known, names)
-        if envelope is not None and seen.payload is not None and key.family.options.near:
+            stats.timed(family.name, "read", self._monotonic() - asked_at)
+        seen = self._judged(family, data, envelope, known, named.tags)
+        if family.options.near and envelope is not None and seen.payload is not None:
             self.keep(key, seen.header, envelope, seen.payload, asked, asked_at, generation)
         return seen
 
@@ -75,12 +78,15 @@ class Reader:
             stored = dict(zip(keys, (yield Mget(keys)), strict=True))
             parsed = {key: envelopes.parse(data) if data is not None else None for key, data in stored.items()}
             names = sorted({tag for envelope in parsed.values() if envelope is not None for tag in envelope.tags})
-            known = dict(zip(names, (yield Mget(tags.keys(names))), strict=True)) if names else {}
+            known = (yield from self._versions(names)) if names else {}
         except RoleUnavailable:
             for key in keys:
                 stats.count(key.family.name, "error")
             return dict.fromkeys(keys, NOTHING)
         return {key: self._judged(key.family, data, parsed[key], known, ()) for key, data in stored.items()}
+
+    def _versions(self, names: Sequence[str]) -> Steps[dict[str, bytes | None]]:
+        return dict(zip(names, (yield Mget(tags.keys(names))), strict=True))
 
     def _judged(
         self,
@@ -88,7 +94,7 @@ class Reader:
         data: bytes | None,
         envelope: Envelope | None,
         known: Mapping[str, bytes | None],
-        names: Sequence[str],
+        names: tuple[str, ...],
     ) -> Seen:
         """A value counts when its tags are those of now, and the caller's tags are among them."""
         if data is None:
@@ -97,7 +103,7 @@ class Reader:
         if envelope is None:
             count = _counter(data)
             return Seen(header, envelopes.pack(family, count), Freshness.FRESH) if count is not None else Seen(header)
-        if not tags.current(envelope.tags, known) or any(name not in envelope.tags for name in names):
+        if not tags.current(envelope.tags, known, names):
             return Seen(header)
         fresh = freshness.judge(envelope, self._clock_ms(), family.options.beta, self._draw)
         payload = envelopes.opened(family, envelope) if fresh is not Freshness.DEAD else None
@@ -120,14 +126,14 @@ class Reader:
             value = envelopes.unpack(key.family, payload)
         except envelopes.UNREADABLE:
             return
-        entry = local.Entry(key, header, payload, envelope.tags)
+        entry = Entry(key, header, payload, envelope.tags)
         entry.asked, entry.verified_at = asked, asked_at
-        entry.shared = isinstance(value, local.SHAREABLE)
+        entry.shared = isinstance(value, SHAREABLE)
         entry.value = value if entry.shared else None
         fresh_ms = envelope.soft_ms - freshness.early_by_ms(envelope, key.family.options.beta, self._draw)
         self._memory.put(entry, envelope, self._clock_ms(), fresh_ms, generation)
 
-    def verify(self, entry: local.Entry) -> Steps[None]:
+    def verify(self, entry: Entry) -> Steps[None]:
         """Ask whether the entry, and others in use, still stand. A Redis that fails leaves them unverified."""
         batch = self._memory.batch(entry)
         names = sorted({tag for one in batch for tag in one.versions})

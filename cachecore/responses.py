@@ -5,94 +5,68 @@ where no front door stands. The version is read *before* the answer is computed 
 answer computed from older data can never be found under a newer version.
 """
 
-import gzip
-import hashlib
 import logging
-import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
 
-from cachecore import lifetimes, stats, switches, versions
-from cachecore.clock import now_ms
+from cachecore import stats, switches, versions
 from cachecore.connections import RoleUnavailable
 from cachecore.envelope import Lasting
-from cachecore.keys import Family, Key, canonical_parameters
+from cachecore.keys import Key, canonical_parameters
+from cachecore.learned import Known, Url, known_urls, learn, url_of
+from cachecore.policies import Computed, Policy, policies
 from cachecore.rendering import encoder
-from cachecore.service import cache
+from cachecore.service import Remembered, cache
 from cachecore.stored_answers import StoredAnswer
-from cachecore.versions import Namespace
+
+__all__ = ["Answered", "Computed", "Known", "Policy", "Url", "answer", "cached", "known_urls", "policies"]
 
 logger = logging.getLogger(__name__)
 
-GZIP_FROM_BYTES = 1024
 CONTENT_TYPE = "application/json"
 VARY = "Accept-Encoding, X-Timezone"
 # A browser or proxy cannot see versions: it may keep an answer for a moment, then asks again with the ETag.
 CACHE_CONTROL = "public, max-age=1, s-maxage=1, stale-while-revalidate=5"
+BYPASS = "BYPASS"
+# In a request's environ, where no client can put it: compute, and neither read nor store (cachecore/consistency.py).
+AFRESH = "cachecore.afresh"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """How a view's answers are kept. Whatever has a policy is public: one answer serves every caller."""
+class Answered(NamedTuple):
+    """`outcome` is its X-Cache: HIT, STALE, MISS, or BYPASS where nothing is kept. `known`: what was asked."""
 
-    family: Family
-    namespace: Namespace
-
-    def __post_init__(self) -> None:
-        if self.family.options.value_type is not StoredAnswer:
-            raise ValueError(f"family {self.family.name} keeps answers: declare it with options=ANSWER")
-        policies[self.family.name] = self
-
-    @property
-    def ttl_ms(self) -> int:
-        return round(lifetimes.ttl_of(self.family) * 1000)
+    stored: StoredAnswer
+    outcome: str
+    known: Known
 
 
-policies: dict[str, Policy] = {}
+def answer(
+    policy: Policy,
+    parameters: Iterable[tuple[str, object]],
+    compute: Callable[[], Computed],
+    before_computing: Callable[[], None] = lambda: None,
+) -> Answered:
+    """The stored answer for these canonical parameters, else the computed one, stored.
 
-
-class Computed(NamedTuple):
-    """What a view computed. `fresh_ms` shortens the family's TTL, e.g. to the end of the open interval."""
-
-    payload: Any
-    fresh_ms: int | None = None
-
-
-class Url(NamedTuple):
-    """What a cached answer may depend on besides the version; the front door's key."""
-
-    path: str
-    query: str
-    timezone: str
-    cross_origin: bool
-    forwarded_https: bool
-
-
-class Known(msgspec.Struct):
-    """A URL that Django has answered in this process. `headers` are those it sets on every such answer.
-
-    `asked` is written by the event loop, `told` by the statistics' thread, and neither by the other: no lock.
+    Of all who miss it, in whatever process, one computes it (cachecore/leases.py). Redis failing costs the cache, not
+    the answer. Raises what `compute` raises, and what `before_computing` does, for its own caller only.
     """
+    known = Known(policy, canonical_parameters(parameters))
+    version = _version(policy)
+    if version is None:
+        stats.count(policy.family.name, "bypass")
+        before_computing()
+        return Answered(_made(compute(), policy, 0), BYPASS, known)
 
-    policy: Policy
-    parameters: str
-    headers: list[tuple[bytes, bytes]] | None = None
-    asked: int = 0  # times since, by GET at the front door
-    told: int = 0  # of them, those that are in cachecore.usage
+    def factory() -> Lasting:
+        made = _made(compute(), policy, version)
+        return Lasting(made, made.fresh_ms / 1000)
 
-    def key(self, version: int) -> Key:
-        return self.policy.family.key(parameters=self.parameters, version=version)
-
-
-MAX_KNOWN_URLS = 10_000
-MAX_KNOWN_URL_LENGTH = 1_000  # longer ones are answered from the cache by Django, and take no memory here
-known_urls: dict[Url, Known] = {}
-_learning = threading.Lock()
+    stored, outcome = _remembered(known.key(version), factory, before_computing)
+    return Answered(stored, outcome.upper() if stored.fresh_ms > 0 else BYPASS, known)
 
 
 def cached(
@@ -101,18 +75,50 @@ def cached(
     parameters: Iterable[tuple[str, object]],
     compute: Callable[[], Computed],
 ) -> HttpResponse:
-    """The stored answer for these canonical parameters, else the computed one, stored.
+    """`answer` as a response to this request; the front door serves the next one.
 
-    Of all who miss it, in whatever process, one computes it (cachecore/leases.py). Redis failing costs the cache, not
-    the answer: `X-Cache: BYPASS`. Source of the key: the policy's family.
+    `before_computing` on the request (cachecore/throttling/rest.py) is taken from it: who takes it calls it.
     """
-    known = Known(policy, canonical_parameters(parameters))
-    version = _version(policy)
-    if version is None:
-        stats.count(policy.family.name, "bypass")
-        return _respond(request, _answer(compute(), policy, 0), "BYPASS", known)
-    found = cache.remembered(known.key(version), lambda: _lasting(_answer(compute(), policy, version)))
-    return _respond(request, found.value, found.outcome.upper(), known)
+    before_computing = request.__dict__.pop("before_computing", lambda: None)
+    if AFRESH in request.META:
+        known = Known(policy, canonical_parameters(parameters))
+        return _response(request, Answered(_made(compute(), policy, 0), BYPASS, known))
+    answered = answer(policy, parameters, compute, before_computing)
+    if answered.outcome != BYPASS:
+        learn(_url(request), answered.known)
+    return _response(request, answered)
+
+
+def _url(request: HttpRequest) -> Url:
+    told = (request.headers.get(name) for name in ("X-Timezone", "Origin", "X-Forwarded-Proto"))
+    return url_of(request.path, request.META.get("QUERY_STRING", ""), *told)
+
+
+class _Refused(Exception):
+    """Instead of what `before_computing` raised, which those who wait for this caller's answer must not be told."""
+
+    def __init__(self, why: Exception, whose: object) -> None:
+        self.why = why
+        self.whose = whose
+
+
+def _remembered(key: Key, factory: Callable[[], Any], before_computing: Callable[[], None]) -> Remembered:
+    me = object()
+
+    def admitted() -> Any:
+        try:
+            before_computing()
+        except Exception as error:
+            raise _Refused(error, me) from error
+        return factory()
+
+    while True:
+        try:
+            return cache.remembered(key, admitted)
+        except _Refused as refused:
+            if refused.whose is me:
+                raise refused.why from None
+            # Another was refused while this one waited for it: the next computes. As many rounds as there are others.
 
 
 def _version(policy: Policy) -> int | None:
@@ -126,53 +132,21 @@ def _version(policy: Policy) -> int | None:
         return None
 
 
-def _answer(computed: Computed, policy: Policy, version: int) -> StoredAnswer:
-    body = encoder.encode(computed.payload)
-    stored_at = now_ms()
+def _made(computed: Computed, policy: Policy, version: int) -> StoredAnswer:
     fresh_ms = policy.ttl_ms if computed.fresh_ms is None else min(computed.fresh_ms, policy.ttl_ms)
-    return StoredAnswer(
-        version=version,
-        stored_at_ms=stored_at,
-        expires_at_ms=stored_at + fresh_ms,
-        etag=f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"',
-        body=body,
-        gzip=gzip.compress(body, compresslevel=6, mtime=0) if len(body) >= GZIP_FROM_BYTES else None,
-    )
+    return StoredAnswer.of(encoder.encode(computed.payload), version, fresh_ms)
 
 
-def _lasting(answer: StoredAnswer) -> Lasting:
-    return Lasting(answer, (answer.expires_at_ms - answer.stored_at_ms) / 1000)
-
-
-def _respond(request: HttpRequest, stored: StoredAnswer, outcome: str, known: Known) -> HttpResponse:
+def _response(request: HttpRequest, answered: Answered) -> HttpResponse:
+    stored = answered.stored
     response = HttpResponse(stored.body, content_type=CONTENT_TYPE)
-    response["X-Cache"] = outcome
-    response["Age"] = str(max(0, now_ms() - stored.stored_at_ms) // 1000)
     response["ETag"] = stored.etag
-    response["Cache-Control"] = CACHE_CONTROL if outcome != "BYPASS" else "no-cache"
+    response["Cache-Control"] = CACHE_CONTROL if answered.outcome != BYPASS else "no-cache"
     response["Vary"] = VARY
+    conditional: HttpResponse = get_conditional_response(request, etag=stored.etag, response=response) or response
+    conditional["X-Cache"] = answered.outcome
+    conditional["Age"] = str(stored.age_seconds)
     if stored.version:
-        response["X-Data-Version"] = str(stored.version)
-    if outcome != "BYPASS":
-        _learn(request, known)
-    conditional = get_conditional_response(request, etag=stored.etag, response=response) or response
-    for name in ("X-Cache", "Age", "X-Data-Version"):
-        if name in response:
-            conditional[name] = response[name]
+        conditional["X-Data-Version"] = str(stored.version)
+    conditional.answered = answered  # type: ignore[attr-defined]  # for who asks in this process
     return conditional
-
-
-def _learn(request: HttpRequest, known: Known) -> None:
-    url = Url(
-        request.path,
-        request.META.get("QUERY_STRING", ""),
-        request.headers.get("X-Timezone", ""),
-        "Origin" in request.headers,
-        request.headers.get("X-Forwarded-Proto") == "https",
-    )
-    if url in known_urls or len(url.path) + len(url.query) + len(url.timezone) > MAX_KNOWN_URL_LENGTH:
-        return
-    with _learning:
-        while len(known_urls) >= MAX_KNOWN_URLS:
-            known_urls.pop(next(iter(known_urls)))
-        known_urls[url] = known

@@ -5,26 +5,28 @@ One driver blocks (cachecore/service.py), one awaits (cachecore/asynchronous.py)
 
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import Future
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
+
+import msgspec
 
 from cachecore.leases import Call
 
 T = TypeVar("T")
 
 
-class Mget(NamedTuple):
+class Mget(msgspec.Struct, frozen=True):
     """-> list[bytes | None]"""
 
     keys: Sequence[str]
 
 
-class Run(NamedTuple):
+class Run(msgspec.Struct, frozen=True):
     """-> the script's reply"""
 
     call: Call
 
 
-class Verify(NamedTuple):
+class Verify(msgspec.Struct, frozen=True):
     """-> list[bytes]: the headers, then list[bytes | None]: the versions; one round trip."""
 
     keys: Sequence[str]
@@ -32,30 +34,31 @@ class Verify(NamedTuple):
     version_keys: Sequence[str]
 
 
-class Wait(NamedTuple):
+class Wait(msgspec.Struct, frozen=True):
     """Block on a latch. -> whether it opened; False when the time is over."""
 
     latch: str
     seconds: float
 
 
-class Join(NamedTuple):
+class Join(msgspec.Struct, frozen=True):
     """Wait for a future that never fails. -> its result, or None when the time is over."""
 
     future: "Future[Any]"
     seconds: float
 
 
-class Compute(NamedTuple):
+class Compute(msgspec.Struct, frozen=True):
     """Call the factory of a key. -> its value"""
 
     key: str
     factory: Callable[[], Any]
 
 
-class Spawn(NamedTuple):
-    """Drive other steps beside these. -> None"""
+class Spawn(msgspec.Struct, frozen=True):
+    """Drive other steps beside these. -> whether that is done; False where too many of the family are under way"""
 
+    family: str
     steps: Generator[Any, Any, Any]
 
 

@@ -1,13 +1,18 @@
 """A whole HTTP answer as the cache role keeps it, an ordinary value of the cache service."""
 
+import gzip as zipping
+import hashlib
 import logging
 
 import msgspec
 
 from cachecore import envelope as envelopes
+from cachecore.clock import now_ms
 from cachecore.keys import CacheOptions, Family
 
 logger = logging.getLogger(__name__)
+
+GZIP_FROM_BYTES = 1024
 
 
 class StoredAnswer(msgspec.Struct, array_like=True, frozen=True):
@@ -17,6 +22,28 @@ class StoredAnswer(msgspec.Struct, array_like=True, frozen=True):
     etag: str
     body: bytes
     gzip: bytes | None
+
+    @classmethod
+    def of(cls, body: bytes, version: int, fresh_ms: int) -> "StoredAnswer":
+        """Made now. Its ETag is weak because one stands for both encodings."""
+        stored_at = now_ms()
+        return cls(
+            version=version,
+            stored_at_ms=stored_at,
+            expires_at_ms=stored_at + fresh_ms,
+            etag=f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"',
+            body=body,
+            gzip=zipping.compress(body, compresslevel=6, mtime=0) if len(body) >= GZIP_FROM_BYTES else None,
+        )
+
+    @property
+    def fresh_ms(self) -> int:
+        """How long it was to be kept when it was made."""
+        return self.expires_at_ms - self.stored_at_ms
+
+    @property
+    def age_seconds(self) -> int:
+        return max(0, now_ms() - self.stored_at_ms) // 1000
 
 
 # It carries its gzip, which clients take as it is; to compress it once more would cost every reader.

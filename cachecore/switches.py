@@ -4,13 +4,13 @@ The set stands in the state role; each process knows it as it was less than a se
 known set holds: nothing is kept then anyway.
 """
 
-import time
+from typing import Any
 
 from django.conf import settings
 
 from cachecore import connections
-from cachecore.connections import RoleUnavailable
 from cachecore.keys import Family
+from cachecore.known import Known
 
 SWITCHED_OFF = Family(
     name="switched-off",
@@ -24,41 +24,35 @@ SWITCHED_OFF = Family(
     bounded_by="the families with a response policy",
 )
 
-TRUSTED_SECONDS = 1.0
-
-_known: frozenset[str] = frozenset()
-_known_at = float("-inf")
-
 
 def is_off(family: Family) -> bool:
     """Asks Redis at most once a second; never raises."""
-    if time.monotonic() - _known_at > TRUSTED_SECONDS:
-        _look()
-    return family.name in known()
+    return family.name in _off.now()
 
 
 def known() -> frozenset[str]:
     """As this process knows it, without asking."""
-    return _known
+    return _off.last()
 
 
 def heard(members: set[bytes]) -> None:
     """What the state role holds (the version watcher reads it for its process)."""
-    global _known, _known_at
-    _known = frozenset({member.decode() for member in members} | set(settings.CACHE_RESPONSES_OFF))
-    _known_at = time.monotonic()
+    _off.hear(_with_settings(members))
 
 
 def switch(family: Family, *, on: bool) -> None:
     """Acts in every process within a second, in this one at once. Raises RoleUnavailable."""
     with connections.use("state") as client:
         (client.srem if on else client.sadd)(SWITCHED_OFF.key(), family.name)
-    _look()
+    _off.look()
 
 
-def _look() -> None:
-    try:
-        with connections.use("state") as client:
-            heard(client.smembers(SWITCHED_OFF.key()))
-    except RoleUnavailable:
-        return
+def _read(client: Any) -> frozenset[str]:
+    return _with_settings(client.smembers(SWITCHED_OFF.key()))
+
+
+def _with_settings(members: set[bytes]) -> frozenset[str]:
+    return frozenset({member.decode() for member in members} | set(settings.CACHE_RESPONSES_OFF))
+
+
+_off: Known[frozenset[str]] = Known(_read, frozenset())

@@ -7,13 +7,17 @@ does not count. There is no list of keys to grow, and no clock that two servers 
 
 import secrets
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
-from cachecore.keys import Family, safe_part
+from cachecore.keys import Family
+from cachecore.patterns import only_part
 from cachecore.scripts import Script
 from cachecore.tiers import DAY, MAX_TTL_SECONDS
 
 VERSION_BYTES = 8
+MAX_REMEMBERED = 1_000  # collections of tags
 
 TAG_VERSION = Family(
     name="tag-version",
@@ -35,26 +39,60 @@ def canonical(tags: Iterable[str]) -> tuple[str, ...]:
 
     Raises TypeError for a string in place of a collection, ValueError for a tag that is not a text or empty.
     """
-    if isinstance(tags, str):
-        raise TypeError(f"tags are a collection of strings, not the string {tags!r}")
-    return tuple(sorted({_canonical(tag) for tag in tags}))
+    return tuple(sorted({_canonical(tag) for tag in listed(tags)}))
+
+
+class Named(NamedTuple):
+    """The tags of a call: canonical, and their keys."""
+
+    tags: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+
+
+NONE = Named()
+
+
+def named(tags: tuple[str, ...]) -> Named:
+    """Remembered, because apps name the same few tags again and again. Raises as `canonical` does."""
+    try:
+        return _named(tags) if tags else NONE
+    except TypeError:  # one of them cannot be hashed, so it is no text either
+        return Named(canonical(tags))
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _named(tags: tuple[str, ...]) -> Named:
+    names = canonical(tags)
+    return Named(names, keys(names))
 
 
 def keys(tags: Iterable[str]) -> tuple[str, ...]:
     """Keys of canonical tags."""
-    return tuple(f"tag:{tag}" for tag in tags)
+    return tuple([f"tag:{tag}" for tag in tags])
 
 
 def new_version() -> bytes:
     return secrets.token_bytes(VERSION_BYTES)
 
 
-def current(stored: Mapping[str, bytes], known: Mapping[str, bytes | None]) -> bool:
-    """Whether a value stored under `stored` still counts, `known` being the versions of now."""
-    return all(known.get(tag) == version for tag, version in stored.items())
+def current(stored: Mapping[str, bytes], known: Mapping[str, bytes | None], named: Iterable[str] = ()) -> bool:
+    """Whether a value stored under `stored` counts: `known` are the versions of now, `named` its reader's tags.
+
+    `known` holds at least those of `stored` and `named`.
+    """
+    if stored == known:  # the usual case: the caller named all of its tags, and nothing has changed
+        return True
+    return all(known[tag] == version for tag, version in stored.items()) and all(name in stored for name in named)
+
+
+def listed(tags: Iterable[str]) -> tuple[str, ...]:
+    """A caller's tags as it named them. Raises TypeError for a string in place of a collection."""
+    if isinstance(tags, str):
+        raise TypeError(f"tags are a collection of strings, not the string {tags!r}")
+    return tuple(tags)
 
 
 def _canonical(tag: object) -> str:
     if not isinstance(tag, str) or not tag:
         raise ValueError(f"a tag is a text that is not empty, not {tag!r}")
-    return safe_part(tag, colons=True)
+    return only_part(tag)

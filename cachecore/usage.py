@@ -1,6 +1,6 @@
 """Which URLs are asked most, over all processes: what `cachecore.warming` computes anew after a new version.
 
-The front door counts on `responses.Known`, one addition a request. The statistics' thread adds what is new to one
+The front door counts on `learned.Known`, one addition a request. The statistics' thread adds what is new to one
 bounded zset of the state role. Only what a view has answered with a stored 200 is known, so nothing else gets in; what
 was asked for once only is not counted.
 """
@@ -16,9 +16,9 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from cachecore import connections, responses, stats, switches
+from cachecore import connections, stats, switches
 from cachecore.keys import Family
-from cachecore.responses import Known, Url
+from cachecore.learned import Known, Url, known_urls
 from cachecore.scripts import Script
 
 MAX_MEMBERS = 300
@@ -125,7 +125,7 @@ class _Answer:
 
 def _new() -> Iterable[_Answer]:
     answers: defaultdict[tuple[str, str], _Answer] = defaultdict(_Answer)
-    for url, known in responses.known_urls.copy().items():
+    for url, known in known_urls.copy().items():
         if count := known.asked - known.told:
             answer = answers[known.policy.family.name, known.parameters]
             answer.count += count

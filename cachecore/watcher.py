@@ -1,4 +1,5 @@
-"""Namespace versions as one process knows them: read every 500 ms, hastened by pub/sub.
+"""Namespace versions as one process knows them, and what was switched off or cleared: read every 500 ms, hastened by
+pub/sub.
 
 An answer from this process's memory is served only while the version it hangs on was read less than a second
 ago. The bound holds without pub/sub: the messages only shorten it.
@@ -13,7 +14,7 @@ from contextlib import suppress
 import redis
 import redis.asyncio
 
-from cachecore import connections, switches, versions
+from cachecore import cleared, connections, switches, versions
 from cachecore.clock import now_ms
 from cachecore.versions import Namespace
 
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 REFRESH_SECONDS = 0.5
 TRUSTED_SECONDS = 1.0
 RESUBSCRIBE_SECONDS = 0.5
+CANCEL_SECONDS = 0.1
 
 
 class VersionWatcher:
@@ -29,6 +31,7 @@ class VersionWatcher:
         self._spaces = tuple(spaces)
         self._clock = clock
         self._versions: dict[str, int | None] = {}
+        self._cleared: dict[str, int] = {}
         self._read_at = float("-inf")
         self._word = asyncio.Event()
 
@@ -37,6 +40,10 @@ class VersionWatcher:
         if self._clock() - self._read_at > TRUSTED_SECONDS:
             return None
         return space.version(self._versions, now_ms())
+
+    def cleared_ms(self, family: str) -> int:
+        """Nothing that was stored until then is to be served."""
+        return self._cleared.get(family, 0)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -48,9 +55,9 @@ class VersionWatcher:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._word.wait(), REFRESH_SECONDS)
         finally:
-            listener.cancel()
-            with suppress(asyncio.CancelledError):
-                await listener
+            while not listener.done():  # redis-py swallows a cancellation now and then
+                listener.cancel()
+                await asyncio.wait([listener], timeout=CANCEL_SECONDS)
             await client.aclose()
 
     async def _refresh(self, client: redis.asyncio.Redis) -> None:
@@ -61,12 +68,14 @@ class VersionWatcher:
                 for space in self._spaces:
                     pipeline.get(space.key)
                 pipeline.smembers(switches.SWITCHED_OFF.key())
-                *values, switched_off = await pipeline.execute()
+                pipeline.hgetall(cleared.CLEARED.key())
+                *values, switched_off, cleared_at = await pipeline.execute()
         except Exception as error:  # noqa: BLE001  whatever it is, the next look may succeed; meanwhile nothing is trusted
             logger.warning("versions could not be read: %r", error)
             return
         self._versions = versions.parse(self._spaces, values)
         switches.heard(switched_off)
+        self._cleared = cleared.parse(cleared_at)
         self._read_at = asked_at
 
     async def _listen(self) -> None:

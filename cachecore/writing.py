@@ -1,26 +1,30 @@
 """Writing: set, delete, count, invalidate. Whatever is written ends the leases on it and is told to the processes."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
 
-from cachecore import clearing, connections, leases, tags
-from cachecore.keys import registry
+from cachecore import connections, leases, tags
+from cachecore.connections import RoleUnavailable
 from cachecore.leases import Args, Call
 
 CHANNEL = "cache-invalidate"
 VALUES_PER_CALL = 100
 
+_encoder = msgspec.json.Encoder()
+
 T = TypeVar("T")
 
 
-class Word(msgspec.Struct, frozen=True):
+class Word(msgspec.Struct, frozen=True, omit_defaults=True):
     """The message on CHANNEL: what is invalid from now on. It hastens; nothing depends on it."""
 
     keys: list[str]
     tags: list[str]
+    prefixes: list[str] = []  # of families that were cleared
 
 
 def tag_versions(names: Sequence[str]) -> dict[str, bytes]:
@@ -45,40 +49,28 @@ def invalidate(keys: Collection[str], names: Collection[str]) -> int:
     with connections.use("cache") as client, client.pipeline(transaction=False) as pipeline:
         for tag_key in tags.keys(names):
             pipeline.set(tag_key, tags.new_version(), px=tags.TAG_TTL_MS)
-        pipeline.publish(CHANNEL, msgspec.json.encode(Word(sorted(map(str, keys)), sorted(names))))
         pipeline.execute()
+    _tell(Word(sorted(map(str, keys)), sorted(names)))
     return stood
 
 
-def heard(message: bytes) -> tuple[list[str], list[str]]:
-    """(keys, tags) of a message on CHANNEL. Raises msgspec.DecodeError for one that is not ours."""
-    word = msgspec.json.decode(message, type=Word)
-    return word.keys, word.tags
+def tell_cleared(prefixes: Sequence[str]) -> None:
+    _tell(Word([], [], list(prefixes)))
 
 
-def invalidate_everything() -> None:
-    """Every family of the cache service, by key. O(keys of the server). Raises RoleUnavailable."""
-    for family in registry.values():
-        if family.role == "cache":
-            clearing.clear_family(family)
+def heard(message: bytes) -> Word:
+    """A message on CHANNEL. Raises msgspec.DecodeError for one that is not ours."""
+    return msgspec.json.decode(message, type=Word)
 
 
-def clear_prefix(prefix: str) -> int:
-    """Delete the values under a prefix and end the leases on them. Raises RoleUnavailable."""
-    _unlink(leases.LEASE.prefix + prefix)  # first: nobody stores behind us
-    return _unlink(prefix)
+def _tell(word: Word) -> None:
+    """Over the state role, where every process listens. What is invalid is so whether it is heard or not."""
+    with suppress(RoleUnavailable):
+        connections.ask("state", "PUBLISH", CHANNEL, _encoder.encode(word))
 
 
 def run(call: Call) -> Any:
-    with connections.use("cache") as client:
-        return call.script(client, call.keys, call.args)
-
-
-def _unlink(prefix: str) -> int:
-    pattern = "".join(f"[{character}]" if character in "*?[]" else character for character in prefix) + "*"
-    with connections.use("cache") as client:
-        found = client.scan_iter(match=pattern, count=clearing.KEYS_PER_CALL)
-        return sum(client.unlink(*chunk) for chunk in _chunks(found, clearing.KEYS_PER_CALL))
+    return call.script.ask(call.keys, call.args)
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -1,6 +1,7 @@
 """What the windows say, mode by mode and beside each other."""
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -45,7 +46,9 @@ Rounds = Sequence[Round]
 
 
 def report(rounds: Mapping[str, Rounds]) -> str:
-    return "\n\n".join((_latencies(rounds), _after_versions(rounds), _costs(rounds), _failures(rounds)))
+    return "\n\n".join(
+        (_latencies(rounds), _after_versions(rounds), _processors(rounds), _costs(rounds), _failures(rounds))
+    )
 
 
 def _latencies(rounds: Mapping[str, Rounds]) -> str:
@@ -75,6 +78,19 @@ def _after_versions(rounds: Mapping[str, Rounds]) -> str:
             _ratio(ours, cold, lambda one: 100 - hit_rate(one.fresh)),
         ]
         rows.append([mode, *cells])
+    return table([head, *rows])
+
+
+def _processors(rounds: Mapping[str, Rounds]) -> str:
+    """Who had them in that second, and when the run came: what both cores are taken for, nobody answers faster."""
+    head = ["CPU seconds in that second", "web", "workers", f"all of {os.cpu_count()}", "run begins after ms", "runs"]
+    rows = []
+    for mode, ours in rounds.items():
+        seconds = list(chain.from_iterable(one.window.seconds for one in ours))
+        begun = [one.run_after_ms for one in seconds if one.run_after_ms is not None]
+        cells = [f"{Spread.of([getattr(one, who) for one in seconds]):.2f}" for who in ("web", "worker", "machine")]
+        after = f"{Spread.of(begun):.0f}" if begun else ""
+        rows.append([mode, *cells, after, f"{len(begun)} of {len(seconds)}"])
     return table([head, *rows])
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import environ
+import psutil
 import psycopg2  # type: ignore[import-untyped]
 
 from benchmarks import _load
@@ -17,17 +18,24 @@ from benchmarks._private import celery_worker, private_project, run
 from benchmarks._servers import Server, granian
 from benchmarks.replay_parts.client import Answer, Client
 from benchmarks.replay_parts.log import Entry
+from benchmarks.replay_parts.seconds import Meter, Second
 from benchmarks.replay_parts.versions import rises
+from cachecore.warming import COALESCE_SECONDS
 
 APPLICATION = "config.asgi:application"
+WORKER_PROCESSES = 2  # as the Procfile has it
+START_SECONDS = 30.0
+TOGETHER_SECONDS = 0.5  # a game raises two versions, one soon after the other
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`rises`: when versions rose. `transactions` of the database, by whomever; `cpu_seconds` of the web process."""
+    """`rises`: when versions rose, `seconds`: what came after the first of each game's. `transactions` of the database,
+    by whomever; `cpu_seconds` of the web process."""
 
     answers: Sequence[Answer]
     rises: Sequence[float]
+    seconds: Sequence[Second]
     transactions: int
     cpu_seconds: float
     load_average: float
@@ -35,23 +43,34 @@ class Window:
 
 class Site:
     def __init__(
-        self, environment: Mapping[str, str], server: Server, recorder: asyncio.subprocess.Process, rises: list[float]
+        self, environment: Mapping[str, str], server: Server, meter: Meter, recorder: asyncio.subprocess.Process
     ) -> None:
         self._database = environment["DATABASE_URL"]
         self._server = server
+        self._meter = meter
         self._recorder = recorder
-        self._rises = rises
         self._client = Client(server.url)
+        self._rises: list[float] = []
+        self._seconds: list[asyncio.Task[Second]] = []
+
+    def heard(self, rise: float) -> None:
+        if not self._rises or rise - self._rises[-1] > TOGETHER_SECONDS:
+            self._seconds.append(asyncio.create_task(self._meter.second()))
+        self._rises.append(rise)
 
     async def replay(self, entries: Sequence[Entry], seconds: float, every: float) -> Window:
         """Answer the log while a game ends every so many seconds, the first after half of that time."""
-        cpu, transactions, already = self._server.cpu_seconds(), _transactions(self._database), len(self._rises)
+        await asyncio.sleep(COALESCE_SECONDS)  # no run is owed to a version from before
+        self._rises.clear()
+        self._seconds.clear()
+        cpu, transactions = self._server.cpu_seconds(), _transactions(self._database)
         recording = asyncio.create_task(self._record(seconds, every))
         answers = await self._client.replay(entries)
         await recording
         return Window(
             answers,
-            self._rises[already:],
+            tuple(self._rises),
+            await asyncio.gather(*self._seconds),
             _transactions(self._database) - transactions,
             self._server.cpu_seconds() - cpu,
             os.getloadavg()[0],
@@ -83,13 +102,33 @@ async def site(mode: Mapping[str, str], games: int, one_by_one: asyncio.Lock) ->
         environment |= {"CACHE_STATS_FLUSH_SECONDS": "1", **mode}
         await asyncio.to_thread(run, "benchmarks.replay_parts.fill", str(games), environment=environment)
         logs = Path(environment["DATA_DIR"])
-        running.enter_context(celery_worker(environment, logs / "worker.log"))
-        server = running.enter_context(
-            granian(APPLICATION, environment, logs / "web.log", set(), "--interface", "asgi")
-        )
+        async with one_by_one:  # what begins meanwhile is this site's
+            before = _descendants()
+            running.enter_context(celery_worker(environment, logs / "worker.log", processes=WORKER_PROCESSES))
+            server = running.enter_context(
+                granian(APPLICATION, environment, logs / "web.log", set(), "--interface", "asgi")
+            )
+            meter = await _meter(environment, before)
+            running.push_async_callback(meter.aclose)
         recorder = await running.enter_async_context(_recorder(environment))
-        heard = await running.enter_async_context(rises(environment["REDIS_URL"]))
-        yield Site(environment, server, recorder, heard)
+        begun = Site(environment, server, meter, recorder)
+        await running.enter_async_context(rises(environment["REDIS_URL"], begun.heard))
+        yield begun
+
+
+async def _meter(environment: Mapping[str, str], before: set[psutil.Process]) -> Meter:
+    """Once the worker's processes are there."""
+    async with asyncio.timeout(START_SECONDS):
+        while True:
+            ours = {process: " ".join(process.cmdline()) for process in _descendants() - before}
+            worker = [process for process, command in ours.items() if "celery" in command]
+            if len(worker) > WORKER_PROCESSES:  # and the one that they are children of
+                return Meter([one for one, told in ours.items() if "granian" in told], worker, environment["REDIS_URL"])
+            await asyncio.sleep(0.1)
+
+
+def _descendants() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
 
 
 @asynccontextmanager

@@ -1,4 +1,5 @@
-"""GET and DELETE /api/admin/monitoring/cache/...: for staff, never cached, every change logged (operations.py)."""
+"""GET and DELETE /api/admin/monitoring/cache/...: for whom the admin page is, never cached, changes logged
+(operations.py)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from django.contrib.auth.models import AbstractUser
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.exceptions import APIException, NotFound, ValidationError
-from rest_framework.permissions import IsAdminUser
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -25,8 +26,17 @@ class CacheUnavailable(APIException):
     default_detail = "Redis does not answer now."
 
 
+class MayOperate(BasePermission):
+    """As on the admin page: seeing needs the `view` permission of `cachecore.Cache`, doing its `change` permission."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        user = cast(AbstractUser, request.user)
+        needed = "view" if request.method in SAFE_METHODS else "change"
+        return user.is_staff and user.has_perm(f"cachecore.{needed}_cache")
+
+
 class MonitoringView(APIView):
-    permission_classes = [IsAdminUser]
+    permission_classes = [MayOperate]
 
 
 class StatsView(MonitoringView):

@@ -22,6 +22,14 @@ class Subject(NamedTuple):
 Callback = Callable[[Message], None]
 
 
+def checked(name: Any) -> str:
+    """A channel or pattern. Raises ValueError for what the server cannot be told: it would end the one connection of
+    the process again and again, and with it every other subscription."""
+    if not isinstance(name, str) or not name or not _is_utf8(name):
+        raise ValueError(f"a channel is a text that is not empty and that UTF-8 can say, not {name!r:.100}")
+    return name
+
+
 class Registry:
     """Callbacks by subject, each once, in the order of their subscription. Its user holds a lock."""
 
@@ -57,3 +65,11 @@ class Registry:
 def text(name: bytes) -> str:
     """A channel's name as the server tells it; strangers may use any bytes."""
     return name.decode("utf-8", "surrogateescape")
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

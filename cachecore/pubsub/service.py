@@ -19,7 +19,7 @@ import msgspec
 from cachecore import connections
 from cachecore.pubsub.link import Alarm, Link, Reply
 from cachecore.pubsub.listener import Listener
-from cachecore.pubsub.registry import Callback, Message, Registry, Subject, text
+from cachecore.pubsub.registry import Callback, Message, Registry, Subject, checked, text
 
 logger = logging.getLogger(__name__)
 
@@ -52,17 +52,20 @@ class PubSub:
 
     def publish(self, channel: str, message: Any) -> int:
         """How many connections got it. Raises RoleUnavailable: what a lost message means is the publisher's to say."""
-        data = msgspec.json.encode(message)
+        name, data = checked(channel), msgspec.json.encode(message)
         with connections.use("state") as client:
-            return int(client.publish(channel, data))
+            return int(client.publish(name, data))
 
     def subscribe(self, channel: str, callback: Callback) -> None:
-        """Returns at once, whether Redis is there or not; `ready` waits. The same callback counts once."""
-        self._add(Subject("channel", channel), callback)
+        """Returns at once, whether Redis is there or not; `ready` waits. The same callback counts once.
+
+        Raises ValueError for what is no channel.
+        """
+        self._add(Subject("channel", checked(channel)), callback)
 
     def psubscribe(self, pattern: str, callback: Callback) -> None:
         """A pattern of Redis: `*`, `?`, `[ab]`."""
-        self._add(Subject("pattern", pattern), callback)
+        self._add(Subject("pattern", checked(pattern)), callback)
 
     def unsubscribe(self, channel: str, callback: Callback | None = None) -> bool:
         """Whether it was there; without a callback all of the channel. One that is being called may still end."""

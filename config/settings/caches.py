@@ -11,6 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from config import sentinel
 from config.env import env, number, numbers, redis_url, whole
 
 CACHE_URL = redis_url("CACHE_URL")
@@ -27,6 +28,22 @@ REDIS_RETRY = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
 
 
 def _redis_cache(url: str) -> dict[str, Any]:
+    role = sentinel.watched(url)
+    if role is None:
+        return _plain_cache(url)
+    cache, limits = (
+        _plain_cache(role.url),
+        {
+            "socket_connect_timeout": REDIS_CONNECT_TIMEOUT_SECONDS,
+            "socket_timeout": REDIS_TIMEOUT_SECONDS,
+            "retry": REDIS_RETRY,
+        },
+    )
+    cache["OPTIONS"] |= sentinel.options(role.sentinels, limits)
+    return cache
+
+
+def _plain_cache(url: str) -> dict[str, Any]:
     return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": url,

@@ -4,14 +4,19 @@ import msgspec
 import pytest
 from django.db import connection
 
+from analytics import keys as analytics_keys
 from analytics import services
-from cachecore import connections, consistency, envelope, versions
+from cachecore import cleared, connections, consistency, envelope, responses, versions, warming
+from cachecore.as_of import as_of
+from cachecore.asking import ask
 from cachecore.clock import now_ms
 from cachecore.consistency import Report
+from cachecore.keys import Family
 from cachecore.stored_answers import parse
 from games.keys import GAMES, GAMES_LIST
 from games.rounds import Round
 from games.services import record_games
+from games.times import from_unix_ms
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,13 +36,18 @@ def change(crash_hundredths: int) -> None:
 
 def rewrite(old: bytes, new: bytes) -> None:
     """In the body of the one kept answer."""
+    keep(GAMES_LIST, lambda body: body.replace(old, new))
+
+
+def keep(family: Family, changed) -> None:
+    """Another body in the place of the one kept answer's."""
     with connections.use("cache") as client:
-        (key,) = client.scan_iter(match="games:list:*")
-        stored = parse(GAMES_LIST, client.get(key))
-        body = stored.body.replace(old, new)
+        (key,) = client.scan_iter(match=f"{family.prefix}*")
+        stored = parse(family, client.get(key))
+        body = changed(stored.body)
         assert body != stored.body
-        payload = envelope.pack(GAMES_LIST, msgspec.structs.replace(stored, body=body))
-        client.set(key, envelope.seal(GAMES_LIST, payload, envelope.Times(now_ms(), 20, 20), {}))
+        payload = envelope.pack(family, msgspec.structs.replace(stored, body=body))
+        client.set(key, envelope.seal(family, payload, envelope.Times(now_ms(), 20, 20), {}))
 
 
 def test_what_the_cache_keeps_agrees(client):
@@ -54,39 +64,95 @@ def test_what_differs_is_named_and_mended(client):
     client.get(LIST)
     change(300)
     assert consistency.check(1, urls=[LIST]).disagreeing == [LIST]
+    with connections.use("state") as redis:  # which every front door looks at
+        assert now_ms() - int(redis.hget(cleared.CLEARED.key(), GAMES_LIST.name)) < 5_000
     assert client.get(LIST).json()["results"][0]["crash_point"] == 3.0
     assert consistency.check(1, urls=[LIST]).agreed == 1
 
 
 def test_a_field_that_says_when_is_no_difference(client, monkeypatch):
+    record_games([Round(game_id=2, crash_hundredths=200, end_time=from_unix_ms(1_790_000_000_000))], source="test")
+    monkeypatch.setattr(consistency, "moments", {"end_time"})
     client.get(LIST)
-    rewrite(b'"crash_point":2.0', b'"crash_point":9.0')
-    monkeypatch.setattr(consistency, "ignored", {"crash_point"})
+    rewrite(b"2026-09-21T14:13:20", b"2026-09-21T14:13:19")
     assert consistency.check(1, urls=[LIST]).agreed == 1
 
 
-def test_another_window_is_not_compared(client, monkeypatch):
+def test_an_answer_from_another_source_is_not_compared(client, monkeypatch):
     client.get(LIST)
     rewrite(b'"crash_point":2.0', b'"crash_point":9.0')
     monkeypatch.setattr(consistency, "moving", {"crash_point"})
     report = consistency.check(1, urls=[LIST])
-    assert (report.agreed, report.skipped, report.disagreeing) == (1, 1, [])  # the second try finds the mended one
+    assert (report.agreed, report.skipped, report.disagreeing) == (0, 4, [])
 
 
 def test_an_answer_of_another_version_is_not_compared(client, monkeypatch):
     client.get(LIST)
-    forget = consistency._forget
+    asked, first = consistency._asked, versions.current(GAMES)
 
-    def overtaken(url: str, version: int) -> bool:
-        if versions.current(GAMES) == first:
+    def overtaken(url, environ=None):
+        if environ and versions.current(GAMES) == first:
             change(300)
             versions.raise_version(GAMES)  # a game is recorded between the two answers
-        return forget(url, version)
+        return asked(url, environ)
 
-    first = versions.current(GAMES)
-    monkeypatch.setattr(consistency, "_forget", overtaken)
+    monkeypatch.setattr(consistency, "_asked", overtaken)
     report = consistency.check(1, urls=[LIST])
     assert (report.agreed, report.skipped, report.disagreeing) == (1, 1, [])
+
+
+def test_the_truth_is_not_stored(client):
+    client.get(LIST)
+    with connections.use("cache") as redis:
+        before = {key: redis.get(key) for key in redis.keys("games:list:*")}
+        consistency.check(1, urls=[LIST])
+        assert {key: redis.get(key) for key in redis.keys("games:list:*")} == before
+
+
+# The last hours --------------------------------------------------------------------------------------------------
+
+HOUR = "/api/analytics/occurrences/?min=2&hours=1"
+MINUTE_MS = 60_000
+
+
+@pytest.fixture
+def hour_ago(client):
+    """A kept answer about the last hour as of half an hour ago, when the one game had just been; unix ms."""
+    now = now_ms()
+    record_games([Round(game_id=2, crash_hundredths=200, end_time=from_unix_ms(now - 80 * MINUTE_MS))], source="test")
+    services.apply_pending()
+    then = now - 30 * MINUTE_MS
+    client.get(HOUR)
+    with as_of(then):
+        body = ask(HOUR, environ={responses.AFRESH: True}).content
+    keep(analytics_keys.OCCURRENCES, lambda _: body)
+    return then
+
+
+def counts(body: bytes) -> list[int]:
+    return [result["count"] for result in msgspec.json.decode(body)["results"]]
+
+
+def test_an_answer_about_the_last_hours_is_held_against_the_truth_as_of_its_moment(client, hour_ago):
+    """Now the game is in no hour's window any more; of the kept answer's moment it was."""
+    assert counts(client.get(HOUR).content) == [1]
+    assert counts(ask(HOUR, environ={responses.AFRESH: True}).content) == [0]
+    report = consistency.check(1, urls=[HOUR])
+    assert (report.agreed, report.skipped, report.disagreeing) == (1, 0, [])
+
+
+def test_a_wrong_answer_about_the_last_hours_is_found_and_mended(client, hour_ago):
+    keep(analytics_keys.OCCURRENCES, lambda body: body.replace(b'"count":1', b'"count":2'))
+    report = consistency.check(1, urls=[HOUR])
+    assert (report.agreed, report.skipped, report.disagreeing) == (0, 0, [HOUR])
+    assert counts(client.get(HOUR).content) == [0]
+
+
+def test_every_standard_answer_can_be_judged():
+    services.apply_pending()
+    urls = list(warming.urls())
+    report = consistency.check(len(urls), urls=urls)
+    assert (report.agreed, report.skipped, report.disagreeing) == (len(urls), 0, [])
 
 
 def test_nothing_kept_is_nothing_compared(valkey):

@@ -40,6 +40,13 @@ def test_the_second_learns_how_long_to_wait_at_most():
     assert 4.0 < held.seconds <= 5.0
 
 
+def test_who_asks_again_because_the_reply_was_lost_does_not_wait_for_itself():
+    token, call = leases.take(KEY, NAMES, b"", 5.0)
+    first, again = (leases.taken(token, NAMES, writing.run(call)) for _ in range(2))
+    assert isinstance(first, Taken)
+    assert again == first
+
+
 def test_of_many_at_once_one_takes_it():
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(lambda _: take(), range(40)))

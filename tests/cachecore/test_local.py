@@ -1,12 +1,14 @@
 """Values in the process's memory: what may be served, for how long, and how much is kept."""
 
 import json
+import time
 
 import pytest
 
-from cachecore import connections, writing
+from cachecore import connections, pubsub, writing
+from cachecore.entries import ENTRY_BYTES, Entry
 from cachecore.envelope import Envelope, Payload
-from cachecore.local import ENTRY_BYTES, Entry, LocalCache
+from cachecore.local import LocalCache
 from cachecore.service import Cache
 from tests.cachecore.test_envelope import family
 
@@ -180,6 +182,40 @@ def test_word_of_a_change_hastens_it():
     assert json.loads(message["data"]) == {"keys": [], "tags": ["a"]}
     ours.heard(message["data"])
     assert ours.remember(key, None, lambda: "new", tags=["a"]) == "new"
+
+
+@pytest.fixture
+def listening():
+    one = Cache(local_seconds=600, listens=True)  # so long that only word of it can make it ask again
+    yield one
+    pubsub.close()
+
+
+@pytest.mark.parametrize("how", ["delete", "tag", "clear"])
+def test_who_listens_hears_of_another_processs_change(listening, how):
+    other, key = Cache(), NEAR.key(id=1)
+    assert not pubsub.unsubscribe(writing.CHANNEL)  # who keeps nothing needs no thread to listen
+    listening.remember(key, None, lambda: "old", tags=["a"])
+    assert pubsub.ready(10)
+    {
+        "delete": lambda: other.delete(key),
+        "tag": lambda: other.invalidate_tag("a"),
+        "clear": lambda: other.clear(NEAR),
+    }[how]()
+    until = time.monotonic() + 10
+    while listening.remember(key, None, lambda: "new", tags=["a"]) == "old":
+        assert time.monotonic() < until
+
+
+def test_a_message_that_is_not_ours_changes_nothing(listening):
+    key, heard = NEAR.key(id=1), pubsub.shared.counts
+    listening.remember(key, None, lambda: "old", tags=["a"])
+    assert pubsub.ready(10)
+    before, until = heard["callback_errors"], time.monotonic() + 10
+    pubsub.publish(writing.CHANNEL, {"tags": 5})
+    while heard["callback_errors"] == before:
+        assert time.monotonic() < until
+    assert listening.remember(key, None, lambda: "new", tags=["a"]) == "old"
 
 
 def test_own_changes_are_seen_at_once():

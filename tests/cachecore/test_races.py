@@ -14,6 +14,7 @@ from contextlib import suppress
 import pytest
 
 from cachecore import connections, leases, tags
+from cachecore.clearing import clear_family
 from cachecore.keys import registry
 from cachecore.service import Cache, cache
 from tests.cachecore.test_envelope import family
@@ -153,6 +154,31 @@ def test_what_was_read_before_a_change_is_never_served_after_it(workers, names):
         filling.heard()
         for reader in reading:
             reader.begin(read, number, names)
+        stale += sum(reader.heard() != number + 1 for reader in reading)
+    assert stale == 0
+
+
+def clear(pipe, how):
+    with state() as client:
+        client.incr(TRUTH)
+    if how == "service":
+        cache.clear(RACED)
+    else:
+        clear_family(RACED)
+
+
+@pytest.mark.parametrize("how", ["service", "operators"])
+def test_what_was_read_before_a_clear_is_never_served_after_it(workers, how):
+    filling, clearing, *reading = workers
+    stale = 0
+    for number in range(20):
+        filling.begin(fill_slowly, number, ())
+        assert filling.heard() == "read"
+        clearing.ask(clear, how)
+        filling.tell()
+        filling.heard()
+        for reader in reading:
+            reader.begin(read, number, ())
         stale += sum(reader.heard() != number + 1 for reader in reading)
     assert stale == 0
 

@@ -1,13 +1,14 @@
 """The response cache inside Django: miss, hit, version, expiry, and what a failing Redis costs."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.test import RequestFactory
 
-from cachecore import connections, envelope, versions
+from cachecore import connections, envelope, responses, versions
 from cachecore.keys import registry
-from cachecore.responses import Computed, Policy, cached
+from cachecore.responses import Computed, Policy, answer, cached
 from games.keys import GAMES
 
 POLICY = Policy(family=registry["games-list"], namespace=GAMES)
@@ -128,3 +129,93 @@ def test_without_redis_the_answer_is_computed_every_time(version, valkey, fault)
     getattr(valkey, fault)()
     assert [ask(compute).headers["X-Cache"] for _ in range(3)] == ["BYPASS"] * 3
     assert compute.calls == 3
+
+
+def test_the_function_answers_what_the_response_carries(version):
+    """For who has no request, as a page of the same process."""
+    compute = Counter()
+    told = answer(POLICY, [("page", 1), ("tz", "UTC")], compute)
+    assert (told.outcome, told.stored.body, told.known.key(version)) == ("MISS", b'{"calls":1}', stored_keys()[0])
+    response = ask(compute)
+    assert (response.headers["X-Cache"], response.content, compute.calls) == ("HIT", told.stored.body, 1)
+
+
+def test_an_answer_that_holds_for_no_time_is_not_for_proxies_either(version):
+    response = ask(Counter(fresh_ms=0))
+    assert (response.headers["X-Cache"], response.headers["Cache-Control"]) == ("BYPASS", "no-cache")
+    assert responses.known_urls == {}
+
+
+# Before computing --------------------------------------------------------------------------------------------------
+
+
+class Refused(Exception):
+    pass
+
+
+def refuse() -> None:
+    raise Refused
+
+
+def test_who_may_not_compute_computes_and_stores_nothing(version):
+    compute = Counter()
+    with pytest.raises(Refused):
+        answer(POLICY, [("page", 1)], compute, refuse)
+    assert (compute.calls, stored_keys()) == (0, [])
+    assert answer(POLICY, [("page", 1)], compute).outcome == "MISS"  # at once: no lease is left behind
+
+
+def test_who_may_not_compute_may_have_what_is_there(version):
+    answer(POLICY, [("page", 1)], Counter())
+    assert answer(POLICY, [("page", 1)], Counter(), refuse).outcome == "HIT"
+
+
+def test_without_the_cache_everybody_is_asked():
+    compute = Counter()
+    with pytest.raises(Refused):
+        answer(POLICY, [("page", 1)], compute, refuse)
+    assert compute.calls == 0
+
+
+def test_the_request_is_asked_once_and_only_before_computing(version):
+    asked = []
+
+    def cached_with(compute, **headers):
+        request = RequestFactory().get("/x/", headers=headers)
+        request.before_computing = lambda: asked.append(compute.calls)
+        response = cached(request, POLICY, [("page", 1)], compute)
+        assert not hasattr(request, "before_computing")
+        return response
+
+    compute = Counter()
+    assert cached_with(compute).headers["X-Cache"] == "MISS"
+    etag = cached_with(compute).headers["ETag"]
+    assert cached_with(compute, **{"If-None-Match": etag}).status_code == 304
+    assert (asked, compute.calls) == ([0], 1)
+
+
+@pytest.mark.parametrize("page", range(5))
+def test_a_refused_caller_does_not_take_down_those_who_wait_for_its_answer(version, page):
+    """Six miss at the same moment, all but one are over their limit, and that one may come last."""
+    compute = Counter()
+
+    def asking(caller: int) -> str:
+        def before_computing() -> None:
+            with connections.use("cache") as client:
+                for _ in range(50):  # the others find that somebody computes, and wait
+                    client.ping()
+            if caller:
+                raise Refused
+
+        try:
+            return answer(POLICY, [("page", page)], compute, before_computing).outcome
+        except Refused:
+            return "refused"
+
+    answer(POLICY, [("page", "connected")], compute)
+    with ThreadPoolExecutor(6) as pool, connections.use("cache") as client:
+        client.execute_command("CLIENT", "PAUSE", 50, "ALL")  # milliseconds; then all are told at once
+        outcomes = list(pool.map(asking, reversed(range(6))))
+    assert outcomes[-1] in ("MISS", "HIT")
+    assert set(outcomes[:-1]) <= {"refused", "MISS", "HIT"}  # those who come after it have its answer
+    assert compute.calls == 2

@@ -1,12 +1,14 @@
 """The cache service on a real Valkey: what a read finds, what a write ends, how fresh a value is."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
+from django.core.management import call_command
 
-from cachecore import connections, leases, lifetimes, stats, tags, tiers
+from cachecore import background, clearing, connections, leases, lifetimes, stats, tags, tiers
 from cachecore.connections import RoleUnavailable
 from cachecore.envelope import NOT_FOUND, ValueTooLarge
 from cachecore.filling import FactoryTimeout
@@ -21,6 +23,19 @@ SOFT = family("service-soft", soft=1, beta=0)
 BACKGROUND = family("service-background", soft=1, beta=0, background=True)
 LIMITED = family("service-limited", soft=1, beta=0, factory_soft=0.05, factory_hard=0.1)
 SECRET = family("service-secret", sensitive=True, near=True)
+BRIEF = family("service-brief", lease=0.05)
+FORGETFUL = family("service-forgetful", negative=0)
+PATIENT = family("service-patient", factory_hard=5)
+LONG_KEYED = Family(
+    name="service-long",
+    pattern="service-long:{a}:{b}",
+    role="cache",
+    type="string",
+    ttl_seconds=60,
+    holds="a value under a key of more than 200 characters",
+    written_by="a test",
+    purged_by="its TTL",
+)
 JSON = family("service-json", encoding="json", value_type=dict[str, Decimal])
 
 
@@ -538,10 +553,146 @@ def test_a_prefix_that_is_no_familys_clears_nothing(cache, prefix):
     assert cache.exists(PLAIN.key(id=1))
 
 
-def test_a_fill_under_way_is_not_stored_behind_a_clear(cache):
-    key = PLAIN.key(id=1)
-    assert cache.remember(key, None, lambda: Cache().clear(PLAIN) or "old") == "old"
+CLEARS = {
+    "family": lambda: Cache().clear(LONG_KEYED),
+    "prefix": lambda: Cache().clear("service-long:7"),
+    "all": lambda: Cache().clear(),
+    "operators": lambda: clearing.clear_family(LONG_KEYED),
+    "command": lambda: call_command("clear_cache", "--family", "service-long"),
+}
+
+
+@pytest.mark.parametrize("part", ["short", "long" * 40])
+@pytest.mark.parametrize("how", CLEARS)
+def test_a_fill_under_way_is_not_stored_behind_a_clear(cache, how, part):
+    key = LONG_KEYED.key(a=f"7-{part}", b=part)
+    assert cache.remember(key, None, lambda: (CLEARS[how](), "old")[1]) == "old"
     assert cache.get(key) is None
+    assert cache.remember(key, None, lambda: "new") == "new"
+    assert cache.get(key) == "new"
+
+
+def test_a_write_through_under_way_does_not_store_behind_a_clear_and_leaves_nothing(cache):
+    key = PLAIN.key(id=1)
+    assert cache.write_through(key, "old", lambda: Cache().clear(PLAIN)) == 0
+    assert cache.get(key) is None
+
+
+def test_tags_are_no_string(cache):
+    """Its letters would be taken for tags, and no invalidation would find them."""
+    key, message = PLAIN.key(id=1), "tags are a collection of strings, not the string 'user:7'"
+    for call in (
+        lambda: cache.remember(key, None, Counter(), tags="user:7"),
+        lambda: cache.get(key, tags="user:7"),
+        lambda: cache.set(key, 1, tags="user:7"),
+        lambda: cache.write_through(key, 1, Counter(), tags="user:7"),
+        lambda: cache.invalidate_tags("user:7"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call()
+
+
+def test_what_takes_longer_than_its_lease_is_stored_the_second_time(cache, caplog):
+    key, calls = BRIEF.key(id=1), []
+
+    def outlive_the_lease():
+        calls.append(1)
+        if len(calls) == 1:
+            longer = time.monotonic() + BRIEF.options.lease
+            with connections.use("cache") as client:
+                while client.exists(leases.lease_of(key)) or time.monotonic() < longer:
+                    pass
+        return len(calls)
+
+    assert cache.remember(key, None, outlive_the_lease) == 1
+    assert "service-brief took 0." in caplog.text
+    assert "may have outlived its lease: not stored" in caplog.text
+    assert not cache.exists(key)
+    with connections.use("cache") as client:
+
+        def see_the_lease():
+            return client.pttl(leases.lease_of(key))
+
+        assert cache.remember(key, None, see_the_lease) > 1000 * BRIEF.options.lease
+    assert cache.exists(key)
+
+
+def test_nothing_found_may_be_kept_for_no_time(cache):
+    key, factory = FORGETFUL.key(id=1), Counter(NOT_FOUND)
+    assert cache.remember(key, None, factory) is NOT_FOUND
+    with connections.use("cache") as client:
+        assert not client.exists(leases.lease_of(key))
+        while client.exists(key):
+            pass
+    assert cache.remember(key, None, factory) is NOT_FOUND
+    assert factory.calls == 2
+
+
+def test_what_cannot_be_sealed_leaves_no_lease(cache, settings):
+    settings.CACHE_ENCRYPTION_KEYS = ["no key of Fernet's"]
+    key = SECRET.key(id=1)
+    with pytest.raises(ValueError, match="Fernet key must be 32 url-safe base64-encoded bytes"):
+        cache.remember(key, None, Counter())
+    with connections.use("cache") as client:
+        assert not client.exists(leases.lease_of(key))
+
+
+def test_limits_within_limits_do_not_wait_for_each_other(cache, settings):
+    """As many at once as there are threads for a family, and each waits for another value of it under a limit."""
+    settings.CACHE_REFRESH_THREADS = 4
+    barrier = threading.Barrier(2)
+
+    def outer(number):
+        barrier.wait(10)
+        return cache.remember(PATIENT.key(id=f"inner-{number}"), None, Counter())
+
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(cache.remember, PATIENT.key(id=n), None, lambda n=n: outer(n)) for n in range(2)]
+        assert [call.result(20) for call in calls] == [1, 1]
+
+
+@pytest.fixture
+def hung(cache, settings, monkeypatch):
+    """Three callers of a family whose factory hangs: one has a thread, one waits for one, one is too many."""
+    settings.CACHE_REFRESH_THREADS = 2
+    monkeypatch.setattr(background, "MAX_WAITING", 1)
+    end, begun = threading.Event(), threading.Event()
+
+    def hang():
+        begun.set()
+        assert end.wait(30)
+
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(cache.remember, LIMITED.key(id="hangs"), None, hang)]
+        assert begun.wait(10)
+        calls.append(pool.submit(cache.remember, LIMITED.key(id="waits"), None, hang))
+        assert [type(call.exception(10)) for call in calls] == [FactoryTimeout] * 2
+        yield
+        end.set()
+
+
+def test_a_family_that_hangs_leaves_the_others_their_threads(cache, hung):
+    assert cache.remember(PATIENT.key(id=1), None, Counter()) == 1
+
+
+def test_too_many_of_a_family_that_hangs_are_refused_at_once_or_served_the_old_value(cache, hung):
+    key = LIMITED.key(id=1)
+    with pytest.raises(FactoryTimeout):
+        cache.remember(key, None, Counter())
+    cache.set(key, "old")
+    age(key, 2_000)
+    assert cache.remember(key, None, Counter()) == "old"
+
+
+def test_an_operators_error_is_no_familys_option():
+    for option, message in (
+        ({"lease": -1}, "lease is a time above 0 s, not -1"),
+        ({"soft": 0}, "soft is a time above 0 s, not 0"),
+        ({"negative": -1}, "negative is not below 0, as -1 is"),
+        ({"encoding": "pickle"}, "encoding is msgpack or json, not pickle"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            CacheOptions(**option)
 
 
 def test_its_status_says_what_it_keeps(cache):

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from cachecore import connections, stats
+from cachecore import backlog, connections, stats
 from cachecore.connections import RoleUnavailable
 from cachecore.service import Cache
 from tests.cachecore.test_envelope import family
@@ -165,6 +165,41 @@ def test_callers_of_one_process_share_a_computation_while_redis_is_away(cache, v
     with ThreadPoolExecutor(6) as pool:
         assert cache.remember(key, None, factory) == 1
         assert [other.result(10) for other in others] == [2] * 6
+
+
+def test_what_redis_did_not_take_is_owed_although_the_caller_was_told(cache, monkeypatch):
+    monkeypatch.setattr(backlog, "RETRY_SECONDS", 0.0)
+    key, elsewhere = PLAIN.key(id=1), Cache()
+    for change in (lambda: cache.invalidate_tag("a"), lambda: cache.delete(key)):
+        cache.set(key, "old", tags=["a"])
+        connections.breaker("cache").failed()
+        with pytest.raises(RoleUnavailable):
+            change()
+        assert cache.stats().owed_invalidations == 1
+        connections.breaker("cache").succeeded()
+        assert elsewhere.get(key) == "old"
+        assert cache.get(key) is None
+        assert (elsewhere.get(key), cache.stats().owed_invalidations) == (None, 0)
+
+
+def test_a_debt_that_cannot_be_paid_fails_no_read(cache, monkeypatch, caplog):
+    """As under an ACL that forbids to publish or to write."""
+    monkeypatch.setattr(backlog, "RETRY_SECONDS", 0.0)
+    key = PLAIN.key(id=1)
+    connections.breaker("cache").failed()
+    with pytest.raises(RoleUnavailable):
+        cache.invalidate_tag("a")
+    connections.breaker("cache").succeeded()
+    with connections.use("cache") as client:
+        client.execute_command("ACL", "SETUSER", "default", "-set")
+        try:
+            assert cache.remember(key, None, lambda: "computed", tags=["a"]) == "computed"
+            assert "an owed invalidation failed and is owed still" in caplog.text
+        finally:
+            client.execute_command("ACL", "SETUSER", "default", "+set")
+    assert cache.stats().owed_invalidations == 1
+    assert cache.get(key, tags=["a"]) is None
+    assert cache.stats().owed_invalidations == 0
 
 
 def test_a_failure_of_the_factorys_own_redis_is_not_taken_for_the_caches(cache):

@@ -37,7 +37,7 @@ def test_another_process_hears_of_it_within_a_second(client, monkeypatch):
     with connections.use("state") as redis:  # as another process does
         redis.sadd(switches.SWITCHED_OFF.key(), GAMES_LIST.name)
     assert outcomes(client) == ["MISS", "HIT"]  # known from less than a second ago
-    monkeypatch.setattr(switches, "_known_at", float("-inf"))
+    monkeypatch.setattr(switches._off, "_heard_at", float("-inf"))
     assert outcomes(client) == ["BYPASS", "BYPASS"]
 
 
@@ -50,7 +50,7 @@ def test_settings_switch_off_what_nobody_can_switch_on(client, settings):
 def test_without_redis_the_last_known_set_holds(valkey, monkeypatch):
     switches.switch(GAMES_LIST, on=False)
     valkey.stop()
-    monkeypatch.setattr(switches, "_known_at", float("-inf"))
+    monkeypatch.setattr(switches._off, "_heard_at", float("-inf"))
     assert switches.is_off(GAMES_LIST)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import random
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,11 +13,13 @@ import redis
 from a2wsgi import WSGIMiddleware
 from django.contrib.auth.models import Permission, User
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections as databases
 from django.test import Client
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from rest_framework.authtoken.models import Token
 
+from analytics.live.keys import ANALYTICS
 from cachecore import connections, stats, versions, warming
 from cachecore.frontdoor import CachedAnswers
 from cachecore.throttling import callers
@@ -26,6 +29,8 @@ from cachecore.watcher import VersionWatcher
 from config.settings import throttling as settings_module
 from config.wsgi import application as django
 from games.keys import GAMES
+from games.rounds import Round
+from games.services import record_games
 from tests.cachecore.asgi import ask
 
 RATE = limits.parse("5/minute")
@@ -319,6 +324,123 @@ def test_warming_is_not_counted(limited):
     for page in range(1, 5):
         warming.warm_url(f"/api/games/?per_page={page}", report)
     assert (len(report.warmed), report.failed) == (4, [])
+
+
+# What was computed already -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(limited):
+    """Answers are kept: there is a version to keep them under."""
+    for space in (GAMES, ANALYTICS):
+        versions.raise_version(space)
+    record_games([Round(game_id=1, crash_hundredths=200)], source="test")
+    return limited
+
+
+def counted(scope: str, address: str = "127.0.0.1") -> int:
+    with connections.use("state") as state:
+        return int(state.get(f"rate:{{{scope}:ip:{address}}}:2/60s:current") or 0)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("url", "scope"),
+    [
+        ("/api/games/", "games"),
+        ("/api/games/1/", "games"),
+        ("/api/games/1/verification/", "games"),
+        ("/api/analytics/occurrences/?min=2", "analytics"),
+        ("/api/analytics/intervals/?min=2", "analytics"),
+        ("/api/analytics/game-sets/?min=2", "analytics"),
+        ("/api/analytics/series/?min=2", "analytics"),
+        ("/api/analytics/last-games/?min=2", "analytics"),
+        ("/api/analytics/distribution/", "analytics"),
+        ("/api/analytics/volatility/", "analytics"),
+        ("/api/analytics/audit/", "analytics"),
+    ],
+)
+def test_a_hit_inside_django_is_not_counted_and_tells_no_limit(client, kept, url, scope):
+    miss, *hits = [client.get(url) for _ in range(4)] + [client.head(url)]
+    assert (miss.status_code, miss.headers["X-Cache"], told(miss)["RateLimit-Remaining"]) == (200, "MISS", "1")
+    assert {(hit.status_code, hit.headers["X-Cache"], str(told(hit))) for hit in hits} == {(200, "HIT", "{}")}
+    assert counted(scope) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_above_the_limit_what_is_kept_is_served_and_nothing_is_computed(client, kept, django_assert_num_queries):
+    for page_size in (1, 2):
+        assert client.get(f"/api/games/?per_page={page_size}").status_code == 200
+    with django_assert_num_queries(0):
+        refused = client.get("/api/games/?per_page=3")
+        hit = client.get("/api/games/?per_page=1")
+    assert (refused.status_code, hit.status_code, hit.headers["X-Cache"]) == (429, 200, "HIT")
+    assert refused.json() == {"detail": "Request was throttled. Expected available in 60 seconds."}
+    assert told(refused) == {
+        "RateLimit-Limit": "2",
+        "RateLimit-Remaining": "0",
+        "RateLimit-Reset": "60",
+        "Retry-After": "60",
+    }
+    assert "X-Cache" not in refused.headers
+    with connections.use("cache") as cached:
+        assert sorted(key.split(b":")[5] for key in cached.keys("games:list:*")) == [b"1", b"2"]
+    assert counted("games") == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_not_kept_counts_every_time(client, kept):
+    with connections.use("state") as state:
+        state.delete(GAMES.key)
+    answers = [client.get("/api/games/") for _ in range(3)]
+    assert [(one.status_code, one.headers.get("X-Cache")) for one in answers] == [
+        (200, "BYPASS"),
+        (200, "BYPASS"),
+        (429, None),
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_callers_who_ask_together_pay_once_between_them(kept):
+    kept.RATE_LIMITS = dict.fromkeys(kept.RATE_LIMITS, "2/minute")
+    barrier = threading.Barrier(4)
+
+    def asking(_):
+        try:
+            barrier.wait(5)
+            return Client().get("/api/games/").status_code
+        finally:
+            databases.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(asking, range(4))) == [200] * 4
+    assert counted("games") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_computing_refuses_counts_too(client, kept):
+    missing = client.get("/api/games/2/")
+    assert (missing.status_code, told(missing)["RateLimit-Remaining"]) == (404, "1")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_bad_question_is_told_what_is_wrong_with_it_and_counted(client, kept):
+    answers = [client.get("/api/games/?page=x") for _ in range(3)]
+    assert [(one.status_code, told(one)["RateLimit-Remaining"]) for one in answers] == [
+        (400, "1"),
+        (400, "0"),
+        (400, "0"),
+    ]
+    assert client.get("/api/games/").status_code == 429
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_view_that_keeps_nothing_counts_at_once(client, kept, django_assert_num_queries):
+    for _ in range(2):
+        assert client.get("/api/games/export/?format=csv").status_code == 200
+    with django_assert_num_queries(0):
+        assert client.get("/api/games/export/?format=csv").status_code == 429
+    assert client.options("/api/games/").status_code == 429
 
 
 # Redis away ------------------------------------------------------------------------------------------------------

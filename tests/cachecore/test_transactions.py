@@ -235,11 +235,11 @@ def test_what_is_owed_is_bounded(cache, monkeypatch):
     monkeypatch.setattr(backlogs, "MAX_NAMES", 10)
     monkeypatch.setattr(backlogs, "RETRY_SECONDS", 0.0)
     cache.set(KEY, "old", tags=["unrelated"])
-    cache._backlog.owe((), [f"tag-{number}" for number in range(11)])
-    assert len(cache._backlog) == 1
-    assert cache._closed(KEY, ())
+    cache._invalidator.backlog.owe((), [f"tag-{number}" for number in range(11)])
+    assert len(cache._invalidator.backlog) == 1
+    assert cache._invalidator.closed(KEY, ())
     assert cache.get(KEY) is None  # it was paid: everything of ours is gone
-    assert len(cache._backlog) == 0
+    assert len(cache._invalidator.backlog) == 0
     assert not stored()
 
 

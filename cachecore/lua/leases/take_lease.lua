@@ -13,7 +13,8 @@
 --            {1, version, ...}      taken; the versions as they are before the factory runs
 --            {2}                    another value stands there now: read again
 -- Writes     KEYS[2] with its TTL, DEL KEYS[3], tag versions with their TTL
--- A lease taken under older versions is doomed, its holder may not store: it is taken over at once.
+-- A lease taken under older versions is doomed, its holder may not store: it is taken over at once. A call that is
+-- repeated because its reply was lost is answered as the first was.
 if redis.call('GETRANGE', KEYS[1], 0, ARGV[4] - 1) ~= ARGV[3] then
   return {2}
 end
@@ -31,7 +32,7 @@ for i = 4, #KEYS do
   stamp = stamp .. version
 end
 local held = redis.call('GET', KEYS[2])
-if held and string.sub(held, #ARGV[1] + 1) == stamp then
+if held and held ~= ARGV[1] .. stamp and string.sub(held, #ARGV[1] + 1) == stamp then
   return {0, redis.call('PTTL', KEYS[2])}
 end
 redis.call('SET', KEYS[2], ARGV[1] .. stamp, 'PX', ARGV[2])

@@ -1,0 +1,48 @@
+"""A value as a process's memory keeps it (cachecore/local.py)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cachecore.envelope import NotFound, Payload
+from cachecore.keys import Key
+
+ENTRY_BYTES = 600  # what an entry costs beside its value and key, measured
+# What cannot be changed is handed out as it is; anything else is decoded for every caller.
+SHAREABLE = (str, bytes, int, float, bool, type(None), NotFound)
+
+
+class TagCell:
+    """Shared by the entries of one tag, so that an own invalidation kills them all in one write."""
+
+    __slots__ = ("__weakref__", "alive")
+
+    def __init__(self) -> None:
+        self.alive = True
+
+
+class Entry:
+    """A value as this process knows it. Times are of the monotonic clock."""
+
+    __slots__ = (
+        "asked", "cells", "checking", "fresh_until", "hard_until", "header", "key", "payload", "shared", "size", "used",
+        "value", "verified_at", "versions",
+    )  # fmt: skip
+
+    def __init__(self, key: Key, header: bytes, payload: Payload, versions: Mapping[str, bytes]) -> None:
+        self.key = key
+        self.header = header
+        self.payload = payload
+        self.versions = versions
+        self.value: Any = None
+        self.asked: tuple[str, ...] = ()
+        self.cells: tuple[TagCell, ...] = ()
+        self.fresh_until = self.hard_until = self.verified_at = float("-inf")
+        self.checking = self.used = self.shared = False
+        self.size = len(payload.data) + len(key) + ENTRY_BYTES
+
+    def alive(self) -> bool:
+        """Whether this process has invalidated none of its tags."""
+        for cell in self.cells:  # noqa: SIM110  a loop: all() with a generator costs more than the rest of a hit
+            if not cell.alive:
+                return False
+        return True

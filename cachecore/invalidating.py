@@ -1,0 +1,108 @@
+"""Invalidating: in Redis, in this process's memory, of what is being computed; now, on commit, or when Redis is back.
+
+What an open transaction has invalidated, or what is owed since a commit, is `closed`: neither read nor stored here.
+"""
+
+import logging
+from collections.abc import Collection, Iterable
+
+from cachecore import clearing, stats, tags, transactions, writing
+from cachecore.backlog import Backlog
+from cachecore.connections import RoleUnavailable
+from cachecore.flights import Flights
+from cachecore.keys import Key
+from cachecore.local import LocalCache
+from cachecore.writing import Word
+
+logger = logging.getLogger(__name__)
+
+
+class Invalidator:
+    def __init__(self, memory: LocalCache, flights: Flights) -> None:
+        self.backlog = Backlog()
+        self._memory = memory
+        self._flights = flights
+
+    def delete(self, keys: Iterable[Key], using: str | None = None) -> int:
+        """How many stood there; 0 where an open transaction deletes on commit. Raises RoleUnavailable, and owes it."""
+        gone = list(keys)
+        if not gone or transactions.defer(self.apply, gone, (), using):
+            return 0
+        return self.invalidate(gone, ())
+
+    def invalidate_tags(self, names: Iterable[str], using: str | None = None) -> None:
+        canonical = tags.canonical(names)
+        if canonical and not transactions.defer(self.apply, (), canonical, using):
+            self.invalidate((), canonical)
+
+    def clear(self, prefixes: Iterable[str]) -> int:
+        """Delete what is under the prefixes; how many. Raises RoleUnavailable."""
+        told = list(prefixes)
+        self._begin_all_anew()
+        cleared = sum(clearing.clear_prefix(prefix) for prefix in told)
+        self._begin_all_anew()
+        writing.tell_cleared(told)
+        return cleared
+
+    def invalidate(self, keys: Collection[str], names: Collection[str]) -> int:
+        """How many of the keys stood there. What Redis does not take is owed, and raised."""
+        try:
+            return self._invalidate(keys, names)
+        except Exception:
+            self.backlog.owe(keys, names)
+            raise
+
+    def begin_anew(self, keys: Collection[str], names: Collection[str]) -> None:
+        """In this process: nothing remembered of it, nobody joins who computes it."""
+        self._memory.invalidate(keys, names)
+        self._flights.detach(keys, names)
+
+    def heard(self, word: Word) -> None:
+        """Of another process's invalidation: act before the bound makes us."""
+        self._memory.invalidate(word.keys, word.tags)
+        if word.prefixes:
+            self._memory.clear()
+
+    def apply(self, keys: Collection[str], names: Collection[str]) -> None:
+        """On commit. It must not fail what was committed, whatever the error was: the invalidation is owed."""
+        try:
+            self.invalidate(keys, names)
+        except RoleUnavailable as error:
+            logger.error("committed, not invalidated yet: %s", error)
+            stats.count(tags.TAG_VERSION.name, "error")
+        except Exception:
+            logger.exception("committed, not invalidated yet")
+            stats.count(tags.TAG_VERSION.name, "error")
+
+    def pay(self) -> None:
+        """Invalidate what is owed since a commit, if the time for another try has come."""
+        if not self.backlog or (debt := self.backlog.due()) is None:
+            return
+        try:
+            if debt.everything:
+                clearing.clear_everything()
+            self._invalidate(debt.keys, debt.tags)
+        except RoleUnavailable:
+            return
+        except Exception:  # whoever reads at this moment has done nothing wrong
+            logger.exception("an owed invalidation failed and is owed still")
+            return
+        self.backlog.paid(debt)
+
+    def unsettled(self) -> bool:
+        """Whether there is anything that `closed` would have to be asked about."""
+        return bool(transactions.pending or self.backlog)
+
+    def closed(self, key: Key, names: Collection[str]) -> bool:
+        return transactions.affected(key, names) or (bool(self.backlog) and self.backlog.owes(key, names))
+
+    def _invalidate(self, keys: Collection[str], names: Collection[str]) -> int:
+        """Before and after: what another thread reads in between is not kept, what Redis refuses is gone from here."""
+        self.begin_anew(keys, names)
+        stood = writing.invalidate(keys, names)
+        self.begin_anew(keys, names)
+        return stood
+
+    def _begin_all_anew(self) -> None:
+        self._memory.clear()
+        self._flights.detach_all()

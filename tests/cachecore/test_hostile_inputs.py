@@ -1,0 +1,385 @@
+"""Texts that somebody else chose, wherever the cache takes a text: a clear refusal or a safe key, and never a witness's
+value read, changed or lost."""
+
+import asyncio
+import itertools
+from urllib.parse import quote
+
+import msgspec
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.urls import reverse
+from rest_framework.authtoken.models import Token
+from rest_framework.test import APIClient
+
+from cachecore import connections, stats
+from cachecore.asynchronous import AsyncCache
+from cachecore.keys import Family, canonical_parameters
+from cachecore.pubsub import PubSub
+from cachecore.service import Cache
+from cachecore.service import cache as process_cache
+from games.rounds import Round
+from games.services import record_games
+from tests.cachecore.test_envelope import family
+
+TARGET = family("hostile-target")
+WITNESS = family("hostile-witness")
+PAIRS = Family(
+    name="hostile-pairs",
+    pattern="hostile-pairs:{one}:{other}",
+    role="cache",
+    type="string",
+    ttl_seconds=60,
+    holds="a value of a test",
+    written_by="a test",
+    purged_by="its TTL",
+)
+OURS = ("hostile-target:", "hostile-pairs:", "tag:", "lease:", "latch:")
+MONITORING = "/api/admin/monitoring/cache"
+
+HOSTILE = [
+    # blanks, ends of lines, controls
+    *(
+        " ",
+        "  a",
+        "a ",
+        "a b",
+        "\t",
+        "\n",
+        "a\nb",
+        "a\r\nDEL hostile-witness:1\r\n",
+        "\x00",
+        "a\x00b",
+        "\x1b[2J",
+        "\x7f",
+    ),
+    # what a pattern of Redis, a format or a shell would read
+    *("*", "a*", "**", "?", "[a-z]", "[^a]", "[", "]", "\\", "\\*", "{}", "{0}", "{id}", "{a}b", "%s", "%(id)s", "%d"),
+    *("$(id)", "`id`", "a;b", "a|b", "../..", "..", "/etc/passwd", "a/b"),
+    # what a URL, HTML or SQL would read
+    *("%00", "%2e%2e%2f", "%25", "<script>alert(1)</script>", "' OR 1=1 --", '"', "&family=games-list", "#", "?a=b"),
+    # what Lua would read
+    *("redis.call('FLUSHALL')", "return redis.call('KEYS','*')", "]] os.exit() --[[", "KEYS[1]", "ARGV[1]", "nil"),
+    # what reads like a key, a tag or a hash of ours
+    *(
+        ":",
+        "::",
+        "a:",
+        ":a",
+        "hostile-witness:1",
+        "tag:witness",
+        "witness ",
+        "lease:hostile-witness:1",
+        "version:games",
+    ),
+    *("blake2:" + "0" * 32, "blake2:", "lock:x", "stats:totals"),
+    # long, other scripts, what cannot be encoded
+    *("x" * 201, "x" * 10_000, "é", "日本語", "😀" * 100, "\u202egpj", "ﬀ", "İ", "\ufeff", "\ud800", "\udcff"),
+]
+
+
+@pytest.fixture
+def cache():
+    return Cache()
+
+
+@pytest.fixture(autouse=True)
+def witness(cache):
+    """Values of another family, under tags of their own: they stand as they were after every test."""
+    stats.forget()
+    values = {WITNESS.key(id=number): f"of the witness {number}" for number in range(3)}
+    cache.set_many(values, tags=["witness"])
+    before = raw(WITNESS.prefix, "tag:witness")
+    assert len(before) == 4
+    yield values
+    assert raw(WITNESS.prefix, "tag:witness") == before
+    assert cache.get_many(values) == values
+    stats.forget()
+
+
+def raw(*prefixes):
+    """What stands in Redis under these prefixes, as bytes."""
+    with connections.use("cache") as client:
+        names = [name for name in client.scan_iter(count=1_000) if name.startswith(tuple(p.encode() for p in prefixes))]
+        return {name: client.dump(name) for name in names}
+
+
+def names():
+    with connections.use("cache") as client:
+        return {name.decode() for name in client.scan_iter(count=1_000)}
+
+
+def escaped(text):
+    return quote(text.encode("utf-8", "surrogatepass"), safe="")
+
+
+def test_there_are_fifty_or_more():
+    assert len(set(HOSTILE)) == len(HOSTILE) >= 50
+
+
+# Parts of keys
+
+
+def test_every_call_with_every_part_touches_its_own_value_only(cache, witness):
+    for number, text in enumerate(HOSTILE):
+        key = TARGET.key(id=text)
+        assert cache.get(key) is None
+        assert cache.remember(key, None, lambda number=number: number) == number
+        assert cache.get_many([key, *witness]) == {key: number, **witness}
+        assert (cache.delete(key), cache.exists(key), cache.increment(key, number + 1)) == (1, False, number + 1)
+        assert cache.write_through(key, "written", lambda: "saved") == "saved"
+        assert (cache.get(key), cache.delete(key)) == ("written", 1)
+    assert {name for name in names() if not name.startswith(OURS)} == {*witness}
+
+
+def test_keys_are_plain_short_and_all_different():
+    keys = [TARGET.key(id=text) for text in HOSTILE]
+    assert len(set(keys)) == len(HOSTILE)
+    for key in keys:
+        assert key.startswith("hostile-target:")
+        assert key.isascii()
+        assert key.isprintable()
+        assert not set(key) & set(" {}*?[]\\'\"<>$`;|&%#")
+        assert len(key) <= len("hostile-target:") + 200
+
+
+def test_parts_never_run_into_each_other():
+    pairs = list(itertools.product(HOSTILE, repeat=2))
+    keys = {PAIRS.key(one=one, other=other) for one, other in pairs}
+    assert len(keys) == len(pairs)
+    assert all(key.startswith("hostile-pairs:") and key.count(":") in (2, 3, 4) for key in keys)
+
+
+def test_parameters_of_an_answer_are_one_part_of_its_key():
+    """`canonical_parameters` joins what views have checked; whatever came through would still be in its family."""
+    answers = Family(
+        name="hostile-answers",
+        pattern="hostile-answers:{parameters}:{version}",
+        role="cache",
+        type="string",
+        ttl_seconds=60,
+        holds="",
+        written_by="",
+        purged_by="",
+    )
+    keys = {answers.key(parameters=canonical_parameters([("min", text)]), version=7) for text in HOSTILE}
+    assert len(keys) == len(HOSTILE)
+    assert all(key.startswith("hostile-answers:") and key.endswith(":7") and key.isascii() for key in keys)
+
+
+def test_in_an_event_loop_they_are_the_same_keys(cache):
+    async def scenario():
+        async with AsyncCache(cache) as async_cache, asyncio.timeout(60):
+
+            async def compute(number):
+                return number
+
+            return [
+                await async_cache.remember(TARGET.key(id=text), None, lambda n=n: compute(n), tags=[text])
+                for n, text in enumerate(HOSTILE)
+            ]
+
+    assert asyncio.run(scenario()) == list(range(len(HOSTILE)))
+    assert [cache.get(TARGET.key(id=text), tags=[text]) for text in HOSTILE] == list(range(len(HOSTILE)))
+
+
+# Tags
+
+
+def test_every_tag_makes_cold_what_hangs_on_it_and_nothing_else(cache, witness):
+    tagged = {TARGET.key(id=number): text for number, text in enumerate(HOSTILE)}
+    for key, text in tagged.items():
+        cache.set(key, "tagged", tags=[text])
+    for key, text in tagged.items():
+        cache.invalidate_tag(text)
+        assert not cache.exists(key)
+        assert cache.get_many([*tagged, *witness]).keys() == {*list(tagged)[list(tagged).index(key) + 1 :], *witness}
+    assert {name for name in names() if not name.startswith(OURS)} == {*witness}
+
+
+def test_all_tags_at_once_hang_on_one_value(cache):
+    key = TARGET.key(id=1)
+    for text in HOSTILE:
+        assert cache.remember(key, None, lambda: "value", tags=HOSTILE) == "value"
+        cache.invalidate_tags([text])
+        assert cache.get(key, tags=HOSTILE) is None
+
+
+# Prefixes
+
+
+def test_no_prefix_reaches_beyond_its_family(cache, witness):
+    for text in HOSTILE:
+        kept = TARGET.key(id="kept")
+        cache.set(kept, "kept")
+        try:
+            cleared = cache.clear(TARGET.prefix + text)
+        except ValueError:
+            continue
+        assert cleared == 0  # a pattern is no pattern here: it is the text itself that keys begin with, and none does
+        assert cache.get(kept) == "kept"
+        assert cache.get_many(witness) == witness
+
+
+def test_a_prefix_that_is_no_familys_is_refused(cache, witness):
+    refused = [text for text in HOSTILE if not text.startswith((WITNESS.prefix, "tag:", "lease:"))]
+    for text in refused:
+        with pytest.raises(ValueError, match="no family of the cache has keys that begin with"):
+            cache.clear(text)
+    assert cache.get_many(witness) == witness
+
+
+# The monitoring endpoints
+
+
+@pytest.fixture
+def api(db):
+    user = User.objects.create(username="operator", is_staff=True, is_superuser=True)
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=user).key}")
+    return client
+
+
+def short_and_json(response):
+    assert set(response.json()) <= {"detail", "errors"}
+    return len(response.content) < 1_000
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_tag_that_nothing_hangs_on_is_a_404_that_says_so(api, text):
+    before = names()
+    response = api.delete(f"{MONITORING}/invalidate/{escaped(text)}/")
+    assert response.status_code == 404
+    assert short_and_json(response)
+    assert names() == before
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_tag_that_something_hangs_on_is_invalidated_and_no_other(api, text):
+    """Whatever texts an application has made tags of, an operator can name them."""
+    process_cache.set(TARGET.key(id=1), "tagged", tags=[text])
+    process_cache.set(TARGET.key(id=2), "another", tags=["another"])
+    response = api.delete(f"{MONITORING}/invalidate/{escaped(text)}/")
+    if text in ("\ud800", "\udcff"):  # no URL can say it
+        assert response.status_code == 404
+        return
+    assert (response.status_code, response.json()["tag"]) == (200, text)
+    (entry,) = LogEntry.objects.all()
+    assert entry.change_message.isprintable()  # no line of a log is forged
+    assert process_cache.get_many([TARGET.key(id=1), TARGET.key(id=2)]) == {TARGET.key(id=2): "another"}
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_family_there_is_not_is_a_404_that_says_so(api, text):
+    before = names()
+    response = api.delete(f"{MONITORING}/clear/?family={escaped(text)}")
+    assert response.status_code == 404
+    assert short_and_json(response)
+    assert response.json()["detail"].startswith('There is no cached family "')
+    assert names() == before
+
+
+@pytest.mark.parametrize(("method", "path"), [("get", "stats/"), ("delete", "clear/"), ("delete", "invalidate/games/")])
+def test_a_parameter_there_is_not_is_a_400_that_names_it(api, method, path):
+    before = names()
+    for text in HOSTILE:
+        response = getattr(api, method)(f"{MONITORING}/{path}?{escaped(text)}=1")
+        assert response.status_code == 400
+        assert list(response.json()["errors"].values()) == [["Unknown parameter."]]
+    assert names() == before
+
+
+@pytest.mark.parametrize("verb", ["clear", "bump", "off", "warm"])
+def test_the_admin_page_knows_no_such_name(db, client, verb):
+    client.force_login(User.objects.create(username="root", is_staff=True, is_superuser=True))
+    before = names()
+    url = reverse("admin:cachecore_cache_ask", args=[verb, "NAME"])
+    for text in HOSTILE:
+        for method in (client.get, client.post):
+            assert method(url.replace("NAME", escaped(text))).status_code == 404
+    assert names() == before
+
+
+# The answers of the API, whose parameters are parts of keys
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_parameter_of_a_cached_answer_reaches_another_answer(client):
+    record_games([Round(game_id=1, crash_hundredths=200)], source="test")
+    before, body = client.get("/api/games/"), client.get("/api/games/").content
+    keys = {name for name in names() if name.startswith("games:")}
+    for text in HOSTILE:
+        answers = [
+            client.get(f"/api/games/?{escaped(text)}={escaped(text)}"),
+            client.get(f"/api/games/?page={escaped(text)}"),
+            client.get(f"/api/games/?tz={escaped(text)}"),
+            client.get("/api/games/1/", headers={"X-Timezone": escaped(text)}),
+            client.get(f"/api/games/{escaped(text)}/"),
+        ]
+        assert {answer.status_code for answer in answers} <= {400, 404}, text
+        assert all(answer.json().keys() <= {"detail", "errors"} for answer in answers)
+    after = client.get("/api/games/")
+    assert (before.headers["X-Cache"], after.headers["X-Cache"], after.content) == ("MISS", "HIT", body)
+    assert {name for name in names() if name.startswith("games:")} == keys
+
+
+# Messages between processes
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udcffb", "", None, 5, b"bytes"], ids=repr)
+def test_a_channel_that_is_none_is_refused_and_the_others_are_heard(text):
+    """The server cannot be told of it: the one connection of the process would end again and again, and with it all
+    that others subscribed to."""
+    heard, pubsub = [], PubSub()
+    try:
+        pubsub.subscribe("hostile-channel", heard.append)
+        assert pubsub.ready(10)
+        for call in (pubsub.subscribe, pubsub.psubscribe, pubsub.publish):
+            with pytest.raises(
+                (TypeError, ValueError), match="a channel is a text that is not empty and that UTF-8 can"
+            ):
+                call(text, heard.append)
+        assert pubsub.publish("hostile-channel", "word") == 1
+        assert pubsub.ready(10)
+        assert pubsub.counts["gaps"] == 0
+    finally:
+        pubsub.close()
+
+
+def test_every_other_channel_is_a_channel_of_its_own():
+    channels = [text for text in HOSTILE if text not in ("\ud800", "\udcff")]
+    heard, pubsub = [], PubSub()
+    try:
+        for text in channels:
+            pubsub.subscribe(text, heard.append)
+        assert pubsub.ready(10)
+        assert [pubsub.publish(text, number) for number, text in enumerate(channels)] == [1] * len(channels)
+        while len(heard) < len(channels):
+            assert pubsub.ready(10)
+    finally:
+        pubsub.close()
+    assert [(message.channel, message.data) for message in heard] == [(text, n) for n, text in enumerate(channels)]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"", b"\xff", b"null", b"[]", b"{}", b'{"keys": 1, "tags": []}', b'{"keys": [null], "tags": []}'],
+    ids=repr,
+)
+def test_a_word_that_is_not_ours_is_refused_and_drops_nothing(message):
+    near = family("hostile-near", near=True)
+    cache = Cache(local_seconds=60)
+    cache.remember(near.key(id=1), None, lambda: "near", tags=["a"])
+    with pytest.raises(msgspec.DecodeError):
+        cache.heard(message)
+    assert cache.stats().local_entries == 1
+
+
+def test_words_with_hostile_names_drop_what_they_name_and_nothing_else():
+    near = family("hostile-near", near=True)
+    cache = Cache(local_seconds=60)
+    cache.remember(near.key(id=1), None, lambda: "near", tags=["a"])
+    sendable = [text for text in HOSTILE if text not in ("\ud800", "\udcff")]
+    cache.heard(msgspec.json.encode({"keys": sendable, "tags": sendable}))
+    assert cache.remember(near.key(id=1), None, lambda: "computed", tags=["a"]) == "near"
