@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from analytics.stream import events
 from analytics.stream.eager import begin
-
-if TYPE_CHECKING:
-    from analytics.stream.hub import Hub
+from analytics.stream.mirror import Mirror
 
 logger = logging.getLogger(__name__)
 
@@ -21,26 +20,35 @@ MAX_BEHIND = 64  # batches: who once had all of them and is further behind now g
 FAREWELL_SECONDS = 0.5
 
 
+class Source(Protocol):
+    """What the clients of a process share (analytics/stream/hub.py)."""
+
+    mirror: Mirror
+    condition: bytes
+    resets: Counter[events.Reason]
+    clock: Callable[[], float]
+
+
 class Client:
     """Writes when woken. While a write is under way it may be woken as often as one likes: that costs nothing."""
 
     __slots__ = (
-        *("_caught_up", "_condition", "_ended", "_generation", "_greeting", "_hub", "_send", "_serving"),
+        *("_caught_up", "_condition", "_ended", "_generation", "_greeting", "_send", "_serving", "_source"),
         *("_version", "_writing", "beat_due", "idle_since", "writing_since"),
     )
 
-    def __init__(self, hub: "Hub", send: Send, greeting: bytes, after: int | None) -> None:
+    def __init__(self, source: Source, send: Send, greeting: bytes, after: int | None) -> None:
         """`greeting` comes first. `after`: the version to go on from; None: from a snapshot."""
-        self._hub = hub
+        self._source = source
         self._send = send
         self._greeting = greeting
         self._version = after
-        self._generation = hub.mirror.generation
-        self._condition = hub.condition
+        self._generation = source.mirror.generation
+        self._condition = source.condition
         self._caught_up = self._ended = self.beat_due = False
         self._serving: asyncio.Task[Any] | None = None
         self._writing: asyncio.Task[None] | None = None
-        self.idle_since = hub.clock()
+        self.idle_since = source.clock()
         self.writing_since: float | None = None
 
     async def serve(self, receive: Receive) -> None:
@@ -74,9 +82,9 @@ class Client:
     async def _write(self) -> None:
         try:
             while not self._ended and (body := self._next()) is not None:
-                self.writing_since = self._hub.clock()
+                self.writing_since = self._source.clock()
                 await self._send({"type": "http.response.body", "body": body, "more_body": True})
-                self.idle_since = self._hub.clock()
+                self.idle_since = self._source.clock()
                 self.writing_since = None
         except Exception as error:  # noqa: BLE001  servers have errors of their own for a client that left
             logger.debug("a client could not be written to: %r", error)
@@ -86,16 +94,16 @@ class Client:
 
     def _next(self) -> bytes | None:
         """What to write now; None when the client has all there is."""
-        hub, mirror = self._hub, self._hub.mirror
+        source, mirror = self._source, self._source.mirror
         if self._generation != mirror.generation:
             return self._reset(mirror.reason)
         if self._version is None:
             return self._snapshot()
         if self._greeting:
             return self._greeted()
-        if self._condition is not hub.condition:
-            self._condition = hub.condition
-            return hub.condition
+        if self._condition is not source.condition:
+            self._condition = source.condition
+            return source.condition
         behind = mirror.history.behind(self._version)
         if behind is None:
             return self._reset("too_old")
@@ -108,11 +116,11 @@ class Client:
         return events.HEARTBEAT if self._takes_beat() else None
 
     def _reset(self, reason: events.Reason) -> bytes:
-        self._hub.resets[reason] += 1
+        self._source.resets[reason] += 1
         return self._snapshot(events.reset(reason))
 
     def _snapshot(self, reset: bytes = b"") -> bytes:
-        mirror = self._hub.mirror
+        mirror = self._source.mirror
         self._generation, self._version = mirror.generation, mirror.view.version
         self._caught_up = True
         return self._greeted() + reset + mirror.snapshot
