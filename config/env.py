@@ -27,8 +27,11 @@ def whole(name: str, default: int, *, least: int = 0) -> int:
     return _read(name, default, int, lambda value: value >= least, f"a whole number of at least {least}")
 
 
-def number(name: str, default: float, *, above: float = 0.0) -> float:
-    return _read(name, default, float, lambda value: above < value < float("inf"), f"a number above {above:g}")
+def number(name: str, default: float, *, or_zero: bool = False) -> float:
+    def is_right(value: float) -> bool:
+        return 0 < value < float("inf") or (or_zero and value == 0)
+
+    return _read(name, default, float, is_right, "a number above 0" + (", or 0" if or_zero else ""))
 
 
 def flag(name: str, default: bool) -> bool:

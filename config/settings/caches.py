@@ -59,8 +59,8 @@ def _plain_cache(url: str) -> dict[str, Any]:
 
 CACHES = {"default": _redis_cache(CACHE_URL), "state": _redis_cache(STATE_URL)}
 
-# Every process adds its counts of hits and misses to the totals in the state role this often.
-CACHE_STATS_FLUSH_SECONDS = number("CACHE_STATS_FLUSH_SECONDS", 5.0)
+# Every process adds its counts of hits and misses to the totals in the state role this often; 0: never by itself.
+CACHE_STATS_FLUSH_SECONDS = number("CACHE_STATS_FLUSH_SECONDS", 5.0, or_zero=True)
 # After a new version so many of the URLs that were asked most are computed anew (cachecore/usage.py); 0: none.
 CACHE_REWARM_TOP = whole("CACHE_REWARM_TOP", 50)
 # Family -> seconds, within its tier's bounds (docs/cachecore.md); admin overrides it while the site runs.
