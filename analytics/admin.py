@@ -13,6 +13,7 @@ from cachecore.connections import RoleUnavailable
 from cachecore.operations_admin import OperationsAdmin, Question, log
 
 VIEW = "view"
+TOLD = {"apply": "Pending and Newest game below tell when it is done."}
 JOBS = {
     "apply": ("Apply what is pending?", "A worker applies every game that waits.", waking.WRITER_TASK),
     "reconcile": (
@@ -38,7 +39,7 @@ def _wake(verb: str, task: str) -> Any:
     def act(_: str, by: Any) -> str:
         waking.wake(task)
         log(LiveView, by, VIEW, f"Asked a worker to {verb}.")
-        return f"A worker is asked to {verb}; its outcome appears below."
+        return f"A worker is asked to {verb}. {TOLD.get(verb, 'Its outcome appears below.')}"
 
     return act
 

@@ -1,5 +1,6 @@
 """The state of the live view, beside the table's."""
 
+from collections.abc import Sequence
 from datetime import UTC, tzinfo
 from typing import Any
 
@@ -75,12 +76,12 @@ def _lag_ms(head: int | None) -> int:
 JOBS = ("reconcile-newest", "reconcile-all", "check-drift", "rebuild", "clean-up")
 
 
-def jobs() -> dict[str, LastRun | None]:
-    """The last run of each job; None for those that never ran, or while Redis is away."""
+def jobs(names: Sequence[str] = JOBS) -> dict[str, LastRun | None]:
+    """The last run of each job by a worker; None for those that never ran, or while Redis is away."""
     try:
-        return {name: schedule.last_run(name) for name in JOBS}
+        return {name: schedule.last_run(name) for name in names}
     except RoleUnavailable:
-        return dict.fromkeys(JOBS)
+        return dict.fromkeys(names)
 
 
 def size() -> dict[str, int | None]:
@@ -92,11 +93,12 @@ def size() -> dict[str, int | None]:
     except RoleUnavailable:
         view = None
     if view is None:
-        return dict.fromkeys(("memory_bytes", "bytes_per_game", "floor", "chunks", "series_missing"))
+        return dict.fromkeys(("memory_bytes", "bytes_per_game", "floor", "ledger_first", "chunks", "series_missing"))
     return {
         "memory_bytes": memory,
         "bytes_per_game": memory // view.games if view.games else None,
         "floor": view.floor,
+        "ledger_first": None if view.first is None else max(view.first, view.floor),
         "chunks": len(index),
         "series_missing": missing,
     }

@@ -119,8 +119,10 @@ def _ask_view(ask: Callable[[], tuple[Head, Answer] | None]) -> tuple[Source, An
             settled = view is not None and is_current(view)
             return _database(view, settled=settled), None
         view, found = answer
-    except (RoleUnavailable, Moving) as error:
-        logger.warning("answering from the table: %s", error or type(error).__name__)
+    except RoleUnavailable:  # told once an outage (cachecore/connections.py), not with every answer
+        return _database(None, settled=False), None
+    except Moving:
+        logger.warning("answering from the table: the view moved on during every try")
         return _database(None, settled=False), None
     if not is_current(view):
         return _database(view, settled=False), None

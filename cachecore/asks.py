@@ -29,13 +29,28 @@ class Ask(msgspec.Struct):
     asked: tuple[str, ...]
     started: float  # monotonic
     events: list[Event] = []  # a list of its own: msgspec copies an empty default
+    aside: bool = False  # computes for a caller who counts the read: one read is one
 
     @property
     def family(self) -> Family:
         return self.key.family
 
+    def spawned(self) -> "Ask":
+        """For who computes it in another thread or task."""
+        return msgspec.structs.replace(self, events=[], aside=True)
+
+    def adopt(self, spawned: "Ask") -> None:
+        """How it went there is how it went."""
+        for event in spawned.events:
+            if event in READS:
+                self.count(event)
+            else:
+                self.events.append(event)  # counted there
+
     def count(self, event: Event) -> None:
         self.events.append(event)
+        if self.aside and event in READS:
+            return
         stats.count(self.key.family.name, "warmed" if event in READS and by_ourselves.get() else event)
 
 

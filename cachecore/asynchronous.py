@@ -8,6 +8,7 @@ memory and its flights, so a value missed by both is computed once.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -138,4 +139,5 @@ async def _compute(step: Compute) -> Any:
     try:
         return await step.factory()
     finally:
-        computing.reset(outer)
+        with suppress(ValueError):  # another context: the coroutine is destroyed, and what it set with it
+            computing.reset(outer)

@@ -41,7 +41,7 @@ class BackgroundThreads:
         while job is not None:
             try:
                 job()
-            except Exception:
+            except BaseException:  # also what ends a process: here it would end this thread's place among the family's
                 logger.warning("a factory in the background failed", exc_info=True)
             job = self._next(family)
 

@@ -1,4 +1,4 @@
-"""Invalidations that Redis did not take when a transaction committed: remembered, and retried by the next call.
+"""Invalidations that Redis did not take when a transaction committed: remembered, until cachecore/paying.py has paid.
 
 Bounded by MAX_NAMES; beyond that there is one debt, everything. Until it is paid this process neither reads nor
 stores what is owed. Other processes serve the old value until then, or until its TTL: the accepted limit of a cache
@@ -6,12 +6,10 @@ that is away at the moment of a commit. The debt dies with the process.
 """
 
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 MAX_NAMES = 10_000
-RETRY_SECONDS = 0.1
 
 
 class Debt(NamedTuple):
@@ -22,10 +20,8 @@ class Debt(NamedTuple):
 
 
 class Backlog:
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._retried_at = float("-inf")
         self._serial = 0
         self._keys: set[str] = set()
         self._tags: set[str] = set()
@@ -51,12 +47,10 @@ class Backlog:
             return self._everything or key in self._keys or not self._tags.isdisjoint(tags)
 
     def due(self) -> Debt | None:
-        """The debt for one caller to pay, at most every RETRY_SECONDS. It stays owed until it is `paid`."""
+        """The debt to pay. It stays owed until it is `paid`."""
         with self._lock:
-            now = self._monotonic()
-            if not self or now - self._retried_at < RETRY_SECONDS:
+            if not self:
                 return None
-            self._retried_at = now
             return Debt(frozenset(self._keys), frozenset(self._tags), self._everything, self._serial)
 
     def paid(self, debt: Debt) -> None:
@@ -64,5 +58,3 @@ class Backlog:
         with self._lock:
             if debt.serial == self._serial:
                 self._keys, self._tags, self._everything = set(), set(), False
-            else:
-                self._retried_at = float("-inf")

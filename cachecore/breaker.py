@@ -12,7 +12,8 @@ class CircuitBreaker:
         self._open_seconds = open_seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._opened_at: float | None = None
+        self._opened_at: float | None = None  # by the last failure
+        self._failing_since = 0.0
         self._probing = False
 
     def allow(self) -> bool:
@@ -28,14 +29,23 @@ class CircuitBreaker:
     def _cooled_down(self) -> bool:
         return self._opened_at is None or self._clock() - self._opened_at >= self._open_seconds
 
-    def succeeded(self) -> None:
-        if self._opened_at is not None:
-            with self._lock:
-                self._opened_at, self._probing = None, False
-
-    def failed(self) -> None:
+    def succeeded(self) -> float | None:
+        """The seconds since the first failure, where this ends an outage."""
+        if self._opened_at is None:
+            return None
         with self._lock:
-            self._opened_at, self._probing = self._clock(), False
+            was_open = self._opened_at is not None
+            self._opened_at, self._probing = None, False
+            return self._clock() - self._failing_since if was_open else None
+
+    def failed(self) -> bool:
+        """Whether this begins an outage."""
+        with self._lock:
+            began, now = self._opened_at is None, self._clock()
+            self._opened_at, self._probing = now, False
+            if began:
+                self._failing_since = now
+            return began
 
     def released(self) -> None:
         """The caller ended without touching the connection's health: a probe goes to the next one."""

@@ -9,7 +9,10 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 
-from cachecore import connections, keys, lifetimes, options, tuning
+from cachecore import connections, keys, lifetimes, options
+from cachecore.keys import Family
+
+BACKEND = "django_redis.cache.RedisCache"
 
 
 @register(Tags.caches, deploy=True)
@@ -40,7 +43,7 @@ def ttls_fit_their_tiers(app_configs: Sequence[AppConfig] | None, **kwargs: Any)
 @register(Tags.caches)
 def targets_are_rates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """cachecore.E002: a family that cannot be tuned, or not to such a hit rate."""
-    wrong = [*_no_rates(), *_unknown(tuning.targets())]
+    wrong = [*_no_rates(), *_unknown(options.tuning_targets())]
     return [Error(f"CACHE_TUNING: {reason}", id="cachecore.E002") for reason in wrong]
 
 
@@ -58,8 +61,7 @@ def encryption_keys_are_keys(app_configs: Sequence[AppConfig] | None, **kwargs: 
 def switched_off_are_answers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """cachecore.E004: a typo would leave the answers on that were to be off."""
     return [
-        Error(f"CACHE_RESPONSES_OFF: {reason}", id="cachecore.E004")
-        for reason in _unknown(getattr(settings, "CACHE_RESPONSES_OFF", ()))
+        Error(f"CACHE_RESPONSES_OFF: {reason}", id="cachecore.E004") for reason in _unknown(options.responses_off())
     ]
 
 
@@ -78,6 +80,42 @@ def keys_are_taken_literally(app_configs: Sequence[AppConfig] | None, **kwargs: 
     ]
 
 
+@register(Tags.caches)
+def families_keep_apart(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """cachecore.E005: to clear the one would delete the other's keys, and their keys may be equal."""
+    return [
+        Error(
+            f"Clearing family {clearing.name} ({clearing.prefix}*) deletes keys of {other.name} ({other.pattern}).",
+            hint="Let the patterns begin with texts of which none begins with the other.",
+            id="cachecore.E005",
+        )
+        for other, clearing in overlapping(list(keys.registry.values()))
+    ]
+
+
+@register(Tags.caches)
+def caches_are_django_redis(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """cachecore.E006: a backend that has no Redis connection to give."""
+    return [
+        Error(
+            f"CACHES[{alias!r}] is a {told['BACKEND']}, which cachecore cannot work on.",
+            hint=f"Use {BACKEND}.",
+            id="cachecore.E006",
+        )
+        for alias in dict.fromkeys((connections.alias_of("cache"), connections.alias_of("state")))
+        if (told := settings.CACHES[alias])["BACKEND"] != BACKEND
+    ]
+
+
+def overlapping(families: Sequence[Family]) -> Iterator[tuple[Family, Family]]:
+    """(a family, one of the cache role that deletes its keys when it is cleared)."""
+    for clearing in families:
+        if clearing.role == "cache":
+            for other in families:
+                if other is not clearing and other.prefix.startswith(clearing.prefix):
+                    yield other, clearing
+
+
 def _wrong_ttls() -> Iterator[str]:
     for name in options.ttls():
         if _is_cached(name):
@@ -89,7 +127,7 @@ def _wrong_ttls() -> Iterator[str]:
 
 
 def _no_rates() -> Iterator[str]:
-    for name, target in tuning.targets().items():
+    for name, target in options.tuning_targets().items():
         if _is_cached(name) and not 0 < target < 1:
             yield f"the target of {name} is {target}; a hit rate lies between 0 and 1."
 

@@ -8,8 +8,11 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.http import Http404
+
 from cachecore import envelope as envelopes
-from cachecore import leases, lifetimes, options, stats
+from cachecore import leases, lifetimes, options, stats, uncommitted
 from cachecore.asks import Ask
 from cachecore.connections import RoleUnavailable
 from cachecore.envelope import HEADER_BYTES, Payload
@@ -25,6 +28,14 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Closed = Callable[[Key, tuple[str, ...]], bool]
+
+
+# Answers of a factory, not failures: no old value is served in their place, and none is left for others.
+GONE = (ObjectDoesNotExist, Http404, PermissionDenied)
+
+
+class NotAFailure(Exception):
+    """Raised by a factory for its own caller: no old value is served in its place."""
 
 
 class Computer:
@@ -52,6 +63,8 @@ class Computer:
         """Redis is away, or the others are not to be waited for."""
         try:
             return (yield from self.alone(ask))
+        except (*GONE, NotAFailure):
+            raise
         except Exception as error:
             if old := self._fail_safe(ask, seen, error):
                 return old
@@ -59,19 +72,41 @@ class Computer:
 
     def and_store(self, ask: Ask, seen: Seen, taken: Taken) -> Steps[Payload]:
         try:
-            payload, seconds = yield from self._or_give_up(ask, taken, self._compute(ask))
-        except Exception as error:
-            if old := self._fail_safe(ask, seen, error):
-                return old
+            payload, seconds = yield from self._compute(ask)
+        except GeneratorExit:
             raise
+        except BaseException as error:  # noqa: BLE001  raised again, where no old value stands in for it
+            return (yield from self._instead(ask, seen, taken, error))
         ask.count("miss")
         if seen.payload is not None:
             ask.count("refreshed")
-        if self._closed(ask.key, ask.named.tags):  # the factory itself has written
+        if self._closed(ask.key, ask.named.tags) or uncommitted.wrote():  # the factory itself has written
             yield from self._give_up(ask, taken)
         else:
             yield from self._or_give_up(ask, taken, self._store(ask, taken, payload, seconds))
         return payload
+
+    def _instead(self, ask: Ask, seen: Seen, taken: Taken, error: BaseException) -> Steps[Payload]:
+        """Of a value that was not computed: the old one, if there is one and `error` is a failure. Else raises it."""
+        if isinstance(error, GONE) and seen.payload is not None:
+            yield from self._forget(ask)
+            raise error
+        failed = isinstance(error, Exception) and not isinstance(error, (*GONE, NotAFailure))
+        old = self._fail_safe(ask, seen, error) if failed else None
+        # Where everybody has the old value the lease stands until its end: one try a lease, not one a read.
+        if old is None or seen.payload is None:
+            yield from self._give_up(ask, taken)
+        if old is None:
+            raise error
+        return old
+
+    def _forget(self, ask: Ask) -> Steps[None]:
+        """There is nothing any more: the old value goes, and leases with it."""
+        self._memory.invalidate([ask.key], ())
+        try:
+            yield Run(leases.write({ask.key: (b"", 0)}))
+        except RoleUnavailable:
+            ask.count("error")
 
     def _or_give_up(self, ask: Ask, taken: Taken, steps: Steps[T]) -> Steps[T]:
         """Whatever fails, a cancellation too, ends the lease: nobody waits for its marker."""
@@ -131,7 +166,7 @@ class Computer:
         except RoleUnavailable:
             ask.count("error")
 
-    def _fail_safe(self, ask: Ask, seen: Seen, error: Exception) -> Payload | None:
+    def _fail_safe(self, ask: Ask, seen: Seen, error: BaseException) -> Payload | None:
         """The old value within its hard life: as Redis had it, else as this process last knew it."""
         payload = seen.payload
         if payload is None and (entry := self._memory.known(ask.key)) is not None and entry.asked == ask.asked:

@@ -1,22 +1,27 @@
 """The one place where a raw Redis connection is had: time limits, the circuit breaker, the failure it raises."""
 
+import logging
 from functools import cache
 from typing import Any
 
 import redis
 import redis.asyncio
 from django.conf import settings
+from django.core.cache import DEFAULT_CACHE_ALIAS
 from django.core.signals import setting_changed
 from django_redis import get_redis_connection
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import ClusterDownError
+from redis.exceptions import AuthorizationError, ClusterDownError
 
+from cachecore import options
 from cachecore.breaker import CircuitBreaker
 from cachecore.keys import Role
 from cachecore.lines import Lines
+
+logger = logging.getLogger(__name__)
 
 ALIASES: dict[Role, str] = {"cache": "default", "state": "state"}
 
@@ -31,6 +36,9 @@ UNAVAILABLE = (
     OSError,
 )
 
+
+# Not the server's state but our bound, or how long this process's other threads keep theirs.
+NO_CONNECTION_LEFT = "No connection available."  # what redis-py's blocking pool says; the other has a class for it
 
 # What a server that is there and cannot serve answers; redis-py has no class of its own for these.
 UNAVAILABLE_REPLIES = ("BUSY ", "MISCONF ", "NOREPLICAS ", "MASTERDOWN ", "TRYAGAIN ")
@@ -47,6 +55,13 @@ def is_unavailable(error: BaseException) -> bool:
     return reply.startswith(UNAVAILABLE_REPLIES)
 
 
+def is_exhaustion(error: BaseException) -> bool:
+    """Whether this process's pool has no connection left: no server's fault."""
+    return isinstance(error, redis.MaxConnectionsError) or (
+        isinstance(error, redis.ConnectionError) and str(error) == NO_CONNECTION_LEFT
+    )
+
+
 NOT_TRIED = "not tried, it failed a moment ago"
 
 
@@ -56,11 +71,21 @@ class RoleUnavailable(Exception):
     def __init__(self, role: Role, reason: str) -> None:
         super().__init__(f"Redis role {role!r}: {reason}")
         self.role = role
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["RoleUnavailable"], tuple[Role, str]]:
+        return RoleUnavailable, (self.role, self.reason)  # a task's error is pickled; its args are the message alone
+
+
+def alias_of(role: Role) -> str:
+    """The name in CACHES. Without an alias of its own the state role is with the cache."""
+    alias = ALIASES[role]
+    return alias if alias in settings.CACHES else DEFAULT_CACHE_ALIAS
 
 
 @cache
 def breaker(role: Role) -> CircuitBreaker:
-    return CircuitBreaker(settings.REDIS_BREAKER_SECONDS)
+    return CircuitBreaker(options.breaker_seconds())
 
 
 def use(role: Role) -> "Use":
@@ -85,7 +110,7 @@ def ask(role: Role, *command: str | bytes | int) -> Any:
     except BaseException as error:
         _failed(role, circuit, error)
         raise
-    circuit.succeeded()
+    _succeeded(role, circuit)
     return reply
 
 
@@ -106,7 +131,7 @@ class Use:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
-            self._circuit.succeeded()
+            _succeeded(self._role, self._circuit)
         else:
             _failed(self._role, self._circuit, error)
 
@@ -117,19 +142,31 @@ class Use:
         self.__exit__(kind, error, trace)
 
 
+def _succeeded(role: Role, circuit: CircuitBreaker) -> None:
+    if (seconds := circuit.succeeded()) is not None:
+        logger.warning("Redis role %r is back after %.1f s", role, seconds)
+
+
 def _failed(role: Role, circuit: CircuitBreaker, error: BaseException) -> None:
     """Raises RoleUnavailable for what is the server's; returns for what is ours, which the caller raises on."""
     if not is_unavailable(error):
         circuit.released()
         return
-    circuit.failed()
-    raise RoleUnavailable(role, type(error).__name__) from error
+    reason = f"{type(error).__name__}: {error}"  # redis-py names the address, never a password
+    if is_exhaustion(error):
+        circuit.released()
+        _lines(role).hand_back()
+    elif circuit.failed():  # once an outage: a thousand callers have nothing to add
+        mended_by_waiting = not isinstance(error, redis.AuthenticationError | AuthorizationError)
+        level = logging.WARNING if mended_by_waiting else logging.ERROR
+        logger.log(level, "Redis role %r is away: %s", role, reason)
+    raise RoleUnavailable(role, reason) from error
 
 
 @cache
 def _client(role: Role) -> Any:
     """One for all threads; its pool knows when the process has forked."""
-    return get_redis_connection(ALIASES[role])
+    return get_redis_connection(alias_of(role))
 
 
 @cache
@@ -149,14 +186,14 @@ setting_changed.connect(_forget)
 
 def async_client(role: Role, *, wait_for_ever: bool = False) -> redis.asyncio.Redis:
     """A client for the running event loop; its owner closes it. `wait_for_ever` is for a subscriber."""
-    cache = settings.CACHES[ALIASES[role]]
+    cache = settings.CACHES[alias_of(role)]
     limits: dict[str, Any] = {
         "retry": Once(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-        "socket_connect_timeout": settings.REDIS_CONNECT_TIMEOUT_SECONDS,
-        "socket_timeout": settings.REDIS_TIMEOUT_SECONDS,
+        "socket_connect_timeout": options.connect_timeout_seconds(),
+        "socket_timeout": options.timeout_seconds(),
     }
     patience = {"socket_timeout": None} if wait_for_ever else {}
-    if sentinels := cache["OPTIONS"].get("SENTINELS"):
+    if sentinels := cache.get("OPTIONS", {}).get("SENTINELS"):
         manager = Sentinel(sentinels, sentinel_kwargs=limits, **limits | patience)  # type: ignore[no-untyped-call]
         return _primary_of(cache["LOCATION"], manager)
     return redis.asyncio.Redis.from_url(cache["LOCATION"], **limits | patience)

@@ -1,12 +1,14 @@
 """A value as a process's memory keeps it (cachecore/local.py)."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from cachecore.envelope import NotFound, Payload
 from cachecore.keys import Key
 
-ENTRY_BYTES = 600  # what an entry costs beside its value and key, measured
+ENTRY_BYTES = 700  # what an entry costs beside its value and key, measured
+TAG_BYTES = 400  # and what a tag of its own costs: its name, version and cell, measured
 # What cannot be changed is handed out as it is; anything else is decoded for every caller.
 SHAREABLE = (str, bytes, int, float, bool, type(None), NotFound)
 
@@ -24,8 +26,8 @@ class Entry:
     """A value as this process knows it. Times are of the monotonic clock."""
 
     __slots__ = (
-        "asked", "cells", "checking", "fresh_until", "hard_until", "header", "key", "payload", "shared", "size", "used",
-        "value", "verified_at", "versions",
+        "__weakref__", "asked", "cells", "checking", "fresh_until", "hard_until", "header", "key", "payload", "shared",
+        "used", "value", "verified_at", "versions",
     )  # fmt: skip
 
     def __init__(self, key: Key, header: bytes, payload: Payload, versions: Mapping[str, bytes]) -> None:
@@ -38,7 +40,12 @@ class Entry:
         self.cells: tuple[TagCell, ...] = ()
         self.fresh_until = self.hard_until = self.verified_at = float("-inf")
         self.checking = self.used = self.shared = False
-        self.size = len(payload.data) + len(key) + ENTRY_BYTES
+
+    @property
+    def size(self) -> int:
+        """Bytes, at least what it costs: a tag's cost is counted for each of its values."""
+        value = sys.getsizeof(self.value) if self.shared else 0  # beside its payload
+        return len(self.payload.data) + value + len(self.key) + ENTRY_BYTES + len(self.versions) * TAG_BYTES
 
     def alive(self) -> bool:
         """Whether this process has invalidated none of its tags."""

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+from django.db.models import Model, QuerySet
+from django.utils.functional import Promise
 
 from cachecore import sealing
 from cachecore.keys import Family
@@ -88,16 +90,33 @@ _decoder = msgspec.msgpack.Decoder(Envelope)
 
 
 def pack(family: Family, value: Any) -> Payload:
-    """Raises TypeError for a value that msgspec cannot encode."""
+    """Raises TypeError for a value that cannot be encoded."""
     if isinstance(value, Lasting):
         return msgspec.structs.replace(pack(family, value.value), lasting=value.seconds)
     if value is NOT_FOUND:
         return Payload(b"", negative=True)
-    encode = msgspec.json.encode if family.options.encoding == "json" else msgspec.msgpack.encode
+    encode = _encode_json if family.options.encoding == "json" else _encode
     try:
         return Payload(encode(value))
-    except (OverflowError, ValueError, RecursionError) as error:
+    except (TypeError, OverflowError, ValueError, RecursionError) as error:
         raise TypeError(f"{family.name}: {error}") from error
+
+
+def _plain(value: Any) -> str:
+    """What msgspec does not know: rendered fragments and lazy translations are texts."""
+    if isinstance(value, str):
+        return str.__str__(value)  # str() would give a SafeString back as it is
+    if isinstance(value, Promise):
+        return str(value)
+    if isinstance(value, QuerySet):
+        raise TypeError("a QuerySet cannot be stored; store list(queryset.values(...))")
+    if isinstance(value, Model):
+        raise TypeError(f"a {type(value).__name__} cannot be stored; store a dictionary of the fields that are shown")
+    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
+_encode_json = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 def unpack(family: Family, payload: Payload) -> Any:

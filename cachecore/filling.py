@@ -6,7 +6,7 @@ Steps (cachecore/steps.py): no I/O here, so the same logic blocks in threads and
 import time
 from collections.abc import Callable
 
-from cachecore import options
+from cachecore import options, uncommitted
 from cachecore.asks import Ask
 from cachecore.computing import Closed, Computer
 from cachecore.envelope import Payload
@@ -46,7 +46,7 @@ class Filler:
         if self._closed(key, ask.named.tags):
             return (yield from self._computer.alone(ask))
         within = key in computing.get()  # its own factory asks: it must not wait for itself
-        if flights.crowded(key) and not within:
+        if not within and flights.crowded(key) and not uncommitted.withholds():
             return (yield from self._fill(ask, None))
         flights.begin_look(key)
         try:
@@ -60,6 +60,10 @@ class Filler:
             return seen.payload
         if within:
             return (yield from self._computer.alone(ask))
+        if uncommitted.withholds():  # what it computes is for nobody else, in this process neither
+            if seen.payload is not None and seen.freshness is Freshness.EARLY:
+                return served_old(ask, seen, seen.payload)
+            return (yield from self._computer.without_storing(ask, seen))
         return (yield from self._fill(ask, seen))
 
     def _fill(self, ask: Ask, seen: Seen | None) -> Steps[Payload]:
@@ -102,9 +106,11 @@ class Filler:
         # Within another's factory nobody waits for a thread: all of them could be waiting for one more.
         if patience is None or (seen.payload is None and computing.get()):
             return (yield from self._lead(ask, seen, flight))
-        begun = yield from self._begin_aside(ask, seen, flight)
+        aside = ask.spawned()
+        begun = yield from self._begin_aside(aside, seen, flight)
         landed: Landed | None = (yield Join(flight.future, patience)) if begun else None
         if landed is not None and landed.known:
+            ask.adopt(aside)
             return landed.result()
         if seen.payload is not None:
             return served_old(ask, seen, seen.payload)
@@ -125,7 +131,8 @@ class Filler:
         landed = Landed()
         try:
             payload = yield from self._leader.lead(ask, seen)
-            landed = Landed(payload)
+            if not uncommitted.wrote():  # the factory itself, in the caller's transaction
+                landed = Landed(payload)
             return payload
         except Exception as error:
             landed = Landed(error=error)

@@ -12,6 +12,7 @@ from cachecore.connections import RoleUnavailable
 from cachecore.flights import Flights
 from cachecore.keys import Key
 from cachecore.local import LocalCache
+from cachecore.paying import Payer
 from cachecore.writing import Word
 
 logger = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 class Invalidator:
     def __init__(self, memory: LocalCache, flights: Flights) -> None:
         self.backlog = Backlog()
+        self.payer = Payer(self)
         self._memory = memory
         self._flights = flights
 
@@ -50,6 +52,7 @@ class Invalidator:
             return self._invalidate(keys, names)
         except Exception:
             self.backlog.owe(keys, names)
+            self.payer.wake()
             raise
 
     def begin_anew(self, keys: Collection[str], names: Collection[str]) -> None:
@@ -75,8 +78,8 @@ class Invalidator:
             stats.count(tags.TAG_VERSION.name, "error")
 
     def pay(self) -> None:
-        """Invalidate what is owed since a commit, if the time for another try has come."""
-        if not self.backlog or (debt := self.backlog.due()) is None:
+        """Try once to invalidate what is owed. For the payer; does not raise."""
+        if (debt := self.backlog.due()) is None:
             return
         try:
             if debt.everything:
@@ -84,17 +87,24 @@ class Invalidator:
             self._invalidate(debt.keys, debt.tags)
         except RoleUnavailable:
             return
-        except Exception:  # whoever reads at this moment has done nothing wrong
+        except Exception:  # as under an ACL that forbids to write
             logger.exception("an owed invalidation failed and is owed still")
             return
         self.backlog.paid(debt)
 
-    def unsettled(self) -> bool:
-        """Whether there is anything that `closed` would have to be asked about."""
-        return bool(transactions.pending or self.backlog)
+    def owes_anything(self) -> bool:
+        return bool(self.backlog)
 
     def closed(self, key: Key, names: Collection[str]) -> bool:
-        return transactions.affected(key, names) or (bool(self.backlog) and self.backlog.owes(key, names))
+        """Neither read nor stored now."""
+        return transactions.affected(key, names) or self._owes(key, names)
+
+    def withdrawn(self, key: Key, names: Collection[str]) -> bool:
+        """Not to be set either: invalidated, and not everybody knows it yet."""
+        return transactions.invalidated(key, names) or self._owes(key, names)
+
+    def _owes(self, key: Key, names: Collection[str]) -> bool:
+        return bool(self.backlog) and self.backlog.owes(key, names)
 
     def _invalidate(self, keys: Collection[str], names: Collection[str]) -> int:
         """Before and after: what another thread reads in between is not kept, what Redis refuses is gone from here."""

@@ -4,11 +4,12 @@ Apps declare their families beside what writes them (`games/keys.py`, `analytics
 format keys only through `Family.key`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from cachecore.patterns import Pattern, hashed
+from cachecore.tiers import TIERS
 
 Role = Literal["cache", "state"]
 Encoding = Literal["msgpack", "json"]
@@ -47,6 +48,8 @@ class CacheOptions:
         for name in ("beta", "negative"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is not below 0, as {getattr(self, name)} is")
+        if self.tier and self.tier not in TIERS:
+            raise ValueError(f"there is no tier {self.tier!r}; there are {', '.join(TIERS)}")
         if self.encoding not in get_args(Encoding):
             raise ValueError(f"encoding is msgpack or json, not {self.encoding}")
 
@@ -71,17 +74,25 @@ class Family:
         if self.ttl_seconds is None and not self.bounded_by:
             raise ValueError(f"family {self.name} has no TTL: say what bounds it")
         object.__setattr__(self, "_pattern", Pattern(self.pattern, safe=self.role == "cache"))
-        registry[self.name] = self
+        if not self.prefix:
+            raise ValueError(f"family {self.name}: a pattern begins with a text of its own, or clearing it clears all")
+        if registry.setdefault(self.name, self) != self:
+            raise ValueError(f"there are two families of the name {self.name}")
 
     def key(self, **parts: object) -> "Key":
-        """The key itself. Raises KeyError for a missing part and ValueError for a superfluous one.
+        """The key itself. Raises ValueError for a missing or superfluous part.
 
         A part of a cache key that could be mistaken for something else is hashed (cachecore/patterns.py).
         """
         pattern = self._pattern
-        if superfluous := parts.keys() - pattern.fields:
-            raise ValueError(f"family {self.name} has no part {', '.join(sorted(superfluous))}")
+        if parts.keys() != pattern.fields:
+            raise ValueError(self._wrong(parts.keys()))
         return Key(pattern.filled(parts), self)
+
+    def _wrong(self, given: Set[str]) -> str:
+        if superfluous := given - self._pattern.fields:
+            return f"family {self.name} has no part {', '.join(sorted(superfluous))}"
+        return f"a key of family {self.name} lacks {', '.join(sorted(self._pattern.fields - given))}"
 
     @property
     def prefix(self) -> str:

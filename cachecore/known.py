@@ -1,11 +1,14 @@
 """What the state role holds for every process to act on, as this process knew it less than a second ago."""
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from cachecore import connections
 from cachecore.connections import RoleUnavailable
+
+logger = logging.getLogger(__name__)
 
 TRUSTED_SECONDS = 1.0
 
@@ -38,11 +41,15 @@ class Known(Generic[T]):
         self._value, self._heard_at = value, self._monotonic()
 
     def look(self) -> None:
+        """Never raises."""
         try:
             with connections.use("state") as client:
                 self.hear(self._read(client))
         except RoleUnavailable:  # asked in vain counts too: a hung server costs its callers one time limit a second
             self._heard_at = self._monotonic()
+        except Exception:  # a wrong setting, a key of another type: whoever reads a value has done nothing wrong
+            self._heard_at = self._monotonic()
+            logger.exception("what operators have set cannot be read; what was last heard holds")
 
     def forget(self) -> None:
         self._value, self._heard_at = self._nothing, float("-inf")

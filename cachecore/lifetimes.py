@@ -82,15 +82,19 @@ def unset_ttl(family: Family) -> None:
 
 
 def seconds_of(family: Family, ttl: float | str | None) -> float:
-    """A TTL as callers give it: seconds, a tier's name, or None for the family's. Raises ValueError, KeyError."""
+    """A TTL as callers give it: seconds, a tier's name, or None for the family's. Raises ValueError."""
     if ttl is None:
         return ttl_of(family)
-    return float(TIERS[ttl].seconds) if isinstance(ttl, str) else checked(ttl)
+    if not isinstance(ttl, str):
+        return checked(ttl)
+    if ttl not in TIERS:
+        raise ValueError(f"there is no tier {ttl!r}; there are {', '.join(TIERS)}")
+    return float(TIERS[ttl].seconds)
 
 
 def checked(seconds: float) -> float:
     """A TTL that a caller gave. Raises ValueError for one that is not between 1 ms and MAX_TTL_SECONDS."""
-    if not 0.001 <= seconds <= MAX_TTL_SECONDS:
+    if isinstance(seconds, bool) or not 0.001 <= seconds <= MAX_TTL_SECONDS:
         raise ValueError(f"a TTL is 0.001 to {MAX_TTL_SECONDS} s, not {seconds}")
     return seconds
 

@@ -8,6 +8,7 @@ no reply; one that the server has dropped meanwhile shows it at its next use, an
 
 import os
 import weakref
+from contextlib import suppress
 from typing import Any
 
 import hiredis
@@ -16,13 +17,14 @@ from redis.connection import ConnectionPool
 
 
 class Lines:
-    """As many as threads use at once; a bound of the pool must allow for them beside what its clients use.
+    """As many as threads use at once; between commands no more than half of what the pool allows, for its clients.
 
     Safe to use from any thread: taking and leaving one are atomic.
     """
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
+        self._most_idle = pool.max_connections // 2
         self._idle: list[Any] = []  # of redis-py's connections, whose methods are not annotated
         _all.add(self)
 
@@ -45,12 +47,26 @@ class Lines:
         except BaseException:
             self._give_up(line)
             raise
-        self._idle.append(line)
+        self._leave(line)
         return reply
+
+    def hand_back(self) -> None:
+        """All that nobody uses now: somebody found the pool empty."""
+        while self._idle:
+            self._return_one()
 
     def forget(self) -> None:
         """In a forked child: the connections are the parent's."""
         self._idle = []
+
+    def _leave(self, line: Any) -> None:
+        self._idle.append(line)
+        if len(self._idle) > self._most_idle:  # looked at after one's own, so that two at once leave no more either
+            self._return_one()
+
+    def _return_one(self) -> None:
+        with suppress(IndexError):  # another thread has just taken the last
+            self._pool.release(self._idle.pop())
 
     def _taken(self) -> Any:
         while True:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from weakref import WeakValueDictionary, ref
 
 from cachetools import LRUCache
 
@@ -17,6 +18,7 @@ from cachecore.entries import Entry, TagCell
 from cachecore.envelope import Envelope
 
 VERIFIED_TOGETHER = 32
+LEAST_QUEUE = 1_000  # places of evicted entries are swept when there are more than this, and more than of kept ones
 
 
 class LocalCache:
@@ -35,8 +37,10 @@ class LocalCache:
         self._on_first: Callable[[], None] | None = on_first
         self._lock = threading.Lock()
         self._entries: LRUCache[str, Entry] = LRUCache(max_bytes, getsizeof=_size)
-        self._cells: dict[str, TagCell] = {}
-        self._to_verify: deque[Entry] = deque()
+        # Neither keeps alive what was evicted: the bound is that of the entries.
+        self._cells: WeakValueDictionary[str, TagCell] = WeakValueDictionary()
+        self._to_verify: deque[ref[Entry]] = deque()
+        self._sweep_at = LEAST_QUEUE
         self.generation = 0  # raised by every own invalidation: what was asked before it is not kept
 
     def served(self, key: str) -> Entry | None:
@@ -88,8 +92,7 @@ class LocalCache:
             entry.hard_until = now + (envelope.hard_ms - now_ms) / 1000
             entry.cells = tuple(self._cells.setdefault(tag, TagCell()) for tag in entry.versions)
             self._entries[entry.key] = entry
-            self._to_verify.append(entry)
-            self._bound_bookkeeping()
+            self._queue(entry)
             on_first, self._on_first = self._on_first, None
         if on_first is not None:
             on_first()
@@ -99,10 +102,15 @@ class LocalCache:
         batch = {entry.key: entry}
         due_before = self._monotonic() - self._verified_anew_seconds
         with self._lock:
-            while self._to_verify and len(batch) < VERIFIED_TOGETHER and self._to_verify[0].verified_at <= due_before:
-                other = self._to_verify.popleft()
-                # What nobody used waits until somebody does; what was replaced is not there.
-                if other.used and self._entries.get(other.key) is other and not other.checking:
+            while self._to_verify and len(batch) < VERIFIED_TOGETHER:
+                other = self._to_verify[0]()
+                if other is not None and other.verified_at > due_before:
+                    break
+                self._to_verify.popleft()
+                # What nobody used waits until somebody does; what was evicted or replaced is not there.
+                if other is None or not other.used or other.checking:
+                    continue
+                if self._stands(other):
                     batch.setdefault(other.key, other)
         return list(batch.values())
 
@@ -115,10 +123,9 @@ class LocalCache:
                 entry.checking = entry.used = False
                 if header == entry.header and all(versions[tag] == version for tag, version in entry.versions.items()):
                     entry.verified_at = asked_at
-                    self._to_verify.append(entry)
-                elif self._entries.get(entry.key) is entry:
+                    self._queue(entry)
+                elif self._stands(entry):
                     del self._entries[entry.key]
-            self._bound_bookkeeping()
 
     def invalidate(self, keys: Iterable[str], tags: Iterable[str]) -> None:
         """At once, O(1) a tag."""
@@ -148,14 +155,15 @@ class LocalCache:
         with self._lock:
             return self._entries.get(key)
 
-    def _bound_bookkeeping(self) -> None:
-        """Evicted entries leave their cell and their place in the queue behind: swept when there are too many."""
-        most = 4 * len(self._entries) + 1_000
-        if len(self._to_verify) > most:
-            self._to_verify = deque(e for e in dict.fromkeys(self._to_verify) if self._entries.get(e.key) is e)
-        if len(self._cells) > most:
-            kept = {tag for entry in self._entries.values() for tag in entry.versions}
-            self._cells = {tag: cell for tag, cell in self._cells.items() if tag in kept}
+    def _queue(self, entry: Entry) -> None:
+        self._to_verify.append(ref(entry))
+        if len(self._to_verify) > self._sweep_at:
+            kept = dict.fromkeys(one for place in self._to_verify if (one := place()) and self._stands(one))
+            self._to_verify = deque(map(ref, kept))
+            self._sweep_at = 2 * len(kept) + LEAST_QUEUE  # so that sweeping costs each place no more than its own
+
+    def _stands(self, entry: Entry) -> bool:
+        return self._entries.get(entry.key) is entry
 
 
 def _size(entry: Entry) -> int:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from django.db import connections as databases
+from django.utils.asyncio import async_unsafe
 
 from cachecore import connections, options
 from cachecore.background import BackgroundThreads
@@ -28,7 +29,9 @@ class Performer:
             Spawn: self._spawn,
         }
 
+    @async_unsafe("A blocking cache call would stop this event loop: use AsyncCache, or sync_to_async.")
     def __call__(self, step: Any) -> Any:
+        """Raises SynchronousOnlyOperation in an event loop, as Django's ORM does (DJANGO_ALLOW_ASYNC_UNSAFE)."""
         return self._how[type(step)](step)
 
     def _spawn(self, step: Spawn) -> bool:

@@ -8,10 +8,10 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 from cachecore.asgi import Scope
+from cachecore.codings import takes_gzip
 from cachecore.learned import Url, url_of
 
 _JSON = re.compile(rb"(?i)(?:^|,)\s*(?:\*/\*|application/(?:\*|json))\s*(?:$|[;,])")
-_NO_WEIGHT = re.compile(r"q=0(\.0{0,3})?")
 
 
 class Request(NamedTuple):
@@ -43,7 +43,7 @@ def public_request(scope: Scope) -> Request | None:
         return None
     return Request(
         url,
-        _takes_gzip(found.get(b"accept-encoding", b"")),
+        takes_gzip(found.get(b"accept-encoding", b"").decode("latin-1")),
         _text(found.get(b"if-none-match")) or "",
         scope["method"] == "HEAD",
     )
@@ -69,16 +69,6 @@ def _headers(scope: Scope) -> dict[bytes, bytes]:
 def _wants_json(accept: bytes) -> bool:
     """By whole names: `application/json-seq` is something else, and Django says 406 to it."""
     return _JSON.search(accept) is not None
-
-
-@lru_cache(maxsize=1024)
-def _takes_gzip(accept_encoding: bytes) -> bool:
-    """Whether gzip is named, and not with a weight of nothing (RFC 9110, 12.5.3)."""
-    for coding in accept_encoding.decode("latin-1").lower().split(","):
-        name, _, weight = coding.partition(";")
-        if name.strip() == "gzip":
-            return _NO_WEIGHT.fullmatch(weight.replace(" ", "")) is None
-    return False
 
 
 @lru_cache(maxsize=1024)

@@ -5,7 +5,6 @@ where no front door stands. The version is read *before* the answer is computed 
 answer computed from older data can never be found under a newer version.
 """
 
-import logging
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -13,6 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
 
 from cachecore import stats, switches, versions
+from cachecore.codings import takes_gzip
+from cachecore.computing import NotAFailure
 from cachecore.connections import RoleUnavailable
 from cachecore.envelope import Lasting
 from cachecore.keys import Key, canonical_parameters
@@ -23,8 +24,6 @@ from cachecore.service import Remembered, cache
 from cachecore.stored_answers import StoredAnswer
 
 __all__ = ["Answered", "Computed", "Known", "Policy", "Url", "answer", "cached", "known_urls", "policies"]
-
-logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/json"
 VARY = "Accept-Encoding, X-Timezone"
@@ -94,7 +93,7 @@ def _url(request: HttpRequest) -> Url:
     return url_of(request.path, request.META.get("QUERY_STRING", ""), *told)
 
 
-class _Refused(Exception):
+class _Refused(NotAFailure):
     """Instead of what `before_computing` raised, which those who wait for this caller's answer must not be told."""
 
     def __init__(self, why: Exception, whose: object) -> None:
@@ -127,8 +126,7 @@ def _version(policy: Policy) -> int | None:
         return None
     try:
         return versions.current(policy.namespace)
-    except RoleUnavailable as error:
-        logger.warning("answering without the cache: %s", error)
+    except RoleUnavailable:  # told once an outage (connections.py), not with every answer
         return None
 
 
@@ -139,7 +137,10 @@ def _made(computed: Computed, policy: Policy, version: int) -> StoredAnswer:
 
 def _response(request: HttpRequest, answered: Answered) -> HttpResponse:
     stored = answered.stored
-    response = HttpResponse(stored.body, content_type=CONTENT_TYPE)
+    zipped = stored.gzip if takes_gzip(request.headers.get("Accept-Encoding", "")) else None
+    response = HttpResponse(stored.body if zipped is None else zipped, content_type=CONTENT_TYPE)
+    if zipped is not None:
+        response["Content-Encoding"] = "gzip"
     response["ETag"] = stored.etag
     response["Cache-Control"] = CACHE_CONTROL if answered.outcome != BYPASS else "no-cache"
     response["Vary"] = VARY

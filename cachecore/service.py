@@ -112,12 +112,13 @@ class Cache:
     def set(self, key: Key, value: Any, ttl: float | str | None = None, *, tags: Sequence[str] = ()) -> bool:
         """Store it, whatever stood there; whether it was stored. What was read from a database belongs in `remember`.
 
-        In a transaction that has invalidated the key or a tag nothing is stored. Raises NotStorable, TypeError.
+        In a transaction: when it commits (False), unless it invalidates the key or a tag. Raises NotStorable,
+        TypeError.
         """
         return self.set_many({key: value}, ttl, tags=tags) == 1
 
     def set_many(self, values: Mapping[Key, Any], ttl: float | str | None = None, *, tags: Sequence[str] = ()) -> int:
-        """How many were stored: all, none while Redis is away, or those no open transaction has invalidated."""
+        """How many were stored: all, or none while Redis is away or where they wait for a transaction's commit."""
         checked = {for_cache(key): value for key, value in values.items()}
         return self._storer.set_many(checked, ttl, canonical(tags))
 

@@ -40,10 +40,10 @@ class Server:
 
     def near(self, key: Key, asked: tuple[str, ...]) -> Entry | None:
         """What memory serves at once: verified, fresh, and not this caller's to verify anew."""
-        if not for_cache(key).family.options.near or self._invalidator.unsettled():
+        if not for_cache(key).family.options.near:
             return None
         entry = self._memory.served(key)
-        if entry is None or entry.asked != asked:
+        if entry is None or entry.asked != asked or self._closed(key, entry.versions):
             return None
         stats.count(key.family.name, "local_hit")
         return entry
@@ -64,7 +64,6 @@ class Server:
 
     def remember(self, ask: Ask) -> Steps[Any]:
         """What `near` did not answer."""
-        self._invalidator.pay()
         if ask.family.options.near and (entry := (yield from self._verified(ask.key, ask.asked))):
             return value_of(entry)
         payload = yield from self._filler.remember(ask)
@@ -76,7 +75,6 @@ class Server:
 
     def get(self, key: Key, default: Any, asked: tuple[str, ...]) -> Steps[Any]:
         """What `near` did not answer."""
-        self._invalidator.pay()
         named = tags.named(asked)
         if self._closed(key, named.tags):
             stats.count(key.family.name, "bypass")
@@ -86,20 +84,17 @@ class Server:
         return self._answered(key, (yield from self._reader.look(key, named, asked)), default)
 
     def get_many(self, keys: Sequence[Key]) -> Steps[dict[Key, Any]]:
-        self._invalidator.pay()
         seen = (yield from self._reader.look_many(keys)) if keys else {}
         answers = {key: self._answered(key, seen[key], MISSING) for key in keys}
         return {key: value for key, value in answers.items() if value is not MISSING}
 
     def _verified(self, key: Key, asked: tuple[str, ...]) -> Steps[Entry | None]:
         """From memory, after asking whether it still stands if it is time for that."""
-        if self._invalidator.unsettled():
-            return None
         known = self._memory.known(key)
         if known is not None and self._memory.due(known):
             yield from self._reader.verify(known)
         entry = self._memory.fresh(key)
-        if entry is None or entry.asked != asked:
+        if entry is None or entry.asked != asked or self._closed(key, entry.versions):
             return None
         stats.count(key.family.name, "local_hit")
         return entry

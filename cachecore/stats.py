@@ -14,8 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from django.conf import settings
-
+from cachecore import options
 from cachecore.connections import RoleUnavailable
 from cachecore.counters import Counters
 from cachecore.measures import BOUNDS_SECONDS, BUCKETS, MICROSECONDS, Event, FamilyStats, Operation, Snapshot
@@ -91,7 +90,7 @@ class Flusher:
         self._stop.set()
 
     def start(self) -> None:
-        every_seconds = float(getattr(settings, "CACHE_STATS_FLUSH_SECONDS", 0))
+        every_seconds = options.stats_flush_seconds()
         with self._starting:
             if self._thread is None and every_seconds > 0:
                 self._thread = threading.Thread(

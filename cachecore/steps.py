@@ -87,6 +87,9 @@ async def drive_async(steps: Steps[T], perform: Callable[[Any], Awaitable[Any]])
         while True:
             try:
                 result = await perform(step)
+            except GeneratorExit:  # destroyed with its loop: nothing can be awaited any more
+                steps.close()
+                raise
             except BaseException as error:  # noqa: BLE001  a cancellation too
                 step = steps.throw(error)
             else:

@@ -4,9 +4,10 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
-from cachecore import connections, leases, lifetimes, options, stats, transactions, writing
+from cachecore import connections, leases, lifetimes, options, stats, transactions, uncommitted, writing
 from cachecore import envelope as envelopes
 from cachecore.connections import RoleUnavailable
 from cachecore.envelope import Payload
@@ -14,6 +15,7 @@ from cachecore.freshness import times_of
 from cachecore.invalidating import Invalidator
 from cachecore.keys import Key
 from cachecore.sealing import NotStorable
+from cachecore.transactions import Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -27,14 +29,16 @@ class Storer:
         self._invalidator = invalidator
 
     def set_many(self, values: Mapping[Key, Any], ttl: float | str | None, names: tuple[str, ...]) -> int:
-        """How many were stored: all, none while Redis is away, or those no open transaction has invalidated."""
-        self._invalidator.pay()
-        values = {key: value for key, value in values.items() if not self._invalidator.closed(key, names)}
+        """How many were stored: all, none while Redis is away or where they wait for a commit, or those that no open
+        transaction has invalidated."""
+        values = {key: value for key, value in values.items() if not self._invalidator.withdrawn(key, names)}
         payloads = {key: envelopes.pack(key.family, value) for key, value in values.items()}
-        stored = self._write(payloads, ttl, names)
-        for key in values:
-            stats.count(key.family.name, "stored" if stored else "error")
-        return len(values) if stored else 0
+        if connection := uncommitted.transaction():
+            for key, payload in payloads.items():
+                waiting = Waiting(names, partial(self._store_late, key, payload, ttl, names))
+                transactions.put_off(self._invalidator.apply, key, waiting, connection)
+            return 0
+        return self._store(payloads, ttl, names)
 
     def write_through(
         self,
@@ -64,6 +68,21 @@ class Storer:
         ttl_ms = round(lifetimes.seconds_of(key.family, ttl) * 1000)
         self._invalidator.begin_anew([key], ())
         return int(writing.run(leases.Call(leases.increment_counter, [key], [amount, ttl_ms])))
+
+    def _store_late(self, key: Key, payload: Payload, ttl: float | str | None, names: tuple[str, ...]) -> None:
+        """On commit. It must not fail what was committed; what stood there is invalidated already, or owed."""
+        if self._invalidator.closed(key, names):
+            return
+        try:
+            self._store({key: payload}, ttl, names)
+        except Exception:
+            logger.exception("%s: committed, not stored", key.family.name)
+
+    def _store(self, payloads: Mapping[Key, Payload], ttl: float | str | None, names: tuple[str, ...]) -> int:
+        stored = self._write(payloads, ttl, names)
+        for key in payloads:
+            stats.count(key.family.name, "stored" if stored else "error")
+        return len(payloads) if stored else 0
 
     def _write(self, payloads: Mapping[Key, Payload], ttl: float | str | None, names: tuple[str, ...]) -> bool:
         """Whether; in this process it counts from before until after."""

@@ -6,9 +6,7 @@ known set holds: nothing is kept then anyway.
 
 from typing import Any
 
-from django.conf import settings
-
-from cachecore import connections
+from cachecore import connections, options
 from cachecore.keys import Family
 from cachecore.known import Known
 
@@ -52,7 +50,7 @@ def _read(client: Any) -> frozenset[str]:
 
 
 def _with_settings(members: set[bytes]) -> frozenset[str]:
-    return frozenset({member.decode() for member in members} | set(settings.CACHE_RESPONSES_OFF))
+    return frozenset({member.decode() for member in members} | set(options.responses_off()))
 
 
 _off: Known[frozenset[str]] = Known(_read, frozenset())

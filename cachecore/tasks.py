@@ -18,6 +18,7 @@ def warm() -> dict[str, Any]:
         "warmed": len(report.warmed),
         "already_warm": len(report.already_warm),
         "failed": len(report.failed),
+        "off": len(report.off),
         "dropped": len(report.dropped),
         "left": report.left,
     }

@@ -1,8 +1,10 @@
 """TTL tiers by name. How long a family's values live now: cachecore/lifetimes.py."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from cachecore.keys import Family
+if TYPE_CHECKING:
+    from cachecore.keys import Family
 
 MINUTE = 60
 HOUR = 60 * MINUTE
@@ -35,12 +37,11 @@ TIERS = {
 ANY = Tier(5 * MINUTE, 1, MAX_TTL_SECONDS)  # bounds of a family without a tier
 
 
-def tier_of(family: Family) -> Tier:
-    """Raises KeyError for a tier that does not exist."""
+def tier_of(family: "Family") -> Tier:
     return TIERS[family.options.tier] if family.options.tier else ANY
 
 
-def own_ttl_seconds(family: Family) -> float:
+def own_ttl_seconds(family: "Family") -> float:
     """Its tier's, or its own. Raises ValueError where there is neither."""
     own = tier_of(family).seconds if family.options.tier else family.ttl_seconds
     if own is None:

@@ -11,16 +11,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
-from django.conf import settings
 from django.http import Http404
 
-from cachecore import connections, leases, stats, usage, versions
+from cachecore import connections, leases, options, stats, switches, usage, versions
 from cachecore.asking import ask
 from cachecore.clock import now_ms
 from cachecore.connections import RoleUnavailable
-from cachecore.keys import Family
+from cachecore.keys import Family, Role
 from cachecore.learned import Url, known_urls
 from cachecore.usage import Asked
 
@@ -62,7 +61,9 @@ class Report:
     already_warm: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)  # by use, and answering 4xx now
-    left: int = 0  # for want of time
+    off: list[str] = field(default_factory=list)  # its family's answers are not kept now
+    left: int = 0  # for want of time, or of Redis
+    away: RoleUnavailable | None = None  # the run is over: there is nowhere to keep an answer
 
 
 def register(family: str, warmer: Warmer) -> None:
@@ -110,12 +111,21 @@ def run(clock: Callable[[], float] = time.monotonic, rest: Callable[[float], Non
 def warm(one: ToAsk, report: Report) -> bool:
     """Whether the view was asked. What clients cannot ask any more (a deleted game, another release's) is dropped."""
     told = str(one.asked)
+    if report.away is not None:
+        report.left += 1
+        return False
     if _is_warm(one.asked):
         report.already_warm.append(told)
         return False
-    status, outcome = _status_and_outcome(one.asked)
+    status, outcome, family = _asked(one.asked)
     if status == 200 and outcome in ("HIT", "MISS"):
         (report.already_warm if outcome == "HIT" else report.warmed).append(told)
+    elif family is not None and switches.is_off(family):
+        report.off.append(told)
+    elif outcome == "BYPASS" and (away := _away()) is not None:
+        logger.warning("warming ends: %s", away)
+        report.away = away
+        report.failed.append(told)
     elif 400 <= status < 500 and not one.standard:
         report.dropped.append(told)
         with suppress(RoleUnavailable):
@@ -153,7 +163,7 @@ def begin() -> None:
 def _by_use() -> list[Asked]:
     """CACHE_REWARM_TOP of what was asked most lately; nothing while the state role is away."""
     try:
-        return usage.top(settings.CACHE_REWARM_TOP)
+        return usage.top(options.rewarm_top())
     except RoleUnavailable as error:
         logger.warning("what was asked most is not known: %s", error)
         return []
@@ -177,13 +187,26 @@ def _is_warm(asked: Asked) -> bool:
         return False
 
 
-def _status_and_outcome(asked: Asked) -> tuple[int, str]:
-    """What the view says, and its X-Cache; (500, "") where it raises."""
+def _asked(asked: Asked) -> tuple[int, str, Family | None]:
+    """What the view says, its X-Cache, and the family of its answer; (500, "", None) where it raises."""
     try:
         response = ask(asked.url, asked.zone)
     except Http404:  # no such URL, or a view of Django's own that found nothing
-        return 404, ""
+        return 404, "", None
     except Exception:
         logger.exception("warming %s failed", asked)
-        return 500, ""
-    return response.status_code, response.headers.get("X-Cache", "")
+        return 500, "", None
+    answered = getattr(response, "answered", None)  # cachecore.responses
+    family = answered.known.policy.family if answered is not None else None
+    return response.status_code, response.headers.get("X-Cache", ""), family
+
+
+def _away() -> RoleUnavailable | None:
+    """Why nothing can be kept now, where that is so."""
+    try:
+        for role in get_args(Role):
+            with connections.use(role) as client:
+                client.ping()
+    except RoleUnavailable as error:
+        return error
+    return None

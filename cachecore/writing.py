@@ -1,7 +1,7 @@
 """Writing: set, delete, count, invalidate. Whatever is written ends the leases on it and is told to the processes."""
 
+import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -10,6 +10,8 @@ import msgspec
 from cachecore import connections, leases, tags
 from cachecore.connections import RoleUnavailable
 from cachecore.leases import Args, Call
+
+logger = logging.getLogger(__name__)
 
 CHANNEL = "cache-invalidate"
 VALUES_PER_CALL = 100
@@ -65,8 +67,12 @@ def heard(message: bytes) -> Word:
 
 def _tell(word: Word) -> None:
     """Over the state role, where every process listens. What is invalid is so whether it is heard or not."""
-    with suppress(RoleUnavailable):
+    try:
         connections.ask("state", "PUBLISH", CHANNEL, _encoder.encode(word))
+    except RoleUnavailable:
+        return
+    except Exception:
+        logger.exception("an invalidation that is done could not be told")
 
 
 def run(call: Call) -> Any:

@@ -1,10 +1,10 @@
 """One shape for every error: `{"detail": "...", "errors": {"field": ["reason"]}}`, the status says the kind."""
 
 import logging
+import sys
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views import defaults
@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
 from analytics.large_reads import TableBusy
+from games.pages.degraded import DATABASE_AWAY, RETRY_SECONDS, unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class BodyTooLarge(APIException):
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF EXCEPTION_HANDLER. None (an unexpected error) becomes Django's 500, which is logged with its stack."""
-    if isinstance(error, OperationalError | InterfaceError):
+    if isinstance(error, DATABASE_AWAY):
         logger.error("database unavailable: %s", error.__class__.__name__)
         error = DatabaseUnavailable()
     elif isinstance(error, TableBusy):
@@ -51,7 +52,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if isinstance(error, ValidationError):
         response.data = {"detail": "Invalid input.", "errors": _by_field(error.detail)}
     if isinstance(error, DatabaseUnavailable):
-        response["Retry-After"] = "5"
+        response["Retry-After"] = str(RETRY_SECONDS)
     return response
 
 
@@ -62,6 +63,13 @@ def _by_field(detail: Any) -> Any:
 
 def _wants_json(request: HttpRequest) -> bool:
     return request.path.startswith("/api/")
+
+
+def _database_away(request: HttpRequest) -> HttpResponseBase:
+    if not _wants_json(request):
+        return unavailable(request)
+    answer = {"detail": DatabaseUnavailable.default_detail}
+    return JsonResponse(answer, status=503, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
@@ -77,6 +85,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Django calls it while it handles the error: the admin and its sessions cannot do without the database."""
+    if isinstance(sys.exception(), DATABASE_AWAY):
+        return _database_away(request)
     if not _wants_json(request):
         return defaults.server_error(request)
     return JsonResponse({"detail": "The server could not answer; the error is logged."}, status=500)

@@ -17,6 +17,7 @@ from games.models import Game
 logger = logging.getLogger(__name__)
 
 QUEUE = "celery"
+CACHE_JOBS = ("warm", "fade-use")  # cachecore/tasks.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def overview() -> Overview:
         reads=total.reads,
         servers=list(server_info.of_all_roles().values()),
         queue_length=_queue_length(),
-        jobs=selectors.jobs(),
+        jobs=selectors.jobs((*selectors.JOBS, *CACHE_JOBS)),
     )
 
 

@@ -1,3 +1,4 @@
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -62,23 +63,48 @@ class GameForm(forms.ModelForm):  # type: ignore[type-arg]
         )
 
 
+def _shown(time: datetime | None) -> str | None:
+    """As every other page does, where Django would say "5:01 p.m."; None becomes the admin's dash."""
+    return None if time is None else f"{time:%Y-%m-%d %H:%M:%S}"
+
+
 @admin.register(Game)
 class GameAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = GameForm
-    list_display = ["game_id", "crash_point", "verified", "formula", "end_time", "source"]
+    list_display = ["game_id", "point", "verified", "formula", "ended", "source"]
     list_filter = ["verified", "formula", "source", "end_time"]
     search_fields = ["=game_id", "=hash"]
     readonly_fields = [
         "crashed_floor",
-        "calculated_point",
+        "calculated",
         "verified",
         "formula",
         "source",
-        "created_at",
-        "updated_at",
+        "created",
+        "updated",
     ]
     actions = ["verify_games"]
     show_full_result_count = False
+
+    @admin.display(description="crash point", ordering="crash_hundredths")
+    def point(self, game: Game) -> str:
+        return f"{game.crash_point:.2f}"
+
+    @admin.display(description="calculated point", empty_value="-")
+    def calculated(self, game: Game) -> str | None:
+        return None if game.calculated_point is None else f"{game.calculated_point:.2f}"
+
+    @admin.display(description="end time (UTC)", ordering="end_time")
+    def ended(self, game: Game) -> str | None:
+        return _shown(game.end_time)
+
+    @admin.display(description="created at (UTC)")
+    def created(self, game: Game) -> str | None:
+        return _shown(game.created_at)
+
+    @admin.display(description="updated at (UTC)")
+    def updated(self, game: Game) -> str | None:
+        return _shown(game.updated_at)
 
     def save_model(self, request: HttpRequest, obj: Game, form: Any, change: bool) -> None:
         source = f"admin {request.user.get_username()}"[:64]
@@ -89,4 +115,5 @@ class GameAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def verify_games(self, request: HttpRequest, queryset: QuerySet[Game]) -> None:
         ids = list(queryset.values_list("game_id", flat=True))
         changed = verify_again(ids)
-        self.message_user(request, f"Verified {len(ids)} games again, {len(changed)} changed.")
+        games = "game" if len(ids) == 1 else "games"
+        self.message_user(request, f"Verified {len(ids)} {games} again, {len(changed)} changed.")

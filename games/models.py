@@ -72,7 +72,7 @@ class Game(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"game {self.game_id}: {self.crash_point}x"
+        return f"game {self.game_id}: {self.crash_point:.2f}x"
 
     @property
     def crash_point(self) -> Decimal:

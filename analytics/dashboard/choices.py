@@ -1,12 +1,13 @@
 """What the dashboard's form and links offer, and which of it is chosen."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from analytics.conditions import KINDS, Condition, parse_names
-from analytics.dashboard.parameters import HOURS, WINDOWS, DashboardQuery
-from games.query import zone_names
+from analytics.conditions import KINDS, parse_names
+from analytics.dashboard.parameters import DEFAULTS, HOURS, WINDOWS, DashboardQuery
+from games.pages.parameters import Parameters
 
 
 class Choice(NamedTuple):
@@ -20,16 +21,26 @@ HOURS_TEXTS = {6: "6 hours", 12: "12 hours", 24: "24 hours", 72: "3 days", 168: 
 
 
 def of(query: DashboardQuery) -> dict[str, Any]:
+    asked = query.validated_data
     condition = query.condition
-    games = str(query.validated_data["games"])
+    return _form(condition.kind, condition.value, query.zone.key, {**asked, "sort": query.order})
+
+
+def of_refused(given: Parameters) -> dict[str, Any]:
+    """What was given and cannot be shown, to be mended where it was typed."""
+    kind = next((kind for kind in KINDS if kind in given), "min")
+    told = DEFAULTS | given
+    return _form(kind, given.get(kind, ""), told["tz"], told)
+
+
+def _form(kind: str, value: str, zone: str, told: Mapping[str, object]) -> dict[str, Any]:
+    hours, games = str(told["hours"]), str(told["games"])
     return {
-        "kinds": [Choice(kind, KIND_TEXTS[kind], kind == condition.kind) for kind in KINDS],
-        "values": [one.value for one in _configured(condition)],
-        "hours": [Choice(str(n), HOURS_TEXTS[n], n == query.hours_asked) for n in HOURS],
+        "kinds": [Choice(one, KIND_TEXTS[one], one == kind) for one in KINDS],
+        "value": value,
+        "values": [one.value for one in parse_names(settings.ANALYTICS_CONDITIONS) if one.kind == kind],
+        "hours": [Choice(str(n), HOURS_TEXTS[n], str(n) == hours) for n in HOURS],
         "windows": [Choice(n, "all games" if n == "all" else f"{int(n):,} games", n == games) for n in WINDOWS],
-        "zones": sorted(zone_names()),
+        "zone": zone,
+        "sort": told["sort"],
     }
-
-
-def _configured(condition: Condition) -> list[Condition]:
-    return [one for one in parse_names(settings.ANALYTICS_CONDITIONS) if one.kind == condition.kind]

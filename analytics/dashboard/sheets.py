@@ -1,6 +1,7 @@
 """A panel's numbers as CSV."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
@@ -9,13 +10,24 @@ from analytics.dashboard.panels import PANELS, Panel
 from analytics.dashboard.parameters import DashboardQuery
 
 Line = Sequence[object]
+UTC_TIME = re.compile(r"(\d{4}-\d\d-\d\dT[\d:.]+)Z")
 
 
 def sheet(name: str, query: DashboardQuery) -> str:
     """With a header line. Raises django.db.Error where nobody can answer."""
     file = StringIO()
-    csv.writer(file, lineterminator="\r\n").writerows(_LINES[name](PANELS[name](query)))
+    writer = csv.writer(file, lineterminator="\r\n")
+    writer.writerows(map(_cell, line) for line in _LINES[name](PANELS[name](query)))
     return file.getvalue()
+
+
+def _cell(value: object) -> object:
+    """As the export writes it (games/export.py); the API ends a time in UTC with Z."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and (time := UTC_TIME.fullmatch(value)):
+        return f"{time[1]}+00:00"
+    return value
 
 
 def _strip(panel: Panel) -> Iterator[Line]:

@@ -11,16 +11,19 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 from rest_framework.exceptions import ValidationError
 
+from analytics.conditions import KINDS
 from analytics.dashboard import choices, sheets
 from analytics.dashboard.keys import DASHBOARD
 from analytics.dashboard.panels import PANELS
-from analytics.dashboard.parameters import DashboardQuery, canonical, of_form, with_default
+from analytics.dashboard.parameters import OTHERS, DashboardQuery, canonical, of_form, with_default
 from analytics.dashboard.rendering import rendered
 from analytics.live.keys import ANALYTICS
 from cachecore.responses import Policy, cached
+from cachecore.throttling.views import Slot, limited
 from games.pages.answers import ask
 from games.pages.degraded import needs_database, unavailable
 from games.pages.parameters import Errors, Parameters, errors_of, parameters_of
+from games.pages.refusals import as_json, as_page
 
 POLICY = Policy(family=DASHBOARD, namespace=ANALYTICS)
 FORM_ONLY = ("kind", "value")
@@ -29,18 +32,19 @@ FORM_ONLY = ("kind", "value")
 @require_safe
 @cache_control(private=True, no_cache=True)  # the page shows its moment; its panels are cached
 @gzip_page
-def page(request: HttpRequest) -> HttpResponse:
+@limited("analytics", as_page)
+def page(request: HttpRequest, slot: Slot) -> HttpResponse:
     """The first view, whole without JavaScript."""
     try:
         given = parameters_of(request, (*DashboardQuery().fields, *FORM_ONLY))
     except ValidationError as error:
-        return _refused(request, _messages(error))
+        return _mend(request, _messages(error))
     if given.keys() & set(FORM_ONLY):
         return HttpResponseRedirect(reverse("dashboard") + canonical(of_form(given)))
     query = _query(given)
     if not query.is_valid():
-        return _refused(request, errors_of(query))
-    answer = ask(reverse("dashboard-panels"), POLICY, query, lambda: rendered(query))
+        return _mend(request, errors_of(query))
+    answer = ask(reverse("dashboard-panels"), POLICY, query, lambda: rendered(query), before_computing=slot)
     if not answer.body["answered"]:
         return unavailable(request)
     context = {"answer": answer.body, "panels_url": answer.url, "query": query, **choices.of(query)}
@@ -49,7 +53,8 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def panels(request: HttpRequest) -> HttpResponse:
+@limited("analytics", as_json)
+def panels(request: HttpRequest, slot: Slot) -> HttpResponse:
     """The panels as `{"version", "generated_at", "panels": {name: html}}`: a hit never reaches Django."""
     try:
         query = _query(parameters_of(request, DashboardQuery().fields))
@@ -57,13 +62,15 @@ def panels(request: HttpRequest) -> HttpResponse:
         return JsonResponse({"detail": "Invalid input.", "errors": error.detail}, status=400)
     if not query.is_valid():
         return JsonResponse({"detail": "Invalid input.", "errors": query.errors}, status=400)
+    request.before_computing = slot  # type: ignore[attr-defined]  # `cached` takes it
     return cached(request, POLICY, query.parameters(), lambda: rendered(query))
 
 
 @require_safe
 @gzip_page
+@limited("analytics", as_page)
 @needs_database
-def sheet(request: HttpRequest, name: str) -> HttpResponse:
+def sheet(request: HttpRequest, slot: Slot, name: str) -> HttpResponse:
     """A panel's numbers as CSV, of the same parameters as the page."""
     if name not in PANELS:
         raise Http404(f"There is no panel {name}.")
@@ -73,6 +80,7 @@ def sheet(request: HttpRequest, name: str) -> HttpResponse:
         return _refused(request, _messages(error))
     if not query.is_valid():
         return _refused(request, errors_of(query))
+    slot()  # its answers may be kept, the sheet is not
     response = HttpResponse(sheets.sheet(name, query), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="crash-monitor-{name}.csv"'
     return response
@@ -80,6 +88,13 @@ def sheet(request: HttpRequest, name: str) -> HttpResponse:
 
 def _query(given: Parameters) -> DashboardQuery:
     return DashboardQuery(data=with_default(given))
+
+
+def _mend(request: HttpRequest, errors: Errors) -> HttpResponse:
+    """The form again, as it was filled."""
+    known = (*KINDS, *OTHERS)
+    given = {name: text for name, text in request.GET.items() if name in known and isinstance(text, str)}
+    return render(request, "dashboard/refused.html", {"errors": errors, **choices.of_refused(given)}, status=400)
 
 
 def _refused(request: HttpRequest, errors: Errors) -> HttpResponse:

@@ -11,7 +11,7 @@ from django_redis import get_redis_connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from cachecore.connections import ALIASES
+from cachecore.connections import alias_of
 from cachecore.pubsub.registry import Kind, Subject
 
 SUBSCRIBE: dict[Kind, str] = {"channel": "SUBSCRIBE", "pattern": "PSUBSCRIBE"}
@@ -38,7 +38,7 @@ class Link:
         answer_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        pool = get_redis_connection(ALIASES["state"]).connection_pool
+        pool = get_redis_connection(alias_of("state")).connection_pool
         # No retry of its own: a connection made anew behind our back would be subscribed to nothing.
         options = {**pool.connection_kwargs, "retry": Retry(NoBackoff(), 0), "socket_timeout": answer_seconds}
         self._connection = pool.connection_class(**options)

@@ -70,14 +70,16 @@ class Listener:
     def _run(self) -> None:
         failures = 0
         while not self._closing.is_set():
-            link = self._connect(self._alarm)
+            link = None
             try:
+                link = self._connect(self._alarm)  # raises for settings that are wrong
                 self._serve(link)
             except Exception as error:  # noqa: BLE001  whatever it is: a connection made anew is the remedy
-                failures = 1 if link.answered else failures + 1
+                failures = 1 if link is not None and link.answered else failures + 1
                 self._report(error, failures)
             finally:
-                self._drop(link)
+                if link is not None:
+                    self._drop(link)
             self._closing.wait(backoff_seconds(failures))
         self._alarm.close()
 

@@ -4,9 +4,8 @@ import logging
 from functools import lru_cache
 
 import limits
-from django.conf import settings
 
-from cachecore import connections, stats
+from cachecore import connections, options, stats
 from cachecore.connections import RoleUnavailable
 from cachecore.throttling.windows import RATE_COUNTER, RATE_LOG, Quota, take_in_moving_window, take_in_sliding_window
 
@@ -26,17 +25,17 @@ def charge(scope: str, identity: str) -> Quota | None:
 
     Raises LimitsUnavailable for a scope of RATE_LIMIT_FAIL_CLOSED while Redis is away.
     """
-    rate = settings.RATE_LIMITS.get(scope)
-    if not rate or not settings.ENABLE_REDIS_RATE_LIMITING:
+    rate = options.rate_limits().get(scope)
+    if not rate:
         return None
-    exact = scope in settings.RATE_LIMIT_EXACT
+    exact = scope in options.rate_limits_exact()
     family, take = (RATE_LOG, take_in_moving_window) if exact else (RATE_COUNTER, take_in_sliding_window)
     try:
         with connections.use("state") as client:
             quota = take(client, parse(rate), scope, identity)
     except RoleUnavailable as error:
         stats.count(family.name, "error")
-        closed = scope in settings.RATE_LIMIT_FAIL_CLOSED
+        closed = scope in options.rate_limits_fail_closed()
         logger.warning("the %s limit was not checked, the request is %s: %s", scope, _OUTCOME[closed], error)
         if closed:
             raise LimitsUnavailable(scope) from error

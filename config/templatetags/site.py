@@ -20,6 +20,12 @@ def multiplier(value: float | None) -> str:
 
 
 @register.filter
+def hundredths(value: int | None) -> str:
+    """250 -> 2.50x, as `multiplier`."""
+    return NOTHING if value is None else multiplier(value / 100)
+
+
+@register.filter
 def size(value: float) -> str:
     """The class of a crash point: small, middle (from 2x), big (10x), huge (100x)."""
     return next((name for least, name in SIZES if round(value * 100) >= least), "small")

@@ -24,9 +24,13 @@ def ask(
     query: Query,
     compute: Callable[[], Computed],
     identity: tuple[tuple[str, object], ...] = (),
+    before_computing: Callable[[], None] = lambda: None,
 ) -> Answer:
-    """`query` is valid; `identity` comes first in the key, as in the API's view. Raises what `compute` raises."""
-    answered = answer(policy, [*identity, *query.parameters()], compute)
+    """`query` is valid; `identity` comes first in the key, as in the API's view.
+
+    Raises what `compute` and `before_computing` raise.
+    """
+    answered = answer(policy, [*identity, *query.parameters()], compute, before_computing)
     return Answer(url_of(path, query.initial_data), msgspec.json.decode(answered.stored.body), answered.outcome)
 
 

@@ -12,17 +12,20 @@ from django.views.decorators.http import require_safe
 from rest_framework.exceptions import NotFound, ValidationError
 
 from cachecore.responses import Computed
+from cachecore.throttling.views import Slot, limited
 from games import fairness, selectors
 from games.filters import ORDERINGS, GamesQuery
 from games.pages.answers import Answer, ask, url_of
 from games.pages.degraded import needs_database
 from games.pages.parameters import Errors, Parameters, errors_of, parameters_of, with_offsets
+from games.pages.refusals import as_page
 from games.pages.verification import VerifyQuery, verified
-from games.query import Query, ZoneQuery, zone_names
+from games.query import Query, ZoneQuery
 from games.serializers import GameSerializer
 from games.views import LIST, SINGLE, VERIFICATION
 
 PER_PAGE = (10, 25, 50, 100)
+DEFAULT_PER_PAGE = 25
 LIST_PATH = "/api/games/"
 
 page_headers = cache_control(private=True, no_cache=True)  # a page shows its moment; its parts are cached
@@ -31,21 +34,22 @@ page_headers = cache_control(private=True, no_cache=True)  # a page shows its mo
 @require_safe
 @page_headers
 @gzip_page
+@limited("games", as_page)
 @needs_database
-def games(request: HttpRequest) -> HttpResponse:
+def games(request: HttpRequest, slot: Slot) -> HttpResponse:
     """The table with its filters and pages, all of it in the URL."""
-    query, given, errors = _asked(request, GamesQuery, per_page="25")
+    query, given, errors = _asked(request, GamesQuery, per_page=str(DEFAULT_PER_PAGE))
     context: dict[str, Any] = {
         "given": given,
         "errors": errors,
         "orderings": ORDERINGS,
         "per_page_choices": PER_PAGE,
-        "zones": sorted(zone_names()),
+        "per_page": _per_page(given),
     }
     if query is None:
         return render(request, "games/list.html", context, status=400)
     try:
-        answer = ask(LIST_PATH, LIST, query, lambda: Computed(selectors.game_page(query)))
+        answer = ask(LIST_PATH, LIST, query, lambda: Computed(selectors.game_page(query)), before_computing=slot)
     except NotFound as error:
         context["errors"] = {"page": [str(error.detail)]}
         return render(request, "games/list.html", context, status=404)
@@ -64,14 +68,15 @@ def games(request: HttpRequest) -> HttpResponse:
 @require_safe
 @page_headers
 @gzip_page
+@limited("games", as_page)
 @needs_database
-def game(request: HttpRequest, game_id: int) -> HttpResponse:
+def game(request: HttpRequest, slot: Slot, game_id: int) -> HttpResponse:
     """One game and its verification, step by step."""
     query, _, errors = _asked(request, ZoneQuery)
     if query is None:
         return render(request, "400.html", {"errors": errors}, status=400)
     try:
-        facts, check = _facts(game_id, query), _check(game_id, query)
+        facts, check = _facts(game_id, query, slot), _check(game_id, query, slot)
     except NotFound as error:
         raise Http404(str(error.detail)) from error
     context = {
@@ -88,7 +93,8 @@ def game(request: HttpRequest, game_id: int) -> HttpResponse:
 @require_safe
 @page_headers
 @gzip_page
-def verify(request: HttpRequest) -> HttpResponse:
+@limited("games", as_page)
+def verify(request: HttpRequest, slot: Slot) -> HttpResponse:
     """Any hash, by the server and again in the browser. Needs neither database nor Redis."""
     context: dict[str, Any] = {"sites": fairness.SITES, "given": request.GET}
     if not request.GET.keys() - {"site", "tz"}:
@@ -96,6 +102,7 @@ def verify(request: HttpRequest) -> HttpResponse:
     query, given, errors = _asked(request, VerifyQuery)
     if query is None:
         return render(request, "games/verify.html", context | {"given": given, "errors": errors}, status=400)
+    slot()
     return render(request, "games/verify.html", context | verified(query) | {"given": given})
 
 
@@ -109,21 +116,27 @@ def _asked(request: HttpRequest, query_class: type[Any], **defaults: str) -> tup
     return (query, given, {}) if query.is_valid() else (None, given, errors_of(query))
 
 
+def _per_page(given: Parameters) -> int:
+    """What the form shows: what was chosen, also beside an error."""
+    text = given.get("per_page", "")
+    return int(text) if text in map(str, PER_PAGE) else DEFAULT_PER_PAGE
+
+
 def _messages(error: ValidationError) -> Errors:
     found: Any = error.detail
     return {name: [str(message) for message in messages] for name, messages in found.items()}
 
 
-def _facts(game_id: int, query: Query) -> Answer:
+def _facts(game_id: int, query: Query, slot: Slot) -> Answer:
     def compute() -> Computed:
         with timezone.override(query.zone):
             return Computed(GameSerializer(selectors.game(game_id)).data)
 
-    return ask(f"{LIST_PATH}{game_id}/", SINGLE, query, compute, (("id", game_id),))
+    return ask(f"{LIST_PATH}{game_id}/", SINGLE, query, compute, (("id", game_id),), slot)
 
 
-def _check(game_id: int, query: Query) -> Answer:
+def _check(game_id: int, query: Query, slot: Slot) -> Answer:
     def compute() -> Computed:
         return Computed(selectors.verification(selectors.game(game_id)))
 
-    return ask(f"{LIST_PATH}{game_id}/verification/", VERIFICATION, query, compute, (("id", game_id),))
+    return ask(f"{LIST_PATH}{game_id}/verification/", VERIFICATION, query, compute, (("id", game_id),), slot)

@@ -1,5 +1,7 @@
 """The dashboard in a browser: filled at once, moving by itself, true after a cut."""
 
+import urllib.request
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
@@ -88,7 +90,10 @@ def test_a_cut_stream_is_told_and_resumed_without_a_game_missing(visit, play, tm
 
 
 def test_where_the_stream_is_refused_the_page_asks_and_says_so(visit, play, tmp_path):
-    with web_server(tmp_path / "log", STREAM_MAX_PER_ADDRESS="0") as address:
+    with (
+        web_server(tmp_path / "log", STREAM_MAX_PER_ADDRESS="1") as address,
+        urllib.request.urlopen(f"{address}/api/stream/", timeout=20),  # noqa: S310  # the one stream there is
+    ):
         page = visit(address)
         page.evaluate(STATES)
         polling = page.locator("[data-connection=polling]")

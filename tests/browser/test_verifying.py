@@ -61,6 +61,24 @@ def test_a_hundred_games_are_verified_in_the_table_and_a_tampered_one_refused(vi
     expect(page.locator("tr[data-game] .verdict.no")).to_have_count(2)
 
 
+def test_where_no_two_games_are_neighbours_no_link_is_counted(visit, base, rounds):
+    page = visit(f"{base}/games/?min=20&per_page=10")
+    ids = page.evaluate("[...document.querySelectorAll('tr[data-game]')].map((row) => Number(row.dataset.game))")
+    assert ids
+    assert not {one - 1 for one in ids} & set(ids)
+    page.get_by_role("button", name="Verify these in this browser").click()
+    expect(page.locator("[data-verify-result]")).to_have_text(
+        f"{len(ids)} of {len(ids)} crash points verified by this browser. No two of them are neighbours."
+    )
+
+
+def test_show_and_clear_stand_side_by_side(visit, base, rounds):
+    page = visit(f"{base}/games/", viewport={"width": 1280, "height": 800})
+    show = page.get_by_role("button", name="Show").bounding_box()
+    clear = page.get_by_role("link", name="Clear").bounding_box()
+    assert abs(show["y"] - clear["y"]) < 2
+
+
 def test_the_form_verifies_while_one_types_and_asks_no_server(visit, base, rounds):
     told = rounds[100]
     page = visit(f"{base}/verify/")
@@ -80,6 +98,41 @@ def test_the_form_verifies_while_one_types_and_asks_no_server(visit, base, round
     expect(page.locator("[data-browser-result] .verdict.un")).to_have_text("A hash has 64 hexadecimal digits.")
     # The icon is the browser's own wish, whenever it comes to it.
     assert [url for url in asked if not url.endswith("/favicon.svg")] == []
+
+
+def test_verify_asks_the_server_too_at_a_url_that_can_be_shared(visit, base, rounds):
+    told = rounds[100]
+    page = visit(f"{base}/verify/")
+    server, agreement = page.locator("[data-server-crash]"), page.locator("[data-agreement]")
+    expect(server).to_contain_text("Not asked yet: press Verify.")
+    page.get_by_label("Game").fill(str(told.game_id))
+    page.get_by_label("Hash").fill(told.hash)
+    expect(agreement).to_be_hidden()
+    page.get_by_role("button", name="Verify").click()
+    point = f"{told.crash_hundredths / 100:,.2f}\N{MULTIPLICATION SIGN}"
+    expect(page.locator("[data-server-verdict]")).to_have_text(f"The hash gives {point}")
+    expect(page.locator("[data-browser-result] .verdict")).to_have_text(f"The hash gives {point}")
+    expect(agreement).to_have_text("\N{CHECK MARK} Your browser and the server agree")
+    assert f"game_id={told.game_id}&hash={told.hash}" in page.url
+    shared = visit(page.url)
+    expect(shared.locator("[data-agreement]")).to_have_text("\N{CHECK MARK} Your browser and the server agree")
+    page.get_by_label("Hash").fill(rounds[101].hash)  # the server was not asked that
+    expect(agreement).to_be_hidden()
+
+
+def test_a_server_that_tells_another_crash_point_is_caught(visit, base, rounds):
+    told = rounds[100]
+    page = visit("about:blank")
+
+    def lying(route):
+        answer = route.fetch()
+        right = f'data-server-crash="{told.crash_hundredths}"'
+        assert right in answer.text()
+        route.fulfill(response=answer, body=answer.text().replace(right, 'data-server-crash="123456"'))
+
+    page.route("**/verify/?*", lying)
+    page.goto(f"{base}/verify/?site=bcgame&game_id={told.game_id}&hash={told.hash}")
+    expect(page.locator("[data-agreement].no")).to_have_text("\N{BALLOT X} Your browser and the server do not agree")
 
 
 @pytest.mark.parametrize("game_id", ["6500000", "0", "12.5", "9" * 20])

@@ -50,3 +50,16 @@ def test_a_probe_that_ends_without_an_outcome_goes_to_the_next_caller():
     assert breaker.allow()
     breaker.released()
     assert breaker.allow()
+
+
+def test_it_tells_when_an_outage_begins_and_how_long_it_was():
+    clock = Clock()
+    breaker = CircuitBreaker(1.0, clock)
+    assert breaker.succeeded() is None
+    assert [breaker.failed(), breaker.failed()] == [True, False]
+    clock.now = 12.25
+    assert breaker.allow()
+    assert not breaker.failed()  # a failed probe is of the same outage
+    clock.now = 12.5
+    assert [breaker.succeeded(), breaker.succeeded()] == [12.5, None]
+    assert breaker.failed()

@@ -66,7 +66,7 @@ def test_json_as_the_api_answers(capsys):
     assert [family["family"] for family in answer["stats"]["families"]] == ["games-list"]
 
 
-def test_without_redis_one_line_and_a_code(valkey):
+def test_without_redis_a_reason_for_each_role_one_line_and_a_code(valkey):
     valkey.stop()
     done = subprocess.run(
         [sys.executable, "manage.py", "cache_stats"],
@@ -77,7 +77,10 @@ def test_without_redis_one_line_and_a_code(valkey):
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "CommandError: Redis does not answer (role cache, state).\n"
+    *reasons, told = done.stderr.splitlines()
+    assert told == "CommandError: Redis does not answer (role cache, state)."
+    assert len(reasons) == 2
+    assert all("is away: ConnectionError: Error 2 connecting to " in reason for reason in reasons)
 
 
 @pytest.mark.django_db(transaction=True)

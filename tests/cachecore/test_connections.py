@@ -1,10 +1,14 @@
+import pickle
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
 
-from cachecore import connections
+from cachecore import connections, options
+from games.rounds import Round
+from games.services import record_games
 
 
 def ping() -> bool:
@@ -65,3 +69,74 @@ def test_a_fault_of_ours_stays_loud_and_opens_nothing():
     with pytest.raises(redis.ResponseError), connections.use("state") as client:
         client.execute_command("SET", "only-a-key")
     assert connections.breaker("state").state == "closed"
+
+
+def told(caplog):
+    return [(one.levelname, one.message) for one in caplog.records if one.name == "cachecore.connections"]
+
+
+def test_an_outage_is_told_once_when_it_begins_and_once_when_it_ends(valkey, caplog):
+    valkey.stop()
+    for _ in range(5):
+        with pytest.raises(connections.RoleUnavailable):
+            ping()
+        connections.breaker("state")._opened_at -= 60  # the next one probes
+    ((level, message),) = told(caplog)
+    assert level == "WARNING"
+    assert re.fullmatch(r"Redis role 'state' is away: ConnectionError: Error 2 connecting to .*\.sock\. No .*", message)
+    caplog.clear()
+    valkey.start()
+    assert ping()
+    assert ping()
+    ((level, message),) = told(caplog)
+    assert level == "WARNING"
+    assert re.fullmatch(r"Redis role 'state' is back after \d+\.\d s", message)
+
+
+def test_a_wrong_password_is_an_error_and_is_not_repeated(valkey, caplog):
+    """Waiting mends the one and not the other."""
+    admin = redis.Redis.from_url(valkey.url)
+    admin.config_set("requirepass", "the right one")
+    try:
+        wrong = redis.Redis.from_url(valkey.url, password="a-secret-of-ours")
+        with pytest.raises(connections.RoleUnavailable) as raised, connections.Use("state", wrong) as client:
+            client.ping()
+    finally:
+        admin.config_set("requirepass", "")
+    assert str(raised.value).startswith("Redis role 'state': AuthenticationError: invalid username-password pair")
+    (one,) = told(caplog)
+    assert one == ("ERROR", str(raised.value).replace("'state': ", "'state' is away: "))
+    assert "a-secret-of-ours" not in caplog.text
+
+
+def test_without_an_alias_of_its_own_the_state_role_is_with_the_cache(settings):
+    settings.CACHES = {"default": settings.CACHES["default"]}
+    assert ping()
+    assert connections.alias_of("state") == "default"
+
+
+def test_the_limits_have_defaults(settings):
+    """In a project that has never heard of them."""
+    for name in ("REDIS_TIMEOUT_SECONDS", "REDIS_CONNECT_TIMEOUT_SECONDS", "REDIS_BREAKER_SECONDS"):
+        delattr(settings, name)
+    for name in ("CACHE_STATS_FLUSH_SECONDS", "CACHE_REWARM_TOP", "CACHE_RESPONSES_OFF"):
+        delattr(settings, name)
+    assert (options.timeout_seconds(), options.connect_timeout_seconds(), options.breaker_seconds()) == (0.25, 0.25, 1)
+    assert (options.stats_flush_seconds(), options.rewarm_top(), options.responses_off()) == (5, 50, ())
+    connections.async_client("state")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_served_while_redis_is_away_adds_nothing_to_the_log(valkey, client, caplog):
+    record_games([Round(game_id=1, crash_hundredths=200)], source="test")
+    valkey.stop()
+    for _ in range(5):
+        assert client.get("/api/games/").status_code == 200
+        assert client.get("/api/analytics/occurrences/?min=2").status_code == 200
+    told = [one.message.partition(":")[0] for one in caplog.records if one.levelname != "INFO"]
+    assert sorted(told) == ["Redis role 'state' is away"]
+
+
+def test_it_survives_being_pickled_as_the_error_of_a_task():
+    error = pickle.loads(pickle.dumps(connections.RoleUnavailable("state", "TimeoutError")))  # noqa: S301
+    assert (str(error), error.role) == ("Redis role 'state': TimeoutError", "state")

@@ -159,3 +159,11 @@ def test_a_check_tells_a_prefix_that_is_not_heeded(settings):
     assert messages("cachecore.W002") == []
     settings.CACHES = {**settings.CACHES, "default": {**settings.CACHES["default"], "KEY_PREFIX": "staging"}}
     assert messages("cachecore.W002") == ["CACHES['default'] has KEY_PREFIX, which the cache service does not heed."]
+
+
+def test_a_check_tells_caches_of_another_kind(settings):
+    assert messages("cachecore.E006") == []
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    assert messages("cachecore.E006") == [
+        "CACHES['default'] is a django.core.cache.backends.locmem.LocMemCache, which cachecore cannot work on."
+    ]

@@ -5,9 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
+from django.core.cache import caches
+from django_redis.pool import ConnectionFactory
 
 from cachecore import connections
 from cachecore.connections import RoleUnavailable
+from cachecore.lines import Lines
 
 
 def put(**values):
@@ -122,3 +125,57 @@ def put_in_a_pipeline():
     with connections.use("cache") as client, client.pipeline(transaction=False) as pipeline:
         pipeline.set("a", 1)
         pipeline.execute()
+
+
+@pytest.fixture
+def four_connections(settings):
+    """A pool of four at most, and all four used at once: as busy threads leave it."""
+    told = settings.CACHES["default"]
+    bounded = told["OPTIONS"]["CONNECTION_POOL_KWARGS"] | {"max_connections": 4}
+    settings.CACHES = settings.CACHES | {
+        "default": told | {"OPTIONS": told["OPTIONS"] | {"CONNECTION_POOL_KWARGS": bounded}}
+    }
+    caches.close_all()
+    ConnectionFactory._pools.clear()
+    yield connections._lines("cache")
+    ConnectionFactory._pools.clear()
+
+
+def used_at_once(lines, number):
+    """As threads do that ask at the same time, whose replies come in no order."""
+    taken = [lines._taken() for _ in range(number)]
+    for line in taken:
+        lines._leave(line)
+
+
+def ping():
+    with connections.use("cache") as client:
+        return client.ping()
+
+
+def test_lines_leave_half_of_a_bounded_pool_to_its_clients(four_connections):
+    used_at_once(four_connections, 4)
+    assert len(four_connections._idle) == 2
+    with connections.use("cache") as one, one.pubsub() as subscribed:
+        subscribed.subscribe("a")  # keeps its connection
+        assert ping()
+
+
+def test_who_finds_the_pool_empty_gets_the_idle_lines_for_the_next_try(four_connections):
+    used_at_once(four_connections, 4)
+    pool = four_connections._pool
+    held = [pool.get_connection() for _ in range(2)]
+    with pytest.raises(RoleUnavailable, match="Redis role 'cache': MaxConnectionsError: Too many connections"):
+        ping()
+    assert connections.breaker("cache").state == "closed"  # the server has no part in it
+    assert ping()
+    for one in held:
+        pool.release(one)
+
+
+def test_a_pool_of_one_serves_lines_and_clients_in_turn(four_connections):
+    four_connections._pool.max_connections = 1
+    lines = Lines(four_connections._pool)
+    lines.ask("SET", "a", 1)
+    assert ping()
+    assert lines.ask("GET", "a") == b"1"

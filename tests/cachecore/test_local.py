@@ -1,7 +1,9 @@
 """Values in the process's memory: what may be served, for how long, and how much is kept."""
 
+import gc
 import json
 import time
+import tracemalloc
 
 import pytest
 
@@ -109,12 +111,82 @@ def test_one_value_never_takes_more_than_an_eighth(memory):
     assert len(memory) == 0
 
 
+def grown(memory, put_one):
+    """Bytes that Python has taken for what `put_one` put."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        put_one()
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+def put_text(memory, key, text):
+    """As a reader keeps what cannot be changed: as bytes and as the object."""
+    entry = Entry(key, b"header", Payload(text.encode()), {})
+    entry.verified_at, entry.shared, entry.value = memory._monotonic(), True, text.encode().decode()
+    memory.put(entry, Envelope(0, 60_000, 120_000, 0.0, {}, False, 0, b""), 0, 60_000, memory.generation)
+
+
+@pytest.mark.parametrize("text", ["x" * 3_000, "ж" * 1_500, "ж" * 1_500 + "😀"], ids=["latin", "cyrillic", "emoji"])
+def test_texts_take_no_more_than_the_bound_although_they_are_there_twice(text):
+    memory = LocalCache(4_000_000, 1.0)
+    grew = grown(memory, lambda: [put_text(memory, f"key-{number}", text) for number in range(2_000)])
+    assert 3_900_000 < memory.bytes <= 4_000_000
+    assert grew < 1.1 * 4_000_000
+
+
+def test_what_was_evicted_is_not_kept_by_the_queue_of_verification():
+    memory = LocalCache(4_000_000, 1.0)
+    grew = grown(memory, lambda: [put(memory, f"key-{n}", b"%03000d" % n) for n in range(4_900)])
+    assert grew < 1.1 * 4_000_000
+
+
+def test_tags_are_counted():
+    memory = LocalCache(4_000_000, 1.0)
+    tags = [{f"user:{n}:{tag}": b"%08d" % n for tag in range(20)} for n in range(2_000)]
+    grew = grown(memory, lambda: [put(memory, f"{n}", versions=dict(tags[n])) for n in range(2_000)])
+    assert len(memory) < 500
+    assert grew < 1.1 * 4_000_000
+
+
 def test_bookkeeping_of_evicted_entries_is_bounded():
     memory = LocalCache(20_000, 1.0)
     for number in range(5_000):
         put(memory, f"{number}", versions={f"tag-{number}": b"1"})
-    assert len(memory._cells) <= 4 * len(memory) + 1_000
-    assert len(memory._to_verify) <= 4 * len(memory) + 1_001
+    assert len(memory._cells) == len(memory)
+    assert len(memory._to_verify) <= 2 * len(memory) + 1_000
+
+
+def test_what_a_value_costs_does_not_grow_with_how_many_there_are():
+    """With many tags of their own; each put or settling once went through the tags of all."""
+    memory = LocalCache(32_000_000, 1.0)
+
+    def seconds(first, number):
+        started = time.thread_time()
+        for one in range(first, first + number):
+            put(memory, f"{one}", versions={f"user:{one}:{tag}": b"1" for tag in range(20)})
+        return time.thread_time() - started
+
+    few = seconds(0, 300)
+    seconds(300, 2_000)
+    assert min(seconds(2_300, 300), seconds(2_600, 300)) < 10 * few  # it was a hundred times as much
+
+
+def test_what_was_evicted_or_replaced_is_not_verified_along(memory, clock):
+    replaced = put(memory, "replaced")
+    evicted = put(memory, "evicted")
+    memory.fresh("replaced")
+    memory.fresh("evicted")
+    memory.invalidate(["evicted"], ())
+    del evicted
+    entry = put(memory, "replaced")
+    clock.now += 0.6
+    other = put(memory, "other")
+    assert memory.due(entry)
+    assert memory.batch(entry) == [entry]
+    assert (replaced.checking, other.checking) == (False, False)
 
 
 def test_past_half_its_bound_one_caller_verifies_and_takes_others_in_use_along(memory, clock):
@@ -182,6 +254,15 @@ def test_word_of_a_change_hastens_it():
     assert json.loads(message["data"]) == {"keys": [], "tags": ["a"]}
     ours.heard(message["data"])
     assert ours.remember(key, None, lambda: "new", tags=["a"]) == "new"
+
+
+def test_an_invalidation_that_cannot_be_told_is_done(settings, caplog):
+    cache, key = Cache(), NEAR.key(id=1)
+    cache.remember(key, None, lambda: "old", tags=["a"])
+    settings.CACHES = settings.CACHES | {"state": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    cache.invalidate_tag("a")
+    assert cache.remember(key, None, lambda: "new", tags=["a"]) == "new"
+    assert "an invalidation that is done could not be told" in caplog.text
 
 
 @pytest.fixture

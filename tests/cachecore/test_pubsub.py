@@ -15,6 +15,7 @@ from cachecore.pubsub.listener import backoff_seconds
 from cachecore.pubsub.registry import Message
 from cachecore.pubsub.service import PubSub
 
+NO_REDIS = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 LIMIT = 10.0  # seconds, for anything a test waits for
 
 
@@ -317,6 +318,14 @@ def test_subscribing_without_a_server_waits_for_it(service, valkey):
 
 
 # The end ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_setting_ends_no_thread(service, settings, caplog):
+    right, settings.CACHES = settings.CACHES, {"default": NO_REDIS}
+    service.subscribe("a", Heard())
+    until(lambda: "pub/sub has no connection, messages are missed until it has" in caplog.text)
+    settings.CACHES = right
+    assert service.ready(LIMIT)
 
 
 def test_there_is_no_thread_before_the_first_subscription_and_none_after_the_end(service):

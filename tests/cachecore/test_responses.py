@@ -1,5 +1,6 @@
 """The response cache inside Django: miss, hit, version, expiry, and what a failing Redis costs."""
 
+import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -121,6 +122,38 @@ def test_a_matching_etag_is_a_304_with_its_headers(version):
     response = ask(Counter(), **{"If-None-Match": etag})
     assert (response.status_code, response.content) == (304, b"")
     assert response.headers["ETag"] == etag
+
+
+def long_answer() -> Computed:
+    return Computed({"games": list(range(1_000))})
+
+
+@pytest.mark.parametrize("outcome", ["MISS", "HIT", "BYPASS"])
+def test_django_sends_the_gzip_too_whatever_the_outcome(outcome):
+    if outcome != "BYPASS":
+        versions.raise_version(GAMES)
+    if outcome == "HIT":
+        ask(long_answer)
+    response = ask(long_answer, **{"Accept-Encoding": "br, gzip"})
+    assert (response["X-Cache"], response["Content-Encoding"]) == (outcome, "gzip")
+    assert json.loads(gzip.decompress(response.content)) == {"games": list(range(1_000))}
+    assert len(response.content) < len(ask(long_answer).content) / 2
+    assert response["ETag"] == ask(long_answer)["ETag"]
+
+
+@pytest.mark.parametrize("accepted", ["", "br", "gzip;q=0", "gzip; q=0.000, br", "x-gzipped"])
+def test_who_does_not_take_gzip_gets_none(version, accepted):
+    response = ask(long_answer, **{"Accept-Encoding": accepted})
+    assert "Content-Encoding" not in response
+    assert json.loads(response.content) == {"games": list(range(1_000))}
+
+
+def test_a_short_answer_and_a_304_have_no_coding(version):
+    short = ask(Counter(), **{"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in short
+    etag = ask(long_answer, parameters=(("page", 2),))["ETag"]
+    same = ask(long_answer, parameters=(("page", 2),), **{"Accept-Encoding": "gzip", "If-None-Match": etag})
+    assert (same.status_code, same.content, "Content-Encoding" in same) == (304, b"", False)
 
 
 @pytest.mark.parametrize("fault", ["stop", "pause"])

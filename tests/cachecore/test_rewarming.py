@@ -13,6 +13,7 @@ from analytics.services import apply_pending
 from cachecore import connections, leases, stats, switches, tasks, usage, versions, warming
 from cachecore.connections import RoleUnavailable
 from cachecore.frontdoor import CachedAnswers
+from cachecore.keys import registry
 from cachecore.learned import Known, Url, known_urls
 from cachecore.policies import Policy
 from cachecore.schedule import last_run
@@ -325,6 +326,25 @@ def test_what_answers_4xx_is_dropped(a_game, url):
     assert list(scores()) == [SEVEN]
 
 
+@pytest.mark.parametrize("how", ["by setting", "by admin"])
+def test_what_is_switched_off_is_no_failure(a_game, settings, caplog, how):
+    settings.ANALYTICS_CONDITIONS = []
+    stats.forget()
+    if how == "by setting":
+        settings.CACHE_RESPONSES_OFF = ["games-list"]
+    switches.switch(registry["games-list"], on=how == "by setting")
+    try:
+        report = warming.Report()
+        for one in warming.plan(["games-list"]):
+            warming.warm(one, report)
+    finally:
+        settings.CACHE_RESPONSES_OFF = []
+        switches.switch(registry["games-list"], on=True)
+    assert (report.off, report.failed) == (["/api/games/", "/api/games/?per_page=100"], [])
+    assert (ASKED.name, "error") not in stats._counters.totals()
+    assert "was not warmed" not in caplog.text
+
+
 def test_a_run_is_over_when_the_next_may_begin(a_game):
     put({SEVEN: 7, "/api/games/?per_page=6": 5})
     ticks = itertools.count(0.0, 1.5)  # the plan begins at 0, the answers are looked at at 1.5, 3, 4.5 ..
@@ -417,6 +437,19 @@ def test_counts_wait_while_redis_is_away(a_policy, valkey, fault):
         client.delete(ASKED.key())  # what a hung server had received, it executes when it wakes
     usage.flush()
     assert scores() == {"/x/": 2.0}
+
+
+@pytest.mark.parametrize("fault", ["stop", "pause"])
+def test_a_run_ends_where_there_is_nowhere_to_keep_an_answer(a_game, valkey, caplog, fault):
+    stats.forget()
+    getattr(valkey, fault)()
+    report = warming.run(rest=lambda _: None)
+    first, *others = map(str, warming.urls())
+    assert (report.failed, report.warmed, report.left) == ([first], [], len(others))
+    [told] = [message for message in caplog.messages if message.startswith("warming ends: ")]
+    assert told.startswith("warming ends: Redis role ")
+    assert not [message for message in caplog.messages if "was not warmed" in message]
+    assert (ASKED.name, "error") not in stats._counters.totals()
 
 
 def test_a_dropped_url_stays_while_redis_is_away(a_game, valkey):

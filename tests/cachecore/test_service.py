@@ -13,6 +13,7 @@ from cachecore.connections import RoleUnavailable
 from cachecore.envelope import NOT_FOUND, ValueTooLarge
 from cachecore.filling import FactoryTimeout
 from cachecore.keys import CacheOptions, Family, registry
+from cachecore.measures import READS
 from cachecore.sealing import EncryptionKeyMissing
 from cachecore.service import Cache, ToWarm
 from tests.cachecore.test_envelope import FERNET_KEYS, family
@@ -156,10 +157,16 @@ def test_a_counter_gets_its_ttl_with_its_first_step_whatever_that_is(cache):
 
 @pytest.mark.parametrize(
     ("ttl", "message"),
-    [(0, "a TTL is 0.001 to 604800 s, not 0"), (-1, "not -1"), (604_801, "not 604801"), ("never", "'never'")],
+    [
+        (0, "a TTL is 0.001 to 604800 s, not 0"),
+        (-1, "not -1"),
+        (604_801, "not 604801"),
+        (True, "not True"),
+        ("medum", "there is no tier 'medum'; there are list, "),
+    ],
 )
 def test_a_ttl_that_is_none_is_refused_and_nothing_is_stored(cache, ttl, message):
-    with pytest.raises((ValueError, KeyError), match=message):
+    with pytest.raises(ValueError, match=message):
         cache.set(PLAIN.key(id=1), 1, ttl)
     assert not cache.exists(PLAIN.key(id=1))
 
@@ -441,8 +448,9 @@ def test_a_value_that_cannot_be_encoded_is_an_error_and_ends_the_lease(cache):
     assert cache.remember(PLAIN.key(id=1), None, Counter()) == 1
 
 
-def test_a_value_of_another_release_is_computed_anew(cache):
+def test_a_value_of_another_release_is_computed_anew(cache, monkeypatch):
     cache.set(PLAIN.key(id=1), "a text")
+    monkeypatch.delitem(registry, PLAIN.name)
     typed = family("service-plain", value_type=dict[str, int])  # the next release
     assert cache.get(typed.key(id=1), "default") == "default"
     assert [cache.remember(typed.key(id=1), None, lambda: {"a": 1}) for _ in range(2)] == [{"a": 1}] * 2
@@ -722,3 +730,17 @@ def test_setting_without_redis_is_no_error_and_counting_is_one(cache, count, val
 
 def test_options_are_those_of_the_family():
     assert PLAIN.options == CacheOptions()
+
+
+@pytest.mark.parametrize("kind", [PATIENT, BACKGROUND, LIMITED], ids=["hard", "background", "soft"])
+def test_a_read_whose_value_is_computed_aside_counts_once(cache, count, kind):
+    key = kind.key(id=1)
+    cache.remember(key, None, Counter())
+    age(key, 2_000)
+    cache.remember(key, None, Counter())
+    flight, leads = cache._flights.board(key, (), cold=True)
+    if not leads:
+        flight.future.result(10)
+    events = [event for _, event in count]
+    assert len([event for event in events if event in READS]) == 2
+    assert events.count("stored") == (1 if kind is PATIENT else 2)  # of PATIENT it is fresh still

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from django.core.exceptions import SynchronousOnlyOperation
 
 from cachecore import connections, leases
 from cachecore.asynchronous import AsyncCache
@@ -198,3 +199,44 @@ def test_it_is_used_in_its_block():
             await AsyncCache(Cache()).get(KEY)
 
     asyncio.run(outside())
+
+
+@pytest.mark.parametrize("name", ["remember", "get", "get_many"])
+def test_a_blocking_call_in_an_event_loop_is_refused_and_leaves_nothing_behind(cache, name):
+    """It could wait for a task of this very loop."""
+
+    async def scenario(async_cache):
+        calls = {
+            "remember": lambda: cache.remember(KEY, None, lambda: "sync"),
+            "get": lambda: cache.get(KEY),
+            "get_many": lambda: cache.get_many([KEY]),
+        }
+
+        async def factory():
+            with pytest.raises(SynchronousOnlyOperation, match="use AsyncCache, or sync_to_async"):
+                calls[name]()
+            return "async"
+
+        return await async_cache.remember(KEY, None, factory)
+
+    assert run(cache, scenario) == "async"
+    assert cache.remember(KEY, None, lambda: "sync") == "async"
+    assert not cache._flights._looking
+    assert not cache._flights._under_way
+
+
+def test_a_caller_that_is_destroyed_with_its_loop_lands_its_flight(cache):
+    async def scenario(async_cache):
+        async def factory():
+            begun.set()
+            await asyncio.Event().wait()
+
+        begun = asyncio.Event()
+        task = asyncio.create_task(async_cache.remember(KEY, None, factory))
+        await begun.wait()
+        task.get_coro().close()  # RuntimeError where it awaits instead of ending
+        assert not cache._flights._under_way
+        task.cancel()
+        await asyncio.wait([task])
+
+    run(cache, scenario)

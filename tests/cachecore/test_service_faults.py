@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from cachecore import backlog, connections, stats
+from cachecore import connections, paying, stats
 from cachecore.connections import RoleUnavailable
 from cachecore.service import Cache
 from tests.cachecore.test_envelope import family
@@ -168,7 +168,7 @@ def test_callers_of_one_process_share_a_computation_while_redis_is_away(cache, v
 
 
 def test_what_redis_did_not_take_is_owed_although_the_caller_was_told(cache, monkeypatch):
-    monkeypatch.setattr(backlog, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(paying.Payer, "wake", lambda payer: None)  # the test pays
     key, elsewhere = PLAIN.key(id=1), Cache()
     for change in (lambda: cache.invalidate_tag("a"), lambda: cache.delete(key)):
         cache.set(key, "old", tags=["a"])
@@ -178,14 +178,14 @@ def test_what_redis_did_not_take_is_owed_although_the_caller_was_told(cache, mon
         assert cache.stats().owed_invalidations == 1
         connections.breaker("cache").succeeded()
         assert elsewhere.get(key) == "old"
+        cache._invalidator.pay()
         assert cache.get(key) is None
         assert (elsewhere.get(key), cache.stats().owed_invalidations) == (None, 0)
 
 
-def test_a_debt_that_cannot_be_paid_fails_no_read(cache, monkeypatch, caplog):
+def test_a_debt_that_cannot_be_paid_stays_and_is_logged(cache, monkeypatch, caplog):
     """As under an ACL that forbids to publish or to write."""
-    monkeypatch.setattr(backlog, "RETRY_SECONDS", 0.0)
-    key = PLAIN.key(id=1)
+    monkeypatch.setattr(paying.Payer, "wake", lambda payer: None)  # the test pays
     connections.breaker("cache").failed()
     with pytest.raises(RoleUnavailable):
         cache.invalidate_tag("a")
@@ -193,12 +193,12 @@ def test_a_debt_that_cannot_be_paid_fails_no_read(cache, monkeypatch, caplog):
     with connections.use("cache") as client:
         client.execute_command("ACL", "SETUSER", "default", "-set")
         try:
-            assert cache.remember(key, None, lambda: "computed", tags=["a"]) == "computed"
+            cache._invalidator.pay()
             assert "an owed invalidation failed and is owed still" in caplog.text
         finally:
             client.execute_command("ACL", "SETUSER", "default", "+set")
     assert cache.stats().owed_invalidations == 1
-    assert cache.get(key, tags=["a"]) is None
+    cache._invalidator.pay()
     assert cache.stats().owed_invalidations == 0
 
 

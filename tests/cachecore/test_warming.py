@@ -5,10 +5,15 @@ from analytics import views
 from analytics.dashboard.answers import asked
 from analytics.dashboard.charts.survival import EDGES
 from analytics.services import apply_pending
-from cachecore import connections, tasks, warming
+from cachecore import connections, tasks, versions, warming
 from cachecore.schedule import last_run
+from cachecore.service import cache
+from games.keys import GAMES
 from games.rounds import Round
 from games.services import record_games
+from tests.cachecore.test_envelope import family
+
+SEEN = family("warming-seen")
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -94,6 +99,23 @@ def test_clearing_by_family_leaves_the_others(a_game, client, capsys):
     assert capsys.readouterr().out == "Would clear 1 keys of games-list.\nCleared 1 keys of games-list.\n"
     assert client.get("/api/games/").headers["X-Cache"] == "MISS"
     assert client.get("/api/games/1/").headers["X-Cache"] == "HIT"
+
+
+def test_any_tag_of_cached_values_is_cleared(capsys):
+    key = SEEN.key(id=7)
+    cache.remember(key, None, lambda: "old", tags=["user:7"])
+    call_command("clear_cache", "--tag", "user:7", "--dry-run")
+    assert cache.get(key) == "old"
+    call_command("clear_cache", "--tag", "user:7")
+    assert capsys.readouterr().out == "Tag user:7 would get a new version.\nTag user:7 has a new version.\n"
+    assert cache.get(key) is None
+
+
+def test_a_tag_that_nothing_hangs_on_is_refused_before_anything_is_cleared(a_game):
+    before = versions.current(GAMES)
+    with pytest.raises(CommandError, match=r"^Nothing hangs on user:8\.$"):
+        call_command("clear_cache", "--tag", "games", "--tag", "user:8")
+    assert versions.current(GAMES) == before
 
 
 def test_clearing_nothing_is_refused():

@@ -8,6 +8,7 @@ from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 
 from analytics import services, tasks
+from cachecore import tasks as cache_tasks
 from games.models import Game
 from tests.pages.html import Page, page
 
@@ -56,7 +57,37 @@ def test_everything_at_a_glance(operator):
         assert told[role][3] == "0"
     assert told["reconcile-newest"][1] == "done"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", told["reconcile-newest"][0])
-    assert told["rebuild"] == ["\N{EN DASH}", "has not run"]
+    assert told["rebuild"] == ["\N{EN DASH}", "no run recorded"]
+
+
+def test_every_job_that_records_its_run_is_there(operator, settings):
+    cache_tasks.warm()
+    cache_tasks.fade_use()
+    told = rows(page(operator.get(INDEX)))
+    assert (told["warm"][1], told["fade-use"][1]) == ("done", "done")
+    scheduled = {
+        name.replace("_", "-")
+        for name in (one["task"].rpartition(".")[2] for one in settings.CELERY_BEAT_SCHEDULE.values())
+    }
+    assert scheduled - {"apply-pending"} <= told.keys()
+
+
+def test_the_live_view_tells_what_its_jobs_did(operator):
+    services.apply_pending()
+    Game.objects.create(game_id=5_299_990, crash_hundredths=200, end_time=datetime.now(UTC), source="test")
+    services.rebuild_view()
+    tasks.reconcile_newest()
+    found = page(operator.get(reverse("admin:analytics_liveview_changelist")))
+    told = rows(found)
+    assert told["reconcile-newest"][1:] == ["done", "chunks 1, marked 0"]
+    assert told["rebuild"] == ["-", "no run recorded", "-"]
+    assert told["Ledger"] == ["from game 5299990, 1 chunk"]
+
+
+def test_apply_is_told_by_what_is_pending(operator):
+    operator.force_login(User.objects.create_superuser("root"))
+    response = operator.post(reverse("admin:analytics_liveview_ask", args=["apply", "view"]), follow=True)
+    assert "A worker is asked to apply. Pending and Newest game below tell when it is done." in page(response).text
 
 
 def test_without_redis_it_says_so(operator, valkey):

@@ -100,9 +100,19 @@ def test_what_a_sheet_says_is_what_the_api_says(client, games):
     lines = list(csv.DictReader(io.StringIO(client.get("/panels/heat.csv?min=3&hours=6").content.decode())))
     told = client.get("/api/analytics/intervals/?min=3&hours=6&interval=10").json()["results"][0]["intervals"]
     assert [(line["start"], int(line["count"]), int(line["games"])) for line in lines] == [
-        (one["start"], one["count"], one["games"]) for one in told
+        (one["start"].replace("Z", "+00:00"), one["count"], one["games"]) for one in told
     ]
     assert len(lines) == 36
+
+
+def test_a_sheet_writes_times_and_verdicts_as_the_export_does(client, games):
+    exported = b"".join(client.get("/api/games/export/?format=csv").streaming_content).decode()
+    by_id = {line["game_id"]: line for line in csv.DictReader(io.StringIO(exported))}
+    lines = list(csv.DictReader(io.StringIO(client.get("/panels/strip.csv").content.decode())))
+    assert len(lines) == 44
+    for line in lines:
+        assert line == {name: by_id[line["game_id"]][name] for name in line}
+    assert (lines[0]["verified"], lines[0]["end_time"][-6:]) == ("true", "+00:00")
 
 
 def test_the_url_says_what_is_shown(client, games):
@@ -126,6 +136,25 @@ def test_the_form_without_javascript_leads_to_the_short_url(client):
     response = client.get("/?kind=min&value=10&hours=72&games=all&tz=Europe/London&sort=length")
     assert response["Location"] == "/?hours=72&games=all&sort=length&tz=Europe/London"
     assert client.get("/?kind=min&value=10&hours=24")["Location"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("max=0.2&hours=72&tz=Europe/London&sort=length", "max: "),
+        ("max=0.2&hours=72&tz=Europe/London&sort=length&foo=1", "foo: Unknown parameter."),
+    ],
+)
+def test_a_bad_value_is_told_above_the_form_as_it_was_filled(client, query, why):
+    response = client.get(f"/?{query}")
+    found = page(response)
+    assert (response.status_code, why in found.text) == (400, True)
+    assert {tag["value"] for tag in found.all("option") if "selected" in tag} == {"max", "72", "10000"}
+    assert [found.all("input", name=name)[0]["value"] for name in ("value", "tz", "sort")] == [
+        "0.2",
+        "Europe/London",
+        "length",
+    ]
 
 
 def test_a_version_is_rendered_once(client, games, record, monkeypatch):

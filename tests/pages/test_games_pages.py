@@ -63,6 +63,15 @@ def test_an_empty_table_and_an_empty_answer_say_so(client):
     assert "No game matches." in page(client.get("/games/?min=9999999")).text
 
 
+@pytest.mark.parametrize(
+    ("query", "chosen"), [("", "25"), ("per_page=50", "50"), ("per_page=50&min=x", "50"), ("min=x", "25")]
+)
+def test_the_form_shows_how_many_per_page_also_beside_an_error(client, query, chosen):
+    found = page(client.get(f"/games/?{query}"))
+    numbers = {str(n) for n in (10, 25, 50, 100)}
+    assert [tag["value"] for tag in found.all("option") if "selected" in tag and tag["value"] in numbers] == [chosen]
+
+
 def test_a_page_past_the_last_is_not_found(client, games):
     response = client.get("/games/?page=99")
     assert response.status_code == 404
@@ -122,9 +131,12 @@ def test_any_hash_is_verified_without_a_database(client, django_db_blocker):
         wrong = page(client.get(f"{url}&crash_point={told.crash_hundredths / 100 + 1}"))
         silent = page(client.get(url))
         empty = client.get("/verify/")
-    assert "The hash gives exactly this crash point" in right.text
-    assert "The hash gives another crash point" in wrong.text
-    assert "The hash gives this crash point" in silent.text
+    point, other = (
+        f"{hundredths / 100:,.2f}{TIMES}" for hundredths in (told.crash_hundredths, told.crash_hundredths + 100)
+    )
+    assert f"The hash gives exactly {point}" in right.text
+    assert f"The hash gives {point}, not {other}" in wrong.text
+    assert f"The hash gives {point}" in silent.text
     assert empty.status_code == 200
 
 

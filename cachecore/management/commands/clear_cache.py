@@ -4,8 +4,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from cachecore import keys, versions
-from cachecore.clearing import bump_tag, clear_family
+from cachecore.clearing import bump_tag, clear_family, has_values
 from cachecore.connections import RoleUnavailable
+from cachecore.service import cache
 
 
 class Command(BaseCommand):
@@ -15,7 +16,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--tag", action="append", default=[], choices=sorted(versions.namespaces))
+        parser.add_argument("--tag", action="append", default=[], help="A namespace, or any tag of cached values.")
         parser.add_argument("--family", action="append", default=[], choices=sorted(_clearable()))
         parser.add_argument("--all", action="store_true", help="Every family of the cache role.")
         parser.add_argument("--dry-run", action="store_true", help="Say what would be cleared.")
@@ -25,14 +26,21 @@ class Command(BaseCommand):
         if not families and not options["tag"]:
             raise CommandError("Say what to clear: --tag, --family or --all.")
         try:
+            self._refuse_unknown(options["tag"])
             self._bump(options["tag"], options["dry_run"])
             self._clear(families, options["dry_run"])
         except RoleUnavailable as error:
             raise CommandError(str(error)) from error
 
+    def _refuse_unknown(self, tags: list[str]) -> None:
+        """Before anything is cleared: a typo would seem to have worked."""
+        unknown = [tag for tag in tags if tag not in versions.namespaces and not has_values(tag)]
+        if unknown:
+            raise CommandError(f"Nothing hangs on {', '.join(unknown)}.")
+
     def _bump(self, tags: list[str], dry_run: bool) -> None:
         for tag in tags:
-            outcome = "would get a higher version" if dry_run else f"is at version {bump_tag(tag)}"
+            outcome = "would get a new version" if dry_run else _raised(tag)
             self.stdout.write(f"Tag {tag} {outcome}.")
 
     def _clear(self, families: list[str], dry_run: bool) -> None:
@@ -40,6 +48,13 @@ class Command(BaseCommand):
         cleared = {name: clear_family(keys.registry[name], dry_run=dry_run) for name in families}
         for name, count in cleared.items():
             self.stdout.write(f"{verb} {count} keys of {name}.")
+
+
+def _raised(tag: str) -> str:
+    if tag in versions.namespaces:
+        return f"is at version {bump_tag(tag)}"
+    cache.invalidate_tag(tag)
+    return "has a new version"
 
 
 def _clearable() -> list[str]:

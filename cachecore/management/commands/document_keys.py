@@ -21,6 +21,7 @@ class Command(BaseCommand):
         pages = {directory / name: page() for name, page in PAGES.items()}
         outdated = [path for path, text in pages.items() if not path.exists() or path.read_text() != text]
         if not options["check"]:
+            directory.mkdir(exist_ok=True)
             for path in outdated:
                 path.write_text(pages[path])
             self.stdout.write(f"Wrote {_names(outdated)}." if outdated else "The pages are up to date.")

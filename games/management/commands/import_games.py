@@ -61,7 +61,7 @@ class Command(BaseCommand):
 
     def _import(self, task: FileImport, *, hidden: bool) -> list[str]:
         """Import one file and tell of it; returns why it failed, if it did."""
-        name = task.path.name
+        name = _name(task.path)
         started = time.monotonic()
         try:
             with _progress(name, hidden=hidden) as advance:
@@ -96,7 +96,7 @@ class Command(BaseCommand):
             self._warn(task, f"{task.report.count:,} rejected lines are in {task.report.path}.")
 
     def _warn(self, task: FileImport, text: str) -> None:
-        self.stderr.write(f"{task.path.name}: {text}", self.style.WARNING)
+        self.stderr.write(f"{_name(task.path)}: {text}", self.style.WARNING)
 
 
 def _with_reports(files: Iterable[Path], chosen: Path | None) -> Iterator[tuple[Path, Report]]:
@@ -117,3 +117,8 @@ def _progress(name: str, *, hidden: bool) -> Iterator[Callable[[int, int], None]
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=disabled) as progress:
         task = progress.add_task(name)
         yield lambda done, size: progress.update(task, completed=done, total=size)
+
+
+def _name(path: Path) -> str:
+    """A path such as `.` ends in no name."""
+    return path.name or str(path)

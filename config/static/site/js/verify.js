@@ -11,14 +11,13 @@ export function startVerifying() {
   if (button) startTable(button);
 }
 
+// Submitting asks the server, and makes a URL that can be shared; what one types is verified here alone.
 function startForm(form) {
-  const show = () => showVerdict(form);
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    show();
+  form.addEventListener("input", () => {
+    document.querySelector("[data-agreement]").hidden = true; // the server was asked something else
+    showVerdict(form);
   });
-  form.addEventListener("input", show);
-  if (form.elements.hash.value) show();
+  if (form.elements.hash.value) showVerdict(form).then(showAgreement);
 }
 
 async function showVerdict(form) {
@@ -28,6 +27,18 @@ async function showVerdict(form) {
   const claimed = hundredthsOf(form.elements.crash_point.value);
   const told = await verdict(form.elements.site.value, gameId, hash, claimed);
   place.replaceChildren(line(`verdict ${told.kind}`, told.text), ...(told.steps ? [list(told.steps)] : []));
+  return told;
+}
+
+// Only where both have a crash point to compare.
+function showAgreement(told) {
+  const place = document.querySelector("[data-agreement]");
+  const servers = document.querySelector("[data-server-crash]").dataset.serverCrash;
+  if (!servers || !told.hundredths) return;
+  const agree = Number(servers) === told.hundredths;
+  place.className = `verdict ${agree ? "ok" : "no"}`;
+  place.textContent = agree ? "\u2713 Your browser and the server agree" : "\u2717 Your browser and the server do not agree";
+  place.hidden = false;
 }
 
 // The same steps under the same names as the server's (games/steps.html), so that they can be compared line by line.
@@ -58,9 +69,10 @@ async function verdict(site, gameId, hash, claimed) {
   const rows = rowsOf(formula, steps, before);
   if (steps.hundredths === null) return { kind: "un", text: "The crash point of this game cannot be computed here.", steps: rows };
   const point = `${POINT.format(steps.hundredths / 100)}\u00d7`;
-  if (claimed === null) return { kind: "ok", text: `The hash gives ${point}`, steps: rows };
-  if (claimed === steps.hundredths) return { kind: "ok", text: `\u2713 Verified: the hash gives exactly ${point}`, steps: rows };
-  return { kind: "no", text: `\u2717 Refused: the hash gives ${point}, not ${POINT.format(claimed / 100)}\u00d7`, steps: rows };
+  const told = { steps: rows, hundredths: steps.hundredths };
+  if (claimed === null) return { ...told, kind: "ok", text: `The hash gives ${point}` };
+  if (claimed === steps.hundredths) return { ...told, kind: "ok", text: `\u2713 Verified: the hash gives exactly ${point}` };
+  return { ...told, kind: "no", text: `\u2717 Refused: the hash gives ${point}, not ${POINT.format(claimed / 100)}\u00d7` };
 }
 
 function startTable(button) {
@@ -77,7 +89,7 @@ function startTable(button) {
     place.textContent =
       `${agree} of ${rows.length} crash points verified by this browser` +
       (differ ? `, ${differ} refused` : "") +
-      `; ${links.right} of ${links.all} links of the hash chain hold.`;
+      (links.all ? `; ${links.right} of ${links.all} links of the hash chain hold.` : ". No two of them are neighbours.");
   });
 }
 

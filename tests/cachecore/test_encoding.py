@@ -1,0 +1,33 @@
+"""What Django's own types become in the cache, and what is refused with a word of what to do."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils.html import format_html
+from django.utils.safestring import mark_safe
+from django.utils.translation import gettext_lazy
+
+from cachecore import envelope as envelopes
+from tests.cachecore.test_envelope import PLAIN, family, read, stored
+
+
+@pytest.mark.parametrize("encoding", ["msgpack", "json"])
+def test_rendered_and_lazy_texts_are_stored_as_texts(encoding):
+    kind = family(f"envelope-texts-{encoding}", encoding=encoding)
+    value = {"html": format_html("<b>{}</b>", "<&>"), "label": gettext_lazy("Yes"), "bare": mark_safe("<i>")}
+    found = read(kind, stored(kind, value))
+    assert found == {"html": "<b>&lt;&amp;&gt;</b>", "label": "Yes", "bare": "<i>"}
+    assert {type(one) for one in found.values()} == {str}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (User.objects.all(), r"^envelope-plain: a QuerySet cannot be stored; store list\(queryset.values\(...\)\)$"),
+        ([User()], "^envelope-plain: a User cannot be stored; store a dictionary of the fields that are shown$"),
+        (object(), "^envelope-plain: Encoding objects of type object is unsupported$"),
+    ],
+    ids=["queryset", "model", "anything"],
+)
+def test_what_cannot_be_stored_says_what_can(value, message):
+    with pytest.raises(TypeError, match=message):
+        envelopes.pack(PLAIN, value)
