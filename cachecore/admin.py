@@ -15,7 +15,7 @@ from cachecore.measures import Snapshot
 from cachecore.models import Cache
 from cachecore.operations import NotWoken, Unknown
 from cachecore.operations_admin import OperationsAdmin, Question
-from cachecore.tiers import Tier, tier_of
+from cachecore.tiers import Tier
 
 
 def _clear(name: str, by: Any) -> str:
@@ -44,7 +44,7 @@ def _ttl(name: str, by: Any, seconds: int | None) -> str:
 
 
 def _ttl_fields(name: str) -> Mapping[str, forms.Field]:
-    tier = tier_of(operations.with_lifetime()[name])
+    tier = operations.with_lifetime()[name].tier
     told = f"{tier.least:,} to {tier.most:,}; empty: as the settings say."
     return {
         "seconds": forms.IntegerField(
@@ -102,9 +102,9 @@ class CacheAdmin(OperationsAdmin):
 def _lifetime(family: Family) -> tuple[Family, Tier, Lifetime | None]:
     """None: the settings give it one that is out of bounds."""
     try:
-        return family, tier_of(family), lifetimes.lifetime_of(family)
+        return family, family.tier, lifetimes.lifetime_of(family)
     except ValueError:
-        return family, tier_of(family), None
+        return family, family.tier, None
 
 
 def _known(verb: str) -> Mapping[str, object]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from cachecore.patterns import Pattern, hashed
-from cachecore.tiers import TIERS
+from cachecore.tiers import ANY, TIERS, Tier
 
 Role = Literal["cache", "state"]
 Encoding = Literal["msgpack", "json"]
@@ -93,6 +93,19 @@ class Family:
         if superfluous := given - self._pattern.fields:
             return f"family {self.name} has no part {', '.join(sorted(superfluous))}"
         return f"a key of family {self.name} lacks {', '.join(sorted(self._pattern.fields - given))}"
+
+    @property
+    def tier(self) -> Tier:
+        """Whose bounds hold for its TTL."""
+        return TIERS[self.options.tier] if self.options.tier else ANY
+
+    @property
+    def own_ttl_seconds(self) -> float:
+        """Its tier's, or its own, before anybody says otherwise. Raises ValueError where there is neither."""
+        own = self.tier.seconds if self.options.tier else self.ttl_seconds
+        if own is None:
+            raise ValueError(f"family {self.name} has no TTL: it is not for the cache service")
+        return float(own)
 
     @property
     def prefix(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from cachecore import connections, options, tuning
 from cachecore.keys import Family
 from cachecore.known import Known
-from cachecore.tiers import MAX_TTL_SECONDS, TIERS, own_ttl_seconds, tier_of
+from cachecore.tiers import MAX_TTL_SECONDS, TIERS
 
 JITTER = 0.1
 
@@ -53,7 +53,7 @@ def lifetime_of(family: Family) -> Lifetime:
         return Lifetime(told, "admin")
     if (seconds := from_settings(family)) is not None:
         return Lifetime(seconds, "setting")
-    own = own_ttl_seconds(family)
+    own = family.own_ttl_seconds
     tuned = tuning.ttl_for(family, own)
     if tuned != own:
         return Lifetime(tuned, "tuning")
@@ -105,12 +105,12 @@ def jittered(seconds: float, uniform: Callable[[float, float], float] = random.u
 
 
 def _allowed(family: Family, seconds: int) -> bool:
-    tier = tier_of(family)
+    tier = family.tier
     return tier.least <= seconds <= tier.most
 
 
 def _within(family: Family, seconds: int, what: str) -> int:
     if not _allowed(family, seconds):
-        tier = tier_of(family)
+        tier = family.tier
         raise ValueError(f"TTL {what} is {seconds} s, not {tier.least} to {tier.most}")
     return seconds

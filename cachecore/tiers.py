@@ -1,10 +1,6 @@
 """TTL tiers by name. How long a family's values live now: cachecore/lifetimes.py."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from cachecore.keys import Family
 
 MINUTE = 60
 HOUR = 60 * MINUTE
@@ -35,15 +31,3 @@ TIERS = {
     "day": Tier(DAY, HOUR, MAX_TTL_SECONDS),
 }
 ANY = Tier(5 * MINUTE, 1, MAX_TTL_SECONDS)  # bounds of a family without a tier
-
-
-def tier_of(family: "Family") -> Tier:
-    return TIERS[family.options.tier] if family.options.tier else ANY
-
-
-def own_ttl_seconds(family: "Family") -> float:
-    """Its tier's, or its own. Raises ValueError where there is neither."""
-    own = tier_of(family).seconds if family.options.tier else family.ttl_seconds
-    if own is None:
-        raise ValueError(f"family {family.name} has no TTL: it is not for the cache service")
-    return float(own)

@@ -16,7 +16,6 @@ from cachecore.connections import RoleUnavailable
 from cachecore.dttl import Bounds
 from cachecore.keys import Family
 from cachecore.measures import Snapshot
-from cachecore.tiers import own_ttl_seconds, tier_of
 
 PERIOD_SECONDS = 30
 RANGE = 4  # of a family without a tier: between a quarter and four times its own TTL
@@ -71,9 +70,9 @@ def ttl_for(family: Family, default_seconds: float) -> float:
 def bounds_of(family: Family) -> Bounds:
     """Those of its tier; around its own TTL where it has none."""
     if family.options.tier:
-        tier = tier_of(family)
+        tier = family.tier
         return Bounds(tier.least, tier.most)
-    own = own_ttl_seconds(family)
+    own = family.own_ttl_seconds
     return Bounds(own / RANGE, own * RANGE)
 
 
@@ -104,7 +103,7 @@ def next_step(before: Step | None, family: Family, target: float, snapshot: Snap
     served, reads = seen.served, seen.reads
     if before is None or reads < before.reads:  # the totals were lost
         return Step(
-            before.ttl_seconds if before else own_ttl_seconds(family),
+            before.ttl_seconds if before else family.own_ttl_seconds,
             target,
             seen.hit_rate or 0.0,
             served,

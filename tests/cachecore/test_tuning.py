@@ -12,7 +12,6 @@ import pytest
 from cachecore import dttl, keys, stats, tuning, versions
 from cachecore.dttl import Bounds, ChangeIntervals
 from cachecore.keys import CacheOptions, Family
-from cachecore.tiers import own_ttl_seconds
 from cachecore.tuning import PERIOD_SECONDS, TUNING_STEPPING, TUNING_STEPS, Step
 from games.keys import GAMES
 
@@ -212,7 +211,7 @@ def test_a_tiers_bounds_hold(monkeypatch):
         options=CacheOptions(tier="analytics"),
     )
     assert tuning.bounds_of(family) == Bounds(20, 600)
-    assert own_ttl_seconds(family) == 120
+    assert family.own_ttl_seconds == 120
     assert tuning.bounds_of(replace(family, name="untied", options=CacheOptions())) == Bounds(30, 480)
 
 
