@@ -1,5 +1,6 @@
 """Redis refused, hung, flushed, evicting: reads go on, writes say what they must, and it recovers without a hand."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -49,14 +50,14 @@ def test_twenty_reads_during_a_hang_cost_one_time_limit(cache, valkey, monkeypat
     breaker = connections.breaker("cache")
     monkeypatch.setattr(breaker, "_open_seconds", 60.0)  # no probe within this test
     failed = breaker.failed
-    monkeypatch.setattr(breaker, "failed", lambda: (opened.append(1), failed()))
+    monkeypatch.setattr(breaker, "failed", lambda: (opened.append(threading.current_thread()), failed()))
     valkey.pause()
     spent = []
     for _ in range(20):
         started = time.monotonic()
         assert cache.remember(PLAIN.key(id=1), None, lambda: "computed") == "computed"
         spent.append(time.monotonic() - started)
-    assert len(opened) == 1  # one time-out
+    assert opened.count(threading.current_thread()) == 1  # one time-out; what earlier tests left may run into it too
     assert spent[0] < settings.REDIS_TIMEOUT_SECONDS + 1.0
     assert sorted(spent[1:])[9] <= 0.005  # the others touch no socket
 
