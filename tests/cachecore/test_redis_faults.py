@@ -245,7 +245,7 @@ def test_of_twenty_threads_one_probes_a_window(cache, through, settings):
     assert answers == {"default"}
     assert probes >= 4
     window = settings.REDIS_TIMEOUT_SECONDS + settings.REDIS_BREAKER_SECONDS
-    assert seconds >= (probes - 1) * window  # no window had two; the last may have just begun
+    assert seconds >= (probes - 1) * window  # no window had two; the first connection may be noted late
 
 
 def test_the_probe_that_succeeds_lets_all_threads_in(cache, through):
