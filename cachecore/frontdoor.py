@@ -26,6 +26,8 @@ __all__ = ["App", "CachedAnswers", "Message", "Prepared", "Receive", "Scope", "S
 L1_BYTES = 64 * 1024 * 1024
 MAX_NOT_KEPT = 1_000
 
+CANCEL_SECONDS = 1.0  # longer than the watcher needs to end its listener
+
 
 class CachedAnswers:
     """ASGI layer. `start` and `stop` belong to the server's lifespan; without them every request passes on."""
@@ -46,8 +48,9 @@ class CachedAnswers:
 
     async def stop(self) -> None:
         if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+            while not self._watching.done():  # redis-py swallows a cancellation now and then
+                self._watching.cancel()
+                await asyncio.wait([self._watching], timeout=CANCEL_SECONDS)
         if self._cache is not None:
             await self._cache.aclose()
 
