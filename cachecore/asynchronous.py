@@ -14,7 +14,7 @@ from typing import Any
 
 import redis.asyncio
 
-from cachecore import connections
+from cachecore import cancelling, connections
 from cachecore.flights import computing
 from cachecore.gathering import GatheredReads
 from cachecore.keys import Family, Key
@@ -55,9 +55,7 @@ class AsyncCache:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._aside:
-            task.cancel()
-        await asyncio.gather(*self._aside, return_exceptions=True)
+        await cancelling.end(self._aside)
         if self._reads is not None:
             await self._reads.aclose()
         self._client = self._reads = None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from cachetools import LRUCache
 
-from cachecore import connections, stats, switches
+from cachecore import cancelling, connections, stats, switches
 from cachecore.asgi import App, Message, Receive, Scope, Send
 from cachecore.clock import now_ms
 from cachecore.gathering import GatheredReads
@@ -25,8 +25,7 @@ __all__ = ["App", "CachedAnswers", "Message", "Prepared", "Receive", "Scope", "S
 
 L1_BYTES = 64 * 1024 * 1024
 MAX_NOT_KEPT = 1_000
-
-CANCEL_SECONDS = 1.0  # longer than the watcher needs to end its listener
+WATCHER_ENDS_SECONDS = 1.0  # its listener first
 
 
 class CachedAnswers:
@@ -48,9 +47,7 @@ class CachedAnswers:
 
     async def stop(self) -> None:
         if self._watching is not None:
-            while not self._watching.done():  # redis-py swallows a cancellation now and then
-                self._watching.cancel()
-                await asyncio.wait([self._watching], timeout=CANCEL_SECONDS)
+            await cancelling.end([self._watching], again_seconds=WATCHER_ENDS_SECONDS)
         if self._cache is not None:
             await self._cache.aclose()
 

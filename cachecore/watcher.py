@@ -14,7 +14,7 @@ from contextlib import suppress
 import redis
 import redis.asyncio
 
-from cachecore import cleared, connections, switches, versions
+from cachecore import cancelling, cleared, connections, switches, versions
 from cachecore.clock import now_ms
 from cachecore.versions import Namespace
 
@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 REFRESH_SECONDS = 0.5
 TRUSTED_SECONDS = 1.0
 RESUBSCRIBE_SECONDS = 0.5
-CANCEL_SECONDS = 0.1
 
 
 class VersionWatcher:
@@ -55,9 +54,7 @@ class VersionWatcher:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._word.wait(), REFRESH_SECONDS)
         finally:
-            while not listener.done():  # redis-py swallows a cancellation now and then
-                listener.cancel()
-                await asyncio.wait([listener], timeout=CANCEL_SECONDS)
+            await cancelling.end([listener])
             await client.aclose()
 
     async def _refresh(self, client: redis.asyncio.Redis) -> None:

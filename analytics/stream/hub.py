@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 
 from analytics.stream import census, events, pacing
@@ -12,6 +12,7 @@ from analytics.stream.client import Client
 from analytics.stream.events import Position, Reason
 from analytics.stream.following import Follower
 from analytics.stream.mirror import KEPT_BATCHES, Mirror, NoView
+from cachecore import cancelling
 from cachecore.clock import now_ms
 from cachecore.connections import RoleUnavailable
 
@@ -22,7 +23,6 @@ STALLED_SECONDS = 60.0
 DEGRADED_SECONDS = 2.0
 SWEEP_SECONDS = 1.0
 RETRY_SECONDS = 0.25
-CANCEL_SECONDS = 0.1
 
 
 class Hub:
@@ -56,7 +56,7 @@ class Hub:
 
     async def stop(self) -> None:
         self.end_all()
-        await _cancel(self._tasks)
+        await cancelling.end(self._tasks)
         if self._follower is not None:
             await self._follower.aclose()
             self._follower = None
@@ -156,13 +156,3 @@ class Hub:
         while True:
             await self.report()
             await asyncio.sleep(census.EVERY_SECONDS)
-
-
-async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Until they have ended: redis-py now and then loses a cancellation that comes while it reads a reply."""
-    left = set(tasks)
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=CANCEL_SECONDS)
-    await asyncio.gather(*tasks, return_exceptions=True)  # what they raised is known

@@ -1,0 +1,79 @@
+"""Tasks that swallow a cancellation, as redis-py's reads do now and then, end all the same."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from cachecore import cancelling
+from cachecore.frontdoor import CachedAnswers
+from cachecore.watcher import VersionWatcher
+from games.keys import GAMES
+
+
+async def reading(swallowed: int, entered: asyncio.Event) -> None:
+    """Until it is cancelled once more than it swallows."""
+    entered.set()
+    for _ in range(swallowed):
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("swallowed", [0, 1, 3])
+def test_a_task_ends_however_many_cancellations_it_swallows(swallowed):
+    async def scenario():
+        entered = asyncio.Event()
+        task = asyncio.create_task(reading(swallowed, entered))
+        await entered.wait()
+        async with asyncio.timeout(10):
+            await cancelling.end([task], again_seconds=0.001)
+        return task.cancelled()
+
+    assert asyncio.run(scenario())
+
+
+def test_what_a_task_raised_is_dropped():
+    async def failing():
+        raise RuntimeError
+
+    async def scenario():
+        task = asyncio.create_task(failing())
+        await asyncio.wait([task])
+        await cancelling.end([task])
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_ended_at_once():
+    asyncio.run(cancelling.end([]))
+
+
+class Swallowing(VersionWatcher):
+    """Its first reading swallows the cancellation."""
+
+    def __init__(self) -> None:
+        super().__init__([GAMES])
+        self.entered = asyncio.Event()
+        self._swallowed = False
+
+    async def _refresh(self, client):
+        if not self._swallowed:
+            self._swallowed = True
+            self.entered.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        await super()._refresh(client)
+
+
+def test_the_front_door_stops_though_its_watcher_swallows_the_cancellation():
+    async def scenario():
+        watcher = Swallowing()
+        door = CachedAnswers(lambda scope, receive, send: None, watcher)
+        await door.start()
+        await watcher.entered.wait()
+        async with asyncio.timeout(10):
+            await door.stop()
+        return [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+    assert asyncio.run(scenario()) == []
