@@ -26,6 +26,7 @@ class Payer:
     def __init__(self, debtor: Debtor) -> None:
         self._debtor = weakref.ref(debtor)
         self._lock = threading.Lock()
+        self._ended = threading.Event()
         self.thread: threading.Thread | None = None
         _payers.add(self)
 
@@ -33,9 +34,18 @@ class Payer:
         """After something was owed."""
         with self._lock, suppress(RuntimeError):  # no thread begins while the process ends: see _pay_at_exit
             if self.thread is None or not self.thread.is_alive():  # not alive: the parent's, in a forked child
+                self._ended.clear()
                 thread = threading.Thread(target=self._run, name="cachecore-payer", daemon=True)
                 thread.start()
                 self.thread = thread
+
+    def end(self) -> None:
+        """End the thread. What is owed stays owed, until it is woken again or `pay` is called."""
+        with self._lock:
+            thread, self.thread = self.thread, None
+            self._ended.set()
+        if thread is not None:
+            thread.join()
 
     def pay(self) -> None:
         if (debtor := self._debtor()) is not None:
@@ -44,7 +54,8 @@ class Payer:
     def _run(self) -> None:
         seconds = FIRST_SECONDS
         while True:
-            threading.Event().wait(seconds)
+            if self._ended.wait(seconds):
+                return
             self.pay()
             with self._lock:  # who owes something from here on finds no thread, and begins one
                 if not self._owes_anything():
@@ -57,7 +68,13 @@ class Payer:
         return debtor is not None and debtor.owes_anything()
 
 
+def end_all() -> None:
+    for payer in list(_payers):
+        payer.end()
+
+
 def _pay_at_exit() -> None:
+    end_all()
     for payer in list(_payers):
         payer.pay()
 

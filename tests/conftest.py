@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from analytics import waking
-from cachecore import connections, responses
+from cachecore import connections, paying, responses, stats
 from cachecore.service import cache
 from tests import servers
 
@@ -29,6 +29,7 @@ def _empty_redis(request):
         connections.breaker(role).succeeded()
     waking.broker.succeeded()
     responses.known_urls.clear()
+    paying.end_all()  # what earlier tests owe
     cache.forget()
     with connections.use("state") as client:
         client.flushall()
@@ -46,6 +47,10 @@ def _empty_redis(request):
 def _say_which_database(request):
     if request.node.get_closest_marker("django_db"):
         request.node.user_properties.append((_vendor(), True))
+
+
+def pytest_sessionfinish():
+    stats.forget()  # the process would send them at its end, to a server that is gone
 
 
 _ran_on: Counter[str] = Counter()

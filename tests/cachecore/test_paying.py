@@ -83,6 +83,21 @@ def test_a_cache_that_nobody_uses_any_more_takes_its_debt_with_it(monkeypatch):
     assert not thread.is_alive()
 
 
+def test_an_ended_payer_leaves_the_debt_and_can_be_woken(cache, monkeypatch):
+    owe(cache, monkeypatch, 60)
+    payer = cache._invalidator.payer
+    thread = payer.thread
+    payer.end()
+    assert not thread.is_alive()
+    assert cache.stats().owed_invalidations == 1
+    monkeypatch.setattr(paying, "FIRST_SECONDS", 0.01)
+    payer.wake()
+    thread = payer.thread
+    connections.breaker("cache").succeeded()
+    thread.join(10)
+    assert cache.stats().owed_invalidations == 0
+
+
 ENDING = """
 import django
 django.setup()
