@@ -14,6 +14,7 @@ from analytics.columns import Columns
 from analytics.conditions import Condition
 from analytics.live import pending, reader, rebuild, repairs, series
 from analytics.live.apply import BATCH_GAMES, NoView, apply
+from analytics.live.reader import Head
 from analytics.live.writer import Writer, the_writer
 from analytics.snapshots import one_moment
 from analytics.waking import awake, wake_writer
@@ -67,9 +68,10 @@ def apply_all(writer: Writer) -> Applied:
         applied.rebuilt = True
     marked: dict[int, int] = {}
     while True:
+        view = reader.head()  # nobody else moves it meanwhile
         if len(marked) < BATCH_GAMES:  # a backlog needs no gathering
-            _let_games_gather()
-        marked = _with_unmarked_before(pending.oldest(BATCH_GAMES))
+            _let_games_gather(view)
+        marked = _with_unmarked_before(view, pending.oldest(BATCH_GAMES))
         if not marked:
             break
         writer.go_on()
@@ -86,20 +88,24 @@ def apply_all(writer: Writer) -> Applied:
     return applied
 
 
-def _with_unmarked_before(marked: dict[int, int]) -> dict[int, int]:
+def _with_unmarked_before(view: Head | None, marked: dict[int, int]) -> dict[int, int]:
     """What was saved while Redis was away is marked by nobody. Most of it lies between the view's head and the newest
     game that is marked, and without it that game's answers would lack them until the next reconciling."""
-    view = reader.head()
     head = view.newest if view is not None else None
     following = [game_id for game_id in marked if head is not None and game_id > head]
     if not following or head is None or len(following) == max(following) - head:
         return marked
-    unmarked = table.ids_between(head, max(following)) - marked.keys()
+    unmarked = _unmarked(table.ids_between(head, max(following)) - marked.keys())
     if not unmarked:
         return marked
-    logger.warning("%d games after %d were not marked", len(unmarked), head)
-    pending.mark(sorted(unmarked))
+    logger.info("%d games after %d were not marked", len(unmarked), head)
+    pending.mark(unmarked)
     return pending.oldest(BATCH_GAMES)
+
+
+def _unmarked(ids: set[int]) -> list[int]:
+    """Those that do not wait already: marked anew, they would look younger than they are."""
+    return sorted(ids - pending.waiting(list(ids)))
 
 
 def _settle(writer: Writer, conditions: Sequence[Condition], applied: Applied) -> None:
@@ -123,8 +129,7 @@ def _restore_series(writer: Writer, conditions: Sequence[Condition]) -> None:
     series.restore(writer, Columns.joined([dropped, kept]), lost)
 
 
-def _let_games_gather() -> None:
-    view = reader.head()
+def _let_games_gather(view: Head | None) -> None:
     if view is None:
         return
     wait_ms = min(view.version - now_ms(), 0) + settings.ANALYTICS_VERSION_EVERY_MS

@@ -1,13 +1,13 @@
 """Writing: set, delete, count, invalidate. Whatever is written ends the leases on it and is told to the processes."""
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from cachecore import connections, leases, tags
+from cachecore.batching import batched
 from cachecore.connections import RoleUnavailable
 from cachecore.leases import Args, Call
 
@@ -17,8 +17,6 @@ CHANNEL = "cache-invalidate"
 VALUES_PER_CALL = 100
 
 _encoder = msgspec.json.Encoder()
-
-T = TypeVar("T")
 
 
 class Word(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -40,7 +38,7 @@ def tag_versions(names: Sequence[str]) -> dict[str, bytes]:
 
 def write(values: Mapping[Any, tuple[bytes, int]]) -> int:
     """Store (envelope, ttl_ms) or delete (b"", 0); how many stood there. Raises RoleUnavailable."""
-    return sum(run(leases.write(dict(chunk))) for chunk in _chunks(values.items(), VALUES_PER_CALL))
+    return sum(run(leases.write(dict(chunk))) for chunk in batched(values.items(), VALUES_PER_CALL))
 
 
 def invalidate(keys: Collection[str], names: Collection[str]) -> int:
@@ -77,9 +75,3 @@ def _tell(word: Word) -> None:
 
 def run(call: Call) -> Any:
     return call.script.ask(call.keys, call.args)
-
-
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    remaining = iter(items)
-    while chunk := list(islice(remaining, size)):
-        yield chunk

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from analytics.live import scripts
 from analytics.live.keys import PENDING, SEQUENCE
 from cachecore import connections
+from cachecore.batching import batched
 
-MARKED_PER_CALL = 1_000
+IDS_PER_CALL = 1_000
 
 
 def mark(ids: Sequence[int]) -> None:
     """Raises RoleUnavailable; then `reconcile` finds what was not marked."""
     with connections.use("state") as client:
-        for start in range(0, len(ids), MARKED_PER_CALL):
-            scripts.mark_pending(client, [PENDING.key(), SEQUENCE.key()], ids[start : start + MARKED_PER_CALL])
+        for part in batched(ids, IDS_PER_CALL):
+            scripts.mark_pending(client, [PENDING.key(), SEQUENCE.key()], part)
 
 
 def oldest(count: int) -> dict[int, int]:
@@ -25,11 +26,12 @@ def oldest(count: int) -> dict[int, int]:
 
 def waiting(ids: Sequence[int]) -> set[int]:
     """Those of these ids that are marked."""
-    if not ids:
-        return set()
+    found: set[int] = set()
     with connections.use("state") as client:
-        scores = client.zmscore(PENDING.key(), list(ids))
-    return {game_id for game_id, score in zip(ids, scores, strict=True) if score is not None}
+        for part in batched(ids, IDS_PER_CALL):
+            scores = client.zmscore(PENDING.key(), part)
+            found.update(game_id for game_id, score in zip(part, scores, strict=True) if score is not None)
+    return found
 
 
 def size() -> int:

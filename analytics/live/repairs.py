@@ -1,20 +1,14 @@
 """What reconciling found to differ from the table, and how much of it has been put right since."""
 
-from collections.abc import Collection, Iterable, Iterator
-from itertools import islice
-from typing import Any, NamedTuple
+from collections.abc import Collection
+from typing import NamedTuple
 
 from analytics.live import pending
 from analytics.live.keys import DRIFTED, REPAIRS
 from cachecore import connections
+from cachecore.batching import batched
 
 SETTLED_PER_CALL = 1_000
-
-
-def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    left = iter(items)
-    while part := list(islice(left, size)):
-        yield part
 
 
 class Repairs(NamedTuple):

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from analytics import configured, services, tasks, upkeep
+from analytics import configured, services, tasks, upkeep, writing
 from analytics.live import pending, reader, series
 from cachecore import connections
 from cachecore.locks import lock
@@ -130,6 +130,19 @@ def test_games_saved_while_redis_was_away_are_applied_with_the_next_one():
     assert tasks.apply_pending()["new"] == 4
     assert reader.head().games == 6
     assert series.missing(configured.conditions()) == []  # they came in order
+
+
+def test_a_backlog_that_waits_already_is_not_marked_anew(monkeypatch):
+    monkeypatch.setattr(writing, "BATCH_GAMES", 10)
+    record_games(rounds(1, 2), source="test")
+    tasks.apply_pending()
+    record_games(rounds(*range(31, 41)), source="test")
+    record_games(rounds(*range(3, 30)), source="test")
+    games.put(30)  # marked by nobody
+    marked, mark = [], pending.mark
+    monkeypatch.setattr(pending, "mark", lambda ids: (marked.append(ids), mark(ids)))
+    assert tasks.apply_pending()["new"] == 38
+    assert marked == [[30]]
 
 
 @pytest.mark.parametrize("message", range(1, 6))
