@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from analytics import selectors, tasks, waking
 from analytics.models import LiveView
 from analytics.waking import NotWoken
-from cachecore.connections import RoleUnavailable
-from cachecore.operations_admin import OperationsAdmin, Question, log
+from cachecore.operating.operations_admin import OperationsAdmin, Question, log
+from cachecore.roles.connections import RoleUnavailable
 
 VIEW = "view"
 TOLD = {"apply": "Pending and Newest game below tell when it is done."}

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from functools import partial
 
+from cachecore.answers.stored_answers import ANSWER
 from cachecore.keys import Family
-from cachecore.stored_answers import ANSWER
 
 _answer = partial(
     Family,

@@ -8,8 +8,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from analytics import selectors
 from analytics.stream import census
 from analytics.stream.events import Reason
-from cachecore.connections import RoleUnavailable
 from cachecore.metrics import PREFIX, register
+from cachecore.roles.connections import RoleUnavailable
 
 
 @register

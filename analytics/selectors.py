@@ -11,7 +11,7 @@ from analytics.configured import conditions
 from analytics.live import pending, reader, repairs, series
 from cachecore import schedule
 from cachecore.clock import now_ms
-from cachecore.connections import RoleUnavailable
+from cachecore.roles.connections import RoleUnavailable
 from cachecore.schedule import LastRun
 from games.times import from_unix_ms
 

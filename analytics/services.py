@@ -7,8 +7,8 @@ from analytics.live import pending
 from analytics.live.writer import Overtaken
 from analytics.waking import wake_writer
 from analytics.writing import Applied, Built, Told, apply_all, build, nobody, writing
-from cachecore.connections import RoleUnavailable
 from cachecore.locks import LockHeld
+from cachecore.roles.connections import RoleUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from analytics.live.moments import Moving
 from analytics.live.reader import Head
 from analytics.remembered import Remembered
 from cachecore.clock import now_ms
-from cachecore.connections import RoleUnavailable
+from cachecore.roles.connections import RoleUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def _ask_view(ask: Callable[[], tuple[Head, Answer] | None]) -> tuple[Source, An
             settled = view is not None and is_current(view)
             return _database(view, settled=settled), None
         view, found = answer
-    except RoleUnavailable:  # told once an outage (cachecore/connections.py), not with every answer
+    except RoleUnavailable:  # told once an outage (cachecore/roles/connections.py), not with every answer
         return _database(None, settled=False), None
     except Moving:
         logger.warning("answering from the table: the view moved on during every try")

@@ -7,8 +7,8 @@ from celery.exceptions import CeleryError
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
 from analytics.live.keys import WOKEN
-from cachecore import connections
-from cachecore.breaker import CircuitBreaker
+from cachecore.roles import connections
+from cachecore.roles.breaker import CircuitBreaker
 
 logger = logging.getLogger(__name__)
 

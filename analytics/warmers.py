@@ -9,7 +9,7 @@ from django.urls import reverse
 from analytics import keys
 from analytics.configured import conditions
 from analytics.dashboard.charts.survival import EDGES
-from cachecore import warming
+from cachecore.operating import warming
 
 
 def each_condition(endpoint: str) -> Iterator[str]:

@@ -7,15 +7,19 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
-from cachecore import lifetimes, operations, responses, server_info, stats, switches, versions
-from cachecore.connections import RoleUnavailable
+from cachecore import versions
+from cachecore.answers import responses, switches
 from cachecore.keys import Family
-from cachecore.lifetimes import Lifetime
-from cachecore.measures import Snapshot
 from cachecore.models import Cache
-from cachecore.operations import NotWoken, Unknown
-from cachecore.operations_admin import OperationsAdmin, Question
+from cachecore.operating import operations
+from cachecore.operating.operations import NotWoken, Unknown
+from cachecore.operating.operations_admin import OperationsAdmin, Question
+from cachecore.roles.connections import RoleUnavailable
+from cachecore.statistics import server_info, stats
+from cachecore.statistics.measures import Snapshot
 from cachecore.tiers import Tier
+from cachecore.ttls import lifetimes
+from cachecore.ttls.lifetimes import Lifetime
 
 
 def _clear(name: str, by: Any) -> str:

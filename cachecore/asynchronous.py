@@ -14,15 +14,16 @@ from typing import Any
 
 import redis.asyncio
 
-from cachecore import cancelling, connections
-from cachecore.flights import computing
-from cachecore.gathering import GatheredReads
+from cachecore import cancelling
+from cachecore.filling.performing import split
+from cachecore.filling.serving import value_of
+from cachecore.filling.steps import Compute, Join, Mget, Run, Spawn, Steps, Verify, Wait, drive_async
 from cachecore.keys import Family, Key
-from cachecore.performing import split
+from cachecore.roles import connections
+from cachecore.roles.gathering import GatheredReads
 from cachecore.service import Cache
-from cachecore.serving import value_of
-from cachecore.steps import Compute, Join, Mget, Run, Spawn, Steps, Verify, Wait, drive_async
 from cachecore.tags import listed
+from cachecore.values.flights import computing
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,10 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 
-from cachecore import connections, keys, lifetimes, options
+from cachecore import keys, options
 from cachecore.keys import Family
+from cachecore.roles import connections
+from cachecore.ttls import lifetimes
 
 BACKEND = "django_redis.cache.RedisCache"
 

@@ -33,6 +33,7 @@ class CacheOptions:
     sensitive: bool = False
     compressed: bool = True  # above 1 KiB, where it helps
     encoding: Encoding = "msgpack"
+    held_in_front: bool = False  # front doors keep it by its namespace's version, and must hear of a clearing
     value_type: Any = Any  # what a value is decoded as (anything msgspec knows)
     beta: float = 1.0  # XFetch: above 1 refreshes earlier, 0 never early
     negative: float = 5.0  # the TTL of NOT_FOUND

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from django.core.cache import caches
 from redis.exceptions import LockError, RedisError
 
-from cachecore import connections
 from cachecore.keys import Family
+from cachecore.roles import connections
 
 if TYPE_CHECKING:
     from redis.lock import Lock

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from cachecore import connections
 from cachecore.clock import now_ms
 from cachecore.keys import Family
 from cachecore.locks import LockHeld, lock
+from cachecore.roles import connections
 
 logger = logging.getLogger(__name__)
 

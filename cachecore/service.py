@@ -15,21 +15,32 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from cachecore import connections, options, pubsub, stats, writing
-from cachecore.asks import Outcome, outcome
-from cachecore.flights import Flights
-from cachecore.invalidating import Invalidator
+from cachecore import options, pubsub
+from cachecore.changing.invalidating import Invalidator
+from cachecore.changing.storing import Storer
+from cachecore.filling.asks import Outcome, outcome
+from cachecore.filling.computing import NotAFailure
+from cachecore.filling.filler import FactoryTimeout
+from cachecore.filling.performing import Performer
+from cachecore.filling.prefilling import ToWarm, Warmed, warm
+from cachecore.filling.serving import MISSING, Server, value_of
+from cachecore.filling.steps import drive
 from cachecore.keys import Family, Key, for_cache, registry
-from cachecore.local import LocalCache
-from cachecore.performing import Performer
-from cachecore.prefilling import ToWarm, Warmed, warm
 from cachecore.pubsub import Message
-from cachecore.serving import MISSING, Server, value_of
-from cachecore.steps import drive
-from cachecore.storing import Storer
+from cachecore.roles import connections
+from cachecore.roles.connections import RoleUnavailable
+from cachecore.statistics import stats
 from cachecore.tags import canonical, listed
+from cachecore.values import writing
+from cachecore.values.envelope import NOT_FOUND, NotFound, ValueTooLarge
+from cachecore.values.flights import Flights
+from cachecore.values.local import LocalCache
+from cachecore.values.sealing import EncryptionKeyMissing, NotStorable
 
-__all__ = ["Cache", "Remembered", "Status", "ToWarm", "Warmed", "cache"]
+__all__ = [
+    "NOT_FOUND", "Cache", "EncryptionKeyMissing", "FactoryTimeout", "NotAFailure", "NotFound", "NotStorable",
+    "Remembered", "RoleUnavailable", "Status", "ToWarm", "ValueTooLarge", "Warmed", "cache",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -40,7 +51,7 @@ class Remembered(NamedTuple):
 
 
 class Status(NamedTuple):
-    """This process's cache; what was counted is in `cachecore.stats.snapshot()`."""
+    """This process's cache; what was counted is in `cachecore.statistics.stats.snapshot()`."""
 
     local_entries: int
     local_bytes: int

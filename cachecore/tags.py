@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from cachecore.keys import Family
 from cachecore.patterns import only_part
-from cachecore.scripts import Script
+from cachecore.roles.scripts import Script
 from cachecore.tiers import DAY, MAX_TTL_SECONDS
 
 VERSION_BYTES = 8

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cachecore import connections
 from cachecore.clock import now_ms
 from cachecore.keys import Family
-from cachecore.scripts import Script
+from cachecore.roles import connections
+from cachecore.roles.scripts import Script
 
 NAMESPACE_VERSION = Family(
     name="namespace-version",

@@ -16,8 +16,8 @@ from analytics.stream.endpoint import LiveStream  # isort: skip
 from analytics.stream.hub import Hub  # isort: skip
 from analytics.stream.requests import PATH  # isort: skip
 from cachecore import versions  # isort: skip
-from cachecore.frontdoor import App, CachedAnswers, Receive, Scope, Send  # isort: skip
-from cachecore.watcher import VersionWatcher  # isort: skip
+from cachecore.answers.frontdoor import App, CachedAnswers, Receive, Scope, Send  # isort: skip
+from cachecore.answers.watcher import VersionWatcher  # isort: skip
 from config.exports import Exports  # isort: skip
 from config.intake import Intake  # isort: skip
 

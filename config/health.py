@@ -12,8 +12,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from cachecore import connections
 from cachecore.keys import Role
+from cachecore.roles import connections
 from config.celery import app as celery_app
 
 

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 
 from analytics import selectors
-from cachecore import server_info, stats
 from cachecore.schedule import LastRun
+from cachecore.statistics import server_info, stats
 from games.models import Game
 
 logger = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cachecore import warming
+from cachecore.operating import warming
 from games.keys import GAMES_LIST
 
 

@@ -6,8 +6,11 @@ import pytest
 from django.db import connection
 
 from analytics import waking
-from cachecore import connections, paying, responses, stats
+from cachecore.answers import responses
+from cachecore.changing import paying
+from cachecore.roles import connections
 from cachecore.service import cache
+from cachecore.statistics import stats
 from tests import servers
 
 ROLES = ("cache", "state")

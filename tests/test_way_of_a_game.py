@@ -17,8 +17,8 @@ from django.db import connection
 
 from analytics import configured, services, tasks
 from analytics.live import pending, reader
-from cachecore import connections
 from cachecore.locks import LOCK
+from cachecore.roles import connections
 from config.stack.valkey import Valkey
 from games.models import Game
 from games.services import record_games

@@ -11,8 +11,8 @@ from analytics.compute.distribution import DEFAULT_EDGES, distribution
 from analytics.query import AuditQuery
 from analytics.snapshots import one_moment
 from analytics.table_slices import stretch_of
+from cachecore.answers.responses import Computed
 from cachecore.clock import now_ms
-from cachecore.responses import Computed
 from games.models import Game
 from games.selectors import Exceptions, exceptions
 from games.times import from_unix_ms

@@ -11,7 +11,7 @@ from analytics.columns import UNKNOWN_TIME, Coverage, Window
 from analytics.conditions import Condition
 from analytics.live.keys import BUCKET_SECONDS
 from analytics.sources import Source
-from cachecore.responses import Computed
+from cachecore.answers.responses import Computed
 from games.fairness.law import Law, law_for
 
 # An answer from the table because the view is behind: soon the view will do better.

@@ -7,8 +7,8 @@ from analytics import sources
 from analytics.answers.common import computed, percentage, site_law
 from analytics.compute.distribution import Bin, distribution
 from analytics.query import DistributionQuery
+from cachecore.answers.responses import Computed
 from cachecore.clock import now_ms
-from cachecore.responses import Computed
 from games.crash_points import to_number
 
 

@@ -8,8 +8,8 @@ from analytics.answers.common import computed, percentage, time_text
 from analytics.compute.game_sets import SetCounts, Sets, counts, game_sets
 from analytics.query import GameSetsQuery
 from analytics.query.endpoints import refuse_rows
+from cachecore.answers.responses import Computed
 from cachecore.clock import now_ms
-from cachecore.responses import Computed
 
 
 def answer(query: GameSetsQuery) -> Computed:

@@ -9,8 +9,8 @@ from analytics.answers.common import computed, percentage, time_text
 from analytics.columns import Slice, Window
 from analytics.compute.intervals import Grid, Intervals, grid_covering, intervals
 from analytics.query import IntervalsQuery
+from cachecore.answers.responses import Computed
 from cachecore.clock import now_ms
-from cachecore.responses import Computed
 
 
 def answer(query: IntervalsQuery) -> Computed:

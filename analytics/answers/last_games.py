@@ -10,8 +10,8 @@ from analytics.columns import ALL_GAMES, Coverage
 from analytics.compute.last_games import LastGames
 from analytics.query import LastGamesQuery
 from analytics.sources import Source
+from cachecore.answers.responses import Computed
 from cachecore.clock import now_ms
-from cachecore.responses import Computed
 from games.fairness.law import Law
 from games.models import Game
 from games.selectors import games_by_id

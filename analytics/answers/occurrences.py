@@ -10,8 +10,8 @@ from analytics.columns import Coverage, Window
 from analytics.compute.occurrences import Occurrences, occurrences
 from analytics.query import OccurrencesQuery
 from analytics.sources import Source
+from cachecore.answers.responses import Computed
 from cachecore.clock import now_ms
-from cachecore.responses import Computed
 from games.fairness.law import Law
 
 Previous = tuple[Coverage, list[Occurrences]]

@@ -11,8 +11,8 @@ from analytics.compute.series import Series, Summary, by_length, runs, summary, 
 from analytics.conditions import Condition
 from analytics.query import SeriesQuery
 from analytics.sources import Source
+from cachecore.answers.responses import Computed
 from cachecore.clock import now_ms
-from cachecore.responses import Computed
 from games.crash_points import to_number
 
 Found = tuple[Condition, Sequence[Series], Summary]

@@ -8,8 +8,8 @@ from analytics.answers.common import computed, site_law, time_text
 from analytics.compute.volatility import Block, expected, volatility
 from analytics.query import VolatilityQuery
 from analytics.query.endpoints import refuse_rows
+from cachecore.answers.responses import Computed
 from cachecore.clock import now_ms
-from cachecore.responses import Computed
 
 DIGITS = 6
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from cachecore.answers.stored_answers import ANSWER
 from cachecore.keys import Family
-from cachecore.stored_answers import ANSWER
 
 DASHBOARD = Family(
     name="analytics-dashboard",

@@ -15,7 +15,7 @@ from analytics.dashboard.charts.heat import heat
 from analytics.dashboard.charts.skyline import skyline
 from analytics.dashboard.charts.survival import EDGES, survival
 from analytics.dashboard.parameters import DashboardQuery
-from cachecore.responses import Computed
+from cachecore.answers.responses import Computed
 from games import selectors
 from games.filters import GamesQuery
 from games.pages.answers import Answer, ask

@@ -10,9 +10,9 @@ from analytics import selectors
 from analytics.answers.common import BUCKET_MS, UNSETTLED_MS
 from analytics.dashboard.panels import PANELS, Build, Panel
 from analytics.dashboard.parameters import DashboardQuery
-from cachecore import stats
+from cachecore.answers.responses import Computed
 from cachecore.clock import now_ms
-from cachecore.responses import Computed
+from cachecore.statistics import stats
 from games.pages.degraded import DATABASE_AWAY, one_timeout
 from games.times import from_unix_ms
 

@@ -18,7 +18,7 @@ from analytics.dashboard.panels import PANELS
 from analytics.dashboard.parameters import OTHERS, DashboardQuery, canonical, of_form, with_default
 from analytics.dashboard.rendering import rendered
 from analytics.live.keys import ANALYTICS
-from cachecore.responses import Policy, cached
+from cachecore.answers.responses import Policy, cached
 from cachecore.throttling.views import Slot, limited
 from games.pages.answers import ask
 from games.pages.degraded import needs_database, unavailable

@@ -14,7 +14,7 @@ from analytics.live import series
 from analytics.live.keys import CHUNK_GAMES, LIVE, LONGEST_KEPT
 from analytics.live.moments import Moment, Numbers, read_until
 from analytics.live.reader import HEAD_REPLIES, Head, ask_head, parse_head
-from cachecore import connections
+from cachecore.roles import connections
 
 ASKED = 4  # replies per condition
 COUNTED = {b"count", b"total_games"}

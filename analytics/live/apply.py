@@ -10,7 +10,7 @@ from analytics.conditions import Condition
 from analytics.live import scripts
 from analytics.live.keys import ALL, EPOCH, EVENTS, LIVE, PENDING, UPDATES_CHANNEL, VERSION, WRITER
 from analytics.live.writer import Overtaken, Writer
-from cachecore import connections
+from cachecore.roles import connections
 
 BATCH_GAMES = 500  # keeps the script at a few milliseconds
 

@@ -16,7 +16,7 @@ from analytics.live.keys import LIVE
 from analytics.live.ledger import ChunkFacts
 from analytics.live.reader import HEAD_REPLIES, Head, ask_head, damaged, parse_head, parse_index
 from analytics.remembered import Remembered
-from cachecore import connections
+from cachecore.roles import connections
 
 MAX_READS = 20  # the chunks read double each time
 MAX_QUESTIONS = 256

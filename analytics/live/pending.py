@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from analytics.live import scripts
 from analytics.live.keys import PENDING, SEQUENCE
-from cachecore import connections
 from cachecore.batching import batched
+from cachecore.roles import connections
 
 IDS_PER_CALL = 1_000
 

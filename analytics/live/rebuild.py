@@ -24,8 +24,8 @@ from analytics.live.keys import (
     staged,
 )
 from analytics.live.writer import Overtaken, Writer
-from cachecore import connections
 from cachecore.clock import now_ms
+from cachecore.roles import connections
 
 STAGING_SECONDS = 60 * 60  # a build that was killed leaves nothing for ever
 CELLS_PER_CALL = 2_000

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from analytics.live import pending
 from analytics.live.keys import DRIFTED, REPAIRS
-from cachecore import connections
 from cachecore.batching import batched
+from cachecore.roles import connections
 
 SETTLED_PER_CALL = 1_000
 

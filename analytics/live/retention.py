@@ -7,7 +7,7 @@ from analytics.conditions import Condition
 from analytics.live import scripts
 from analytics.live.keys import ALL, BUCKET_SECONDS, CHUNK_GAMES, LIVE, WRITER
 from analytics.live.writer import Overtaken, Writer
-from cachecore import connections
+from cachecore.roles import connections
 
 DAY_SECONDS = 24 * 60 * 60
 

@@ -17,7 +17,7 @@ from analytics.conditions import Condition
 from analytics.live import scripts
 from analytics.live.keys import CLOSED_KEPT, LIVE, LONGEST_KEPT, WRITER
 from analytics.live.writer import Overtaken, Writer
-from cachecore import connections
+from cachecore.roles import connections
 
 Members = dict[str, int]  # of a sorted set: row -> score
 NO_ROWS = (1, 0)  # a range of ranks that holds nothing

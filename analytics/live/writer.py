@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from analytics.live import scripts
 from analytics.live.keys import WRITER
-from cachecore import connections
 from cachecore.locks import Held, LockLost, lock
+from cachecore.roles import connections
 
 WRITER_SECONDS = 30
 

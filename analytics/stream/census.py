@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from analytics.stream.events import Reason
-from cachecore import connections
 from cachecore.clock import now_ms
 from cachecore.keys import Family
+from cachecore.roles import connections
 
 EVERY_SECONDS = 5.0
 FORGOTTEN_MS = 20_000  # a process that was killed tells no more, and holds none

@@ -9,7 +9,7 @@ from redis.commands.core import AsyncScript
 
 from analytics.live.keys import EPOCH, EVENTS, LIVE, VERSION
 from analytics.stream.events import Game, Snapshot
-from cachecore import connections
+from cachecore.roles import connections
 
 NEWEST_GAMES = 20
 PAGE_ENTRIES = 512

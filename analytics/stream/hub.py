@@ -14,7 +14,7 @@ from analytics.stream.following import Follower
 from analytics.stream.mirror import KEPT_BATCHES, Mirror, NoView
 from cachecore import cancelling
 from cachecore.clock import now_ms
-from cachecore.connections import RoleUnavailable
+from cachecore.roles.connections import RoleUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cachecore import connections
+from cachecore.roles import connections
 
 
 def spent_us(command: str) -> int:

@@ -18,8 +18,8 @@ from analytics import configured, services  # noqa: E402
 from benchmarks import _table  # noqa: E402
 from benchmarks._harness import Spread, table  # noqa: E402
 from benchmarks.apply_parts.commands import memory_bytes  # noqa: E402
-from cachecore import connections  # noqa: E402
 from cachecore.clock import now_ms  # noqa: E402
+from cachecore.roles import connections  # noqa: E402
 
 READER_SECONDS = 30.0  # to end
 QUIET_SECONDS = 1.0  # of reading alone, before and after

@@ -21,8 +21,8 @@ from analytics.waking import WRITER_TASK  # noqa: E402
 from benchmarks import _table  # noqa: E402
 from benchmarks._harness import table  # noqa: E402
 from benchmarks._private import celery_worker  # noqa: E402
-from cachecore import connections  # noqa: E402
 from cachecore.clock import now_ms  # noqa: E402
+from cachecore.roles import connections  # noqa: E402
 from games.rounds import Round  # noqa: E402
 from games.services import record_games  # noqa: E402
 from games.times import from_unix_ms  # noqa: E402

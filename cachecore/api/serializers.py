@@ -6,9 +6,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from cachecore import server_info, stats
 from cachecore.clock import now_ms
-from cachecore.measures import FamilyStats
+from cachecore.statistics import server_info, stats
+from cachecore.statistics.measures import FamilyStats
 
 
 class FamilyStatsSerializer(serializers.Serializer[Any]):

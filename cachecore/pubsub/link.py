@@ -11,8 +11,8 @@ from django_redis import get_redis_connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from cachecore.connections import alias_of
 from cachecore.pubsub.registry import Kind, Subject
+from cachecore.roles.connections import alias_of
 
 SUBSCRIBE: dict[Kind, str] = {"channel": "SUBSCRIBE", "pattern": "PSUBSCRIBE"}
 UNSUBSCRIBE: dict[Kind, str] = {"channel": "UNSUBSCRIBE", "pattern": "PUNSUBSCRIBE"}

@@ -10,7 +10,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from cachecore.policies import policies
+from cachecore.answers.policies import policies
 from cachecore.throttling import callers
 from cachecore.throttling.headers import RETRY_SECONDS, rate_limit_headers
 from cachecore.throttling.scopes import LimitsUnavailable, charge

@@ -5,8 +5,10 @@ from functools import lru_cache
 
 import limits
 
-from cachecore import connections, options, stats
-from cachecore.connections import RoleUnavailable
+from cachecore import options
+from cachecore.roles import connections
+from cachecore.roles.connections import RoleUnavailable
+from cachecore.statistics import stats
 from cachecore.throttling.windows import RATE_COUNTER, RATE_LOG, Quota, take_in_moving_window, take_in_sliding_window
 
 logger = logging.getLogger(__name__)

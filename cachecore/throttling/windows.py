@@ -14,7 +14,7 @@ from limits import RateLimitItem
 from limits.storage import RedisStorage
 
 from cachecore.keys import Family
-from cachecore.scripts import Script
+from cachecore.roles.scripts import Script
 
 # Scope and identity are the hash tag: a window's keys lie in one slot of a cluster.
 RATE_COUNTER = Family(
@@ -41,7 +41,7 @@ RATE_LOG = Family(
 )
 
 SERVER_TIME = ""
-_LUA = Path(__file__).parent.parent / "lua/throttling"
+_LUA = Path(__file__).parent / "lua"
 
 
 class Quota(NamedTuple):

@@ -61,11 +61,11 @@ CACHES = {"default": _redis_cache(CACHE_URL), "state": _redis_cache(STATE_URL)}
 
 # Every process adds its counts of hits and misses to the totals in the state role this often; 0: never by itself.
 CACHE_STATS_FLUSH_SECONDS = number("CACHE_STATS_FLUSH_SECONDS", 5.0, or_zero=True)
-# After a new version so many of the URLs that were asked most are computed anew (cachecore/usage.py); 0: none.
+# After a new version so many of the URLs that were asked most are computed anew; 0: none.
 CACHE_REWARM_TOP = whole("CACHE_REWARM_TOP", 50)
 # Family -> seconds, within its tier's bounds (docs/cachecore.md); admin overrides it while the site runs.
 CACHE_TTLS = numbers("CACHE_TTLS", int)
-# Family -> the hit rate that its TTL is moved towards (cachecore/tuning.py). None is tuned unless it is named here.
+# Family -> the hit rate that its TTL is moved towards (cachecore/ttls/tuning.py). None is tuned unless named here.
 CACHE_TUNING = numbers("CACHE_TUNING", float)
 # Families whose answers are computed for every request (docs/api-caching.md names them); admin switches the others.
 CACHE_RESPONSES_OFF = env.list("CACHE_RESPONSES_OFF", default=[])

@@ -5,7 +5,7 @@ from typing import Any
 from config.settings.throttling import NUM_PROXIES
 
 REST_FRAMEWORK: dict[str, Any] = {
-    "DEFAULT_RENDERER_CLASSES": ["cachecore.rendering.MsgspecJSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["cachecore.answers.rendering.MsgspecJSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework.authentication.TokenAuthentication",

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from cachecore.responses import Computed, Policy, answer
+from cachecore.answers.responses import Computed, Policy, answer
 from games.query import Query
 
 

@@ -11,7 +11,7 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 from rest_framework.exceptions import NotFound, ValidationError
 
-from cachecore.responses import Computed
+from cachecore.answers.responses import Computed
 from cachecore.throttling.views import Slot, limited
 from games import fairness, selectors
 from games.filters import ORDERINGS, GamesQuery

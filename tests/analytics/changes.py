@@ -8,7 +8,7 @@ from analytics.live import rebuild
 from analytics.live.apply import apply
 from analytics.live.keys import EPOCH
 from analytics.live.writer import the_writer
-from cachecore import connections
+from cachecore.roles import connections
 
 END_MS = 1_780_745_451_691
 GAMES = {game_id: (100 + game_id, END_MS) for game_id in range(1, 31)}

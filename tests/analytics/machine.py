@@ -19,9 +19,9 @@ from analytics.live.apply import NoView, apply
 from analytics.live.writer import Overtaken, the_writer
 from analytics.remembered import Remembered
 from analytics.table import rows_of
-from cachecore import connections
-from cachecore.connections import RoleUnavailable
 from cachecore.locks import LOCK, LockHeld
+from cachecore.roles import connections
+from cachecore.roles.connections import RoleUnavailable
 from games.models import Game
 from tests.analytics import games, picture, questions
 from tests.analytics.oracle import expected_cells, meets

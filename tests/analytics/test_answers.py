@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from analytics import services, upkeep
-from cachecore import connections
 from cachecore.clock import now_ms
+from cachecore.roles import connections
 from games.keys import GAMES
 from games.models import Game
 from tests.analytics import games

@@ -10,9 +10,10 @@ from analytics.live.apply import apply
 from analytics.live.keys import ANALYTICS, EPOCH, LIVE, WRITER
 from analytics.live.writer import Overtaken, the_writer
 from analytics.table import rows_of
-from cachecore import connections, versions
+from cachecore import versions
 from cachecore.clock import now_ms
 from cachecore.locks import LOCK
+from cachecore.roles import connections
 from games.models import Game
 from tests.analytics import games
 from tests.analytics.oracle import expected_cells

@@ -3,8 +3,8 @@ from django.core.management import CommandError, call_command
 
 from analytics import services
 from analytics.live import pending
-from cachecore import connections
 from cachecore.locks import lock
+from cachecore.roles import connections
 from tests.analytics import games
 
 pytestmark = pytest.mark.django_db

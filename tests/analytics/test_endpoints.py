@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from cachecore import connections
+from cachecore.roles import connections
 from tests.analytics import recomputation
 from tests.analytics.asking import comparable, differences, question, url
 from tests.analytics.recomputation import ENDPOINTS, World, at

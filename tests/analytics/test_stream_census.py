@@ -10,7 +10,7 @@ from analytics import metrics
 from analytics.stream import census
 from analytics.stream.census import FORGOTTEN_MS, RESETS, STREAMS, Teller, told
 from analytics.stream.hub import Hub
-from cachecore import connections
+from cachecore.roles import connections
 from tests.analytics.changes import GAMES, build
 from tests.analytics.listener import Process, eventually, run
 

@@ -11,7 +11,7 @@ from analytics.live.keys import EVENTS, VERSION
 from analytics.stream.client import MAX_BEHIND
 from analytics.stream.hub import HEARTBEAT_SECONDS, STALLED_SECONDS
 from analytics.stream.process import OTHER_FILES, drop_unread_after
-from cachecore import connections
+from cachecore.roles import connections
 from tests.analytics.changes import GAMES, build, change, epoch
 from tests.analytics.listener import SECONDS, Process, answer, eventually, run
 

@@ -6,8 +6,8 @@ import pytest
 
 from analytics import configured, services, tasks, upkeep, writing
 from analytics.live import pending, reader, series
-from cachecore import connections
 from cachecore.locks import lock
+from cachecore.roles import connections
 from cachecore.schedule import last_run
 from games.models import Game
 from games.rounds import Round

@@ -2,7 +2,7 @@
 
 import struct
 
-from cachecore import connections
+from cachecore.roles import connections
 
 PREFIX = "{analytics}:"
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from cachecore.background import MAX_WAITING, BackgroundThreads
+from cachecore.filling.background import MAX_WAITING, BackgroundThreads
 
 LIMIT = 10
 

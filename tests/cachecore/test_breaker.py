@@ -1,4 +1,4 @@
-from cachecore.breaker import CircuitBreaker
+from cachecore.roles.breaker import CircuitBreaker
 
 
 class Clock:

@@ -8,8 +8,10 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from cachecore import connections, stats, versions
-from cachecore.warming import WARMING_DUE
+from cachecore import versions
+from cachecore.operating.warming import WARMING_DUE
+from cachecore.roles import connections
+from cachecore.statistics import stats
 from games.keys import GAMES, GAMES_LIST
 
 pytestmark = pytest.mark.django_db

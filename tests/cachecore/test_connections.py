@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from cachecore import connections, options
+from cachecore import options
+from cachecore.roles import connections
 from games.rounds import Round
 from games.services import record_games
 
@@ -72,7 +73,7 @@ def test_a_fault_of_ours_stays_loud_and_opens_nothing():
 
 
 def told(caplog):
-    return [(one.levelname, one.message) for one in caplog.records if one.name == "cachecore.connections"]
+    return [(one.levelname, one.message) for one in caplog.records if one.name == "cachecore.roles.connections"]
 
 
 def test_an_outage_is_told_once_when_it_begins_and_once_when_it_ends(valkey, caplog):

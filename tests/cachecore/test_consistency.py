@@ -6,13 +6,17 @@ from django.db import connection
 
 from analytics import keys as analytics_keys
 from analytics import services
-from cachecore import cleared, connections, consistency, envelope, responses, versions, warming
+from cachecore import versions
+from cachecore.answers import responses
+from cachecore.answers.stored_answers import parse
 from cachecore.as_of import as_of
-from cachecore.asking import ask
 from cachecore.clock import now_ms
-from cachecore.consistency import Report
 from cachecore.keys import Family
-from cachecore.stored_answers import parse
+from cachecore.operating import consistency, warming
+from cachecore.operating.asking import ask
+from cachecore.operating.consistency import Report
+from cachecore.roles import connections
+from cachecore.values import cleared, envelope
 from games.keys import GAMES, GAMES_LIST
 from games.rounds import Round
 from games.services import record_games

@@ -5,9 +5,10 @@ import re
 import pytest
 from django.core.management import CommandError, call_command
 
-from cachecore import documenting, keys
+from cachecore import keys
 from cachecore.keys import Family
 from cachecore.management.commands import document_keys
+from cachecore.operating import documenting
 from config.env import BASE_DIR
 
 APPS = ("analytics", "cachecore", "games")

@@ -8,11 +8,11 @@ from django.contrib.auth.models import Permission, User
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from cachecore import stats
-from cachecore.envelope import NOT_FOUND
 from cachecore.invalidation import Cached
 from cachecore.keys import CacheOptions, Family
 from cachecore.service import ToWarm, cache
+from cachecore.statistics import stats
+from cachecore.values.envelope import NOT_FOUND
 from games.crash_points import to_number
 from games.models import Game
 from games.rounds import Round

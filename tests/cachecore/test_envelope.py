@@ -5,11 +5,11 @@ from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachecore import envelope as envelopes
-from cachecore import freshness, sealing
-from cachecore.envelope import HEADER_BYTES, NOT_FOUND, Envelope, Times
-from cachecore.freshness import Freshness
 from cachecore.keys import CacheOptions, Family
+from cachecore.values import envelope as envelopes
+from cachecore.values import freshness, sealing
+from cachecore.values.envelope import HEADER_BYTES, NOT_FOUND, Envelope, Times
+from cachecore.values.freshness import Freshness
 
 FERNET_KEYS = [Fernet.generate_key().decode() for _ in range(2)]
 

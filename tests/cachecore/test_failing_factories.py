@@ -4,8 +4,8 @@ import pytest
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.http import Http404
 
-from cachecore import connections
-from cachecore.computing import NotAFailure
+from cachecore.filling.computing import NotAFailure
+from cachecore.roles import connections
 from cachecore.service import Cache
 from tests.cachecore.test_envelope import family
 from tests.cachecore.test_service import age

@@ -10,13 +10,16 @@ from a2wsgi.wsgi import Body, build_environ
 from django.core.handlers.wsgi import WSGIRequest
 from django.test import RequestFactory
 
-from cachecore import cleared, connections, responses, switches, versions
-from cachecore.frontdoor import CachedAnswers
+from cachecore import versions
+from cachecore.answers import responses, switches
+from cachecore.answers.frontdoor import CachedAnswers
+from cachecore.answers.learned import MAX_KNOWN_URL_LENGTH
+from cachecore.answers.public_requests import public_request
+from cachecore.answers.responses import CACHE_CONTROL, Computed, Policy, cached
+from cachecore.answers.watcher import VersionWatcher
 from cachecore.keys import registry
-from cachecore.learned import MAX_KNOWN_URL_LENGTH
-from cachecore.public_requests import public_request
-from cachecore.responses import CACHE_CONTROL, Computed, Policy, cached
-from cachecore.watcher import VersionWatcher
+from cachecore.roles import connections
+from cachecore.values import cleared
 from games.keys import GAMES
 from tests.cachecore.asgi import ask
 

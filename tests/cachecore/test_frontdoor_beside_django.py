@@ -10,8 +10,8 @@ from django.db import connections as databases
 
 from analytics import services
 from cachecore import versions
-from cachecore.frontdoor import CachedAnswers
-from cachecore.watcher import VersionWatcher
+from cachecore.answers.frontdoor import CachedAnswers
+from cachecore.answers.watcher import VersionWatcher
 from config.intake import Intake
 from config.wsgi import application as django
 from games.keys import GAMES

@@ -3,8 +3,8 @@ import asyncio
 import pytest
 import redis
 
-from cachecore import connections
-from cachecore.gathering import MAX_KEYS, GatheredReads
+from cachecore.roles import connections
+from cachecore.roles.gathering import MAX_KEYS, GatheredReads
 
 
 def run(scenario):

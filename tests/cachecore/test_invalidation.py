@@ -7,9 +7,10 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.test.utils import isolate_apps
 
-from cachecore import connections, writing
 from cachecore.invalidation import Cached, declared
+from cachecore.roles import connections
 from cachecore.service import Cache
+from cachecore.values import writing
 from tests.cachecore.test_envelope import family
 
 pytestmark = pytest.mark.django_db(transaction=True)

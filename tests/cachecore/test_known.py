@@ -2,8 +2,8 @@
 
 import pytest
 
-from cachecore import connections
-from cachecore.known import Known
+from cachecore.roles import connections
+from cachecore.roles.known import Known
 
 
 class Clock:

@@ -5,8 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from cachecore import connections, leases, tags, writing
-from cachecore.leases import Changed, Held, Taken
+from cachecore import tags
+from cachecore.roles import connections
+from cachecore.values import leases, writing
+from cachecore.values.leases import Changed, Held, Taken
 
 KEY = "leased:1"
 NAMES = ("a", "b")

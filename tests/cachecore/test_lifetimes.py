@@ -6,10 +6,11 @@ from django.contrib.auth.models import User
 from django.core.checks import run_checks
 from django.urls import reverse
 
-from cachecore import connections, lifetimes
 from cachecore.keys import registry
-from cachecore.lifetimes import TTLS, Lifetime
+from cachecore.roles import connections
 from cachecore.service import cache
+from cachecore.ttls import lifetimes
+from cachecore.ttls.lifetimes import TTLS, Lifetime
 from games.keys import GAMES_LIST  # tier list: 20 s, 5 to 60
 
 OVERVIEW = reverse("admin:cachecore_cache_changelist")

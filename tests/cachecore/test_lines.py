@@ -8,9 +8,9 @@ import redis
 from django.core.cache import caches
 from django_redis.pool import ConnectionFactory
 
-from cachecore import connections
-from cachecore.connections import RoleUnavailable
-from cachecore.lines import Lines
+from cachecore.roles import connections
+from cachecore.roles.connections import RoleUnavailable
+from cachecore.roles.lines import Lines
 
 
 def put(**values):

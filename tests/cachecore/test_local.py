@@ -7,11 +7,13 @@ import tracemalloc
 
 import pytest
 
-from cachecore import connections, pubsub, writing
-from cachecore.entries import ENTRY_BYTES, Entry
-from cachecore.envelope import Envelope, Payload
-from cachecore.local import LocalCache
+from cachecore import pubsub
+from cachecore.roles import connections
 from cachecore.service import Cache
+from cachecore.values import writing
+from cachecore.values.entries import ENTRY_BYTES, Entry
+from cachecore.values.envelope import Envelope, Payload
+from cachecore.values.local import LocalCache
 from tests.cachecore.test_envelope import family
 
 NEAR = family("local-near", near=True, beta=0)

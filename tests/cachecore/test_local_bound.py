@@ -14,10 +14,11 @@ import pytest
 import redis
 from django.db import connections as databases
 
-from cachecore import stats, versions
-from cachecore.connections import RoleUnavailable
+from cachecore import versions
 from cachecore.pubsub import PubSub
+from cachecore.roles.connections import RoleUnavailable
 from cachecore.service import Cache
+from cachecore.statistics import stats
 from config.asgi import FrontDoor
 from games.keys import GAMES
 from games.rounds import Round

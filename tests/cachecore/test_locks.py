@@ -2,8 +2,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cachecore import connections
 from cachecore.locks import LOCK, LockHeld, LockLost, lock
+from cachecore.roles import connections
 
 
 def test_a_held_lock_is_refused_and_free_again_afterwards():

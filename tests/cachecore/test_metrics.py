@@ -6,9 +6,12 @@ import pytest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
-from cachecore import connections, metrics, stats, tuning, versions
-from cachecore.counters import Counters
-from cachecore.totals import Totals
+from cachecore import metrics, versions
+from cachecore.roles import connections
+from cachecore.statistics import stats
+from cachecore.statistics.counters import Counters
+from cachecore.statistics.totals import Totals
+from cachecore.ttls import tuning
 from games.keys import GAMES
 
 REQUESTS = "crash_monitor_cache_requests_total"

@@ -11,9 +11,11 @@ from jsonschema import Draft202012Validator
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from cachecore import connections, locks, stats, versions
+from cachecore import locks, versions
 from cachecore.keys import Family, registry
+from cachecore.roles import connections
 from cachecore.service import cache
+from cachecore.statistics import stats
 from games.keys import GAMES, GAMES_LIST, GAMES_SINGLE
 from tests import test_schema
 

@@ -5,9 +5,11 @@ import sys
 
 import pytest
 
-from cachecore import clearing, connections, paying
-from cachecore.connections import RoleUnavailable
+from cachecore.changing import paying
+from cachecore.roles import connections
+from cachecore.roles.connections import RoleUnavailable
 from cachecore.service import Cache
+from cachecore.values import clearing
 from tests.cachecore.test_envelope import family
 
 PLAIN = family("paying-plain")
@@ -101,7 +103,8 @@ def test_an_ended_payer_leaves_the_debt_and_can_be_woken(cache, monkeypatch):
 ENDING = """
 import django
 django.setup()
-from cachecore import connections, paying
+from cachecore.changing import paying
+from cachecore.roles import connections
 from cachecore.service import cache
 paying.FIRST_SECONDS = 60
 connections.breaker("cache").failed()

@@ -13,10 +13,12 @@ from contextlib import suppress
 
 import pytest
 
-from cachecore import connections, leases, tags
-from cachecore.clearing import clear_family
+from cachecore import tags
 from cachecore.keys import registry
+from cachecore.roles import connections
 from cachecore.service import Cache, cache
+from cachecore.values import leases
+from cachecore.values.clearing import clear_family
 from tests.cachecore.test_envelope import family
 
 LONG = os.environ.get("CACHE_RACES") == "long"

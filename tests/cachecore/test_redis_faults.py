@@ -12,10 +12,11 @@ from itertools import pairwise
 
 import pytest
 
-from cachecore import connections, stats
 from cachecore.asynchronous import AsyncCache
-from cachecore.connections import RoleUnavailable
+from cachecore.roles import connections
+from cachecore.roles.connections import RoleUnavailable
 from cachecore.service import Cache, ToWarm
+from cachecore.statistics import stats
 from tests.cachecore.test_envelope import family
 from tests.faults import Detour
 

@@ -7,9 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.test import RequestFactory
 
-from cachecore import connections, envelope, responses, versions
+from cachecore import versions
+from cachecore.answers import responses
+from cachecore.answers.responses import Computed, Policy, answer, cached
 from cachecore.keys import registry
-from cachecore.responses import Computed, Policy, answer, cached
+from cachecore.roles import connections
+from cachecore.values import envelope
 from games.keys import GAMES
 
 POLICY = Policy(family=registry["games-list"], namespace=GAMES)

@@ -10,15 +10,20 @@ from django.http import Http404, HttpResponse
 from django.urls import path
 
 from analytics.services import apply_pending
-from cachecore import connections, leases, stats, switches, tasks, usage, versions, warming
-from cachecore.connections import RoleUnavailable
-from cachecore.frontdoor import CachedAnswers
+from cachecore import tasks, versions
+from cachecore.answers import switches
+from cachecore.answers.frontdoor import CachedAnswers
+from cachecore.answers.learned import Known, Url, known_urls
+from cachecore.answers.policies import Policy
+from cachecore.answers.watcher import VersionWatcher
 from cachecore.keys import registry
-from cachecore.learned import Known, Url, known_urls
-from cachecore.policies import Policy
+from cachecore.operating import usage, warming
+from cachecore.operating.usage import ASKED, Asked
+from cachecore.roles import connections
+from cachecore.roles.connections import RoleUnavailable
 from cachecore.schedule import last_run
-from cachecore.usage import ASKED, Asked
-from cachecore.watcher import VersionWatcher
+from cachecore.statistics import stats
+from cachecore.values import leases
 from config.urls import urlpatterns as project_urls
 from games.keys import GAMES
 from games.rounds import Round

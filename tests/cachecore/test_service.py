@@ -8,14 +8,19 @@ from decimal import Decimal
 import pytest
 from django.core.management import call_command
 
-from cachecore import background, clearing, connections, leases, lifetimes, stats, tags, tiers
-from cachecore.connections import RoleUnavailable
-from cachecore.envelope import NOT_FOUND, ValueTooLarge
-from cachecore.filling import FactoryTimeout
+from cachecore import tags, tiers
+from cachecore.filling import background
+from cachecore.filling.filler import FactoryTimeout
 from cachecore.keys import CacheOptions, Family, registry
-from cachecore.measures import READS
-from cachecore.sealing import EncryptionKeyMissing
+from cachecore.roles import connections
+from cachecore.roles.connections import RoleUnavailable
 from cachecore.service import Cache, ToWarm
+from cachecore.statistics import stats
+from cachecore.statistics.measures import READS
+from cachecore.ttls import lifetimes
+from cachecore.values import clearing, leases
+from cachecore.values.envelope import NOT_FOUND, ValueTooLarge
+from cachecore.values.sealing import EncryptionKeyMissing
 from tests.cachecore.test_envelope import FERNET_KEYS, family
 
 PLAIN = family("service-plain")
@@ -68,7 +73,7 @@ def age(key, milliseconds):
     """Move a stored value's times into the past, as if it had been stored earlier."""
     import msgspec
 
-    from cachecore import envelope as envelopes
+    from cachecore.values import envelope as envelopes
 
     with connections.use("cache") as client:
         data = client.get(key)

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 from django.core.exceptions import SynchronousOnlyOperation
 
-from cachecore import connections, leases
 from cachecore.asynchronous import AsyncCache
+from cachecore.roles import connections
 from cachecore.service import Cache
+from cachecore.values import leases
 from tests.cachecore.test_envelope import family
 from tests.cachecore.test_service import age
 
@@ -160,7 +161,7 @@ def test_a_stale_value_is_served_while_a_task_refreshes_it(cache):
 
 
 def test_the_hard_limit_holds(cache):
-    from cachecore.filling import FactoryTimeout
+    from cachecore.filling.filler import FactoryTimeout
 
     async def scenario(async_cache):
         async def for_ever():

@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from cachecore import connections, paying, stats
-from cachecore.connections import RoleUnavailable
+from cachecore.changing import paying
+from cachecore.roles import connections
+from cachecore.roles.connections import RoleUnavailable
 from cachecore.service import Cache
+from cachecore.statistics import stats
 from tests.cachecore.test_envelope import family
 
 PLAIN = family("faults-plain")

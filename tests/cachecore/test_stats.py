@@ -8,12 +8,14 @@ import threading
 import pytest
 from django.test import RequestFactory
 
-from cachecore import connections, stats, totals, versions
-from cachecore.counters import Counters
+from cachecore import versions
+from cachecore.answers.responses import Computed, Policy, cached
 from cachecore.keys import registry
-from cachecore.measures import BOUNDS_SECONDS
-from cachecore.responses import Computed, Policy, cached
-from cachecore.totals import STATS_TOTALS, Totals
+from cachecore.roles import connections
+from cachecore.statistics import stats, totals
+from cachecore.statistics.counters import Counters
+from cachecore.statistics.measures import BOUNDS_SECONDS
+from cachecore.statistics.totals import STATS_TOTALS, Totals
 from config.env import BASE_DIR
 from games.keys import GAMES
 from tests.cachecore import test_frontdoor
@@ -121,7 +123,7 @@ def test_processes_add_up():
 def test_real_processes_add_up_at_their_exit():
     script = (
         "import django; from django.conf import settings; django.setup(); settings.CACHE_STATS_FLUSH_SECONDS = 3600\n"
-        "from cachecore import stats\nfor _ in range(1000): stats.count('games-list', 'hit')\n"
+        "from cachecore.statistics import stats\nfor _ in range(1000): stats.count('games-list', 'hit')\n"
     )
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings.test"}
     children = [subprocess.Popen([sys.executable, "-c", script], cwd=BASE_DIR, env=environment) for _ in range(2)]

@@ -5,7 +5,9 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from cachecore import connections, switches, versions
+from cachecore import versions
+from cachecore.answers import switches
+from cachecore.roles import connections
 from games.keys import GAMES, GAMES_LIST
 
 pytestmark = pytest.mark.django_db

@@ -2,8 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachecore import connections, tags, writing
+from cachecore import tags
+from cachecore.roles import connections
 from cachecore.service import Cache
+from cachecore.values import writing
 from tests.cachecore.test_envelope import family
 
 PLAIN = family("tags-plain")

@@ -20,12 +20,15 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from rest_framework.authtoken.models import Token
 
 from analytics.live.keys import ANALYTICS
-from cachecore import connections, stats, versions, warming
-from cachecore.frontdoor import CachedAnswers
+from cachecore import versions
+from cachecore.answers.frontdoor import CachedAnswers
+from cachecore.answers.watcher import VersionWatcher
+from cachecore.operating import warming
+from cachecore.roles import connections
+from cachecore.statistics import stats
 from cachecore.throttling import callers
 from cachecore.throttling.scopes import LimitsUnavailable, charge
 from cachecore.throttling.windows import Quota, sliding_quota, take_in_moving_window, take_in_sliding_window
-from cachecore.watcher import VersionWatcher
 from config.settings import throttling as settings_module
 from config.wsgi import application as django
 from games.keys import GAMES

@@ -6,9 +6,10 @@ import django.db
 import pytest
 from django.db import transaction
 
-from cachecore import backlog as backlogs
-from cachecore import connections, paying, transactions
-from cachecore.connections import RoleUnavailable
+from cachecore.changing import backlog as backlogs
+from cachecore.changing import paying, transactions
+from cachecore.roles import connections
+from cachecore.roles.connections import RoleUnavailable
 from cachecore.service import Cache
 from tests.cachecore.test_envelope import family
 

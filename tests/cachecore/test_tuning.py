@@ -9,10 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from cachecore import dttl, keys, stats, tuning, versions
-from cachecore.dttl import Bounds, ChangeIntervals
+from cachecore import keys, versions
 from cachecore.keys import CacheOptions, Family
-from cachecore.tuning import PERIOD_SECONDS, TUNING_STEPPING, TUNING_STEPS, Step
+from cachecore.statistics import stats
+from cachecore.ttls import dttl, tuning
+from cachecore.ttls.dttl import Bounds, ChangeIntervals
+from cachecore.ttls.tuning import PERIOD_SECONDS, TUNING_STEPPING, TUNING_STEPS, Step
 from games.keys import GAMES
 
 FAMILY = "games-list"

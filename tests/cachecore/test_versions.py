@@ -1,7 +1,8 @@
 import pytest
 
-from cachecore import connections, versions
+from cachecore import versions
 from cachecore.clock import now_ms
+from cachecore.roles import connections
 from games.keys import GAMES
 
 

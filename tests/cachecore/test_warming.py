@@ -5,7 +5,9 @@ from analytics import views
 from analytics.dashboard.answers import asked
 from analytics.dashboard.charts.survival import EDGES
 from analytics.services import apply_pending
-from cachecore import connections, tasks, versions, warming
+from cachecore import tasks, versions
+from cachecore.operating import warming
+from cachecore.roles import connections
 from cachecore.schedule import last_run
 from cachecore.service import cache
 from games.keys import GAMES

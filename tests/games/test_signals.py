@@ -1,7 +1,8 @@
 import pytest
 from django.db import transaction
 
-from cachecore import connections, versions
+from cachecore import versions
+from cachecore.roles import connections
 from games.keys import GAMES
 from games.models import Game
 from games.rounds import Round

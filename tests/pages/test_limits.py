@@ -3,7 +3,8 @@
 import pytest
 
 from analytics import services
-from cachecore import connections, warming
+from cachecore.operating import warming
+from cachecore.roles import connections
 from games.services import record_games
 from tests import chains
 from tests.pages.html import page

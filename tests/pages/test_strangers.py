@@ -8,7 +8,10 @@ from django.contrib.auth.models import Permission, User
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.regex_helper import normalize
 
-from cachecore import connections, operations, responses, versions
+from cachecore import versions
+from cachecore.answers import responses
+from cachecore.operating import operations
+from cachecore.roles import connections
 from games.keys import GAMES, GAMES_LIST, GAMES_SINGLE
 from games.services import record_games
 from tests import chains

@@ -5,8 +5,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from analytics import upkeep
 from analytics.live.writer import Overtaken
-from cachecore.connections import RoleUnavailable
 from cachecore.locks import LockHeld
+from cachecore.roles.connections import RoleUnavailable
 
 SHOWN = 20
 

@@ -9,8 +9,8 @@ from rich.progress import Progress
 
 from analytics import services
 from analytics.live.writer import Overtaken
-from cachecore.connections import RoleUnavailable
 from cachecore.locks import LockHeld
+from cachecore.roles.connections import RoleUnavailable
 from games.models import Game
 
 

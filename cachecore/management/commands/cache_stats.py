@@ -8,11 +8,12 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from cachecore import consistency, server_info, stats
 from cachecore.api.serializers import stats_answer
-from cachecore.connections import RoleUnavailable
 from cachecore.keys import Role
-from cachecore.measures import FamilyStats
+from cachecore.operating import consistency
+from cachecore.roles.connections import RoleUnavailable
+from cachecore.statistics import server_info, stats
+from cachecore.statistics.measures import FamilyStats
 
 WIDTH = 140  # columns where no terminal says how many it has
 

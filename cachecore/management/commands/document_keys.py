@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from cachecore import documenting
+from cachecore.operating import documenting
 
 PAGES: dict[str, Callable[[], str]] = {"keys.md": documenting.keys_page, "api-caching.md": documenting.api_page}
 

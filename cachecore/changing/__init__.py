@@ -1,0 +1,1 @@
+"""What changes values: storing, invalidating, and what an open transaction or an absent Redis puts off."""

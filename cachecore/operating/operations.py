@@ -1,0 +1,112 @@
+"""What an operator may do to the cache, by API or admin page: by name, logged with who did it, the cache role only."""
+
+import logging
+
+import kombu
+from django.contrib.admin.models import DELETION
+from django.contrib.auth.models import AbstractUser
+
+from cachecore import keys, tags, tasks, versions
+from cachecore.answers import responses, switches
+from cachecore.keys import Family
+from cachecore.models import Cache
+from cachecore.operating.operations_admin import log
+from cachecore.roles import connections
+from cachecore.service import cache
+from cachecore.ttls import lifetimes
+from cachecore.values import clearing
+
+logger = logging.getLogger(__name__)
+
+ALL = "all"
+MAX_TOLD = 100  # characters of a name that nobody knows, as an error repeats it
+
+
+class Unknown(LookupError):
+    """There is nothing of that name; the message says so and is fit for the caller."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f'There is no {kind} "{name[:MAX_TOLD]}".')
+
+
+class NotWoken(Exception):
+    """The broker did not take the message."""
+
+
+def clearable() -> dict[str, Family]:
+    """Families whose keys are copies. Those of the state role are not: they cannot be computed again."""
+    return {family.name: family for family in keys.registry.values() if family.role == "cache"}
+
+
+def with_lifetime() -> dict[str, Family]:
+    """Those whose values an operator may let live longer or shorter."""
+    return {name: family for name, family in clearable().items() if family.options.tier or family.ttl_seconds}
+
+
+def clear(family_name: str | None, by: AbstractUser) -> int:
+    """Delete a family's keys, or those of every family of the cache role; how many.
+
+    Raises Unknown, RoleUnavailable.
+    """
+    families = clearable()
+    if family_name is not None and family_name not in families:
+        raise Unknown("cached family", family_name)
+    chosen = list(families.values()) if family_name is None else [families[family_name]]
+    cleared = sum(clearing.clear_family(family) for family in chosen)
+    log(Cache, by, family_name or ALL, f"Cleared {cleared} keys of {family_name or 'every family'}.", DELETION)
+    return cleared
+
+
+def bump(tag: str, by: AbstractUser) -> int | str:
+    """Make everything that hangs on a tag cold; its new version: a namespace's number, another tag's random hex.
+
+    Raises Unknown, RoleUnavailable.
+    """
+    version = clearing.bump_tag(tag) if tag in versions.namespaces else _invalidated(tag)
+    if version is None:
+        raise Unknown("tag", tag)
+    log(Cache, by, tag, f"Raised tag {tag} to version {version}.")
+    return version
+
+
+def switch(family_name: str, by: AbstractUser, *, on: bool) -> None:
+    """Keep the answers of a family, or compute each. Raises Unknown, RoleUnavailable."""
+    if (policy := responses.policies.get(family_name)) is None:
+        raise Unknown("family of answers", family_name)
+    switches.switch(policy.family, on=on)
+    log(Cache, by, family_name, f"Switched answers of {family_name} {'on' if on else 'off'}.")
+
+
+def set_ttl(family_name: str, by: AbstractUser, seconds: int | None) -> None:
+    """Let a family's values live so long from now on; None: as the settings say. Raises Unknown, RoleUnavailable,
+    ValueError outside its tier's bounds.
+    """
+    if (family := with_lifetime().get(family_name)) is None:
+        raise Unknown("family with a TTL", family_name)
+    if seconds is None:
+        lifetimes.unset_ttl(family)
+        log(Cache, by, family_name, f"Left the TTL of {family_name} to the settings.")
+    else:
+        lifetimes.set_ttl(family, seconds)
+        log(Cache, by, family_name, f"Set the TTL of {family_name} to {seconds} s.")
+
+
+def warm(by: AbstractUser) -> None:
+    """Wake a run in a worker; one that is under way counts as this one. Raises NotWoken."""
+    try:
+        tasks.warm.delay()
+    except (kombu.exceptions.OperationalError, OSError) as error:
+        raise NotWoken(type(error).__name__) from error
+    log(Cache, by, ALL, "Asked for a warming run.")
+
+
+def _invalidated(tag: str) -> str | None:
+    """The new version of a tag of the cache service; None where nothing is stored under such a tag."""
+    (key,) = tags.keys(tags.canonical([tag]))
+    with connections.use("cache") as client:
+        if not client.exists(key):
+            return None
+    cache.invalidate_tag(tag)
+    with connections.use("cache") as client:
+        version: bytes = client.get(key) or b""
+    return version.hex()

@@ -1,0 +1,1 @@
+"""What was counted and timed, in this process and over all of them."""

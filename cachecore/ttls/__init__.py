@@ -1,0 +1,1 @@
+"""How long values live: tiers, settings, an operator's word, tuning."""
