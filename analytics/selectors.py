@@ -6,9 +6,10 @@ from typing import Any
 
 from django.conf import settings
 
-from analytics import sources, table
+from analytics import sources
 from analytics.configured import conditions
 from analytics.live import pending, reader, repairs, series
+from analytics.table import reads
 from cachecore import schedule
 from cachecore.clock import now_ms
 from cachecore.roles.connections import RoleUnavailable
@@ -21,7 +22,7 @@ def status(zone: tzinfo = UTC) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "site": settings.SITE,
         "conditions": [str(condition) for condition in conditions()],
-        "newest_game": table.newest_id(),
+        "newest_game": reads.newest_id(),
     }
     try:
         return answer | _view_status(zone)
@@ -69,8 +70,8 @@ def _run(run: LastRun | None, zone: tzinfo) -> dict[str, Any] | None:
 
 def _lag_ms(head: int | None) -> int:
     """For how long the oldest game beyond the view's head has waited; 0 when the view holds the newest."""
-    since = table.unapplied_since(head)
-    return 0 if since is None else max(0, now_ms() - table.to_ms(since))
+    since = reads.unapplied_since(head)
+    return 0 if since is None else max(0, now_ms() - reads.to_ms(since))
 
 
 JOBS = ("reconcile-newest", "reconcile-all", "check-drift", "rebuild", "clean-up")

@@ -9,7 +9,6 @@ from typing import Literal, TypeVar
 import numpy as np
 from django.db import InterfaceError, OperationalError
 
-from analytics import table, table_slices, table_totals
 from analytics.columns import ALL_GAMES, Columns, Coverage, Slice, Stretch, Window
 from analytics.compute.last_games import LastGames
 from analytics.compute.occurrences import Occurrences, occurrences
@@ -19,6 +18,9 @@ from analytics.live.all_time import AllSeries
 from analytics.live.moments import Moving
 from analytics.live.reader import Head
 from analytics.remembered import Remembered
+from analytics.table import reads
+from analytics.table import slices as table_slices
+from analytics.table import totals as table_totals
 from cachecore.clock import now_ms
 from cachecore.roles.connections import RoleUnavailable
 
@@ -100,7 +102,7 @@ def all_series(
     named = np.array([number for one in rows for row in one.series for number in row.ids], dtype=np.int64)
     dropped = np.setdiff1d(named, games.ids)
     if len(dropped):  # older than the ledger keeps
-        games = Columns.joined([table.rows_of(dropped.tolist()), games])
+        games = Columns.joined([reads.rows_of(dropped.tolist()), games])
     if not bool(np.isin(named, games.ids).all()):  # one has just been deleted, and not yet applied
         return None
     return source, covered, rows, games
@@ -145,13 +147,13 @@ def is_current(view: Head) -> bool:
         return True
     asked_at = time.monotonic()
     try:
-        since = table.unapplied_since(view.newest)
+        since = reads.unapplied_since(view.newest)
     except (OperationalError, InterfaceError):
         return True  # nobody can tell, and there is nothing else to answer from
     if since is None:
         _held_all_at.set((view.epoch, view.newest), asked_at)
         return True
-    return now_ms() - table.to_ms(since) < GRACE_MS
+    return now_ms() - reads.to_ms(since) < GRACE_MS
 
 
 def _database(view: Head | None, *, settled: bool) -> Source:

@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Iterable
 
-from analytics import configured, table
+from analytics import configured
 from analytics.conditions import parse_names
 from analytics.live import pending, reader, rebuild, repairs, retention
 from analytics.live.drift import Drift, drifts
 from analytics.live.keys import CHUNK_GAMES, LIVE
 from analytics.live.ledger import differing
 from analytics.live.writer import Overtaken, Writer
+from analytics.table import reads
 from analytics.writing import apply_all, build, read_table, writing
 from cachecore import versions
 from cachecore.locks import LockHeld
@@ -63,7 +64,7 @@ def _lasting_difference(number: int) -> set[int]:
 
 
 def _differing(number: int) -> set[int]:
-    return set(differing(reader.chunks([number]), table.chunk(number)).tolist())
+    return set(differing(reader.chunks([number]), reads.chunk(number)).tolist())
 
 
 def find_drift(*, wait_seconds: float = 0.0) -> list[Drift]:
@@ -112,11 +113,11 @@ def mend_aggregates() -> int:
 
 
 def newest_chunks() -> list[int]:
-    return table.newest_chunk_numbers(2)
+    return reads.newest_chunk_numbers(2)
 
 
 def all_chunks() -> list[int]:
-    return sorted({*table.chunk_numbers(), *reader.index()})
+    return sorted({*reads.chunk_numbers(), *reader.index()})
 
 
 def clean_up() -> retention.Trimmed | None:

@@ -9,14 +9,15 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-from analytics import configured, table
+from analytics import configured
 from analytics.columns import Columns
 from analytics.conditions import Condition
 from analytics.live import pending, reader, rebuild, repairs, series
 from analytics.live.apply import BATCH_GAMES, NoView, apply
 from analytics.live.reader import Head
 from analytics.live.writer import Writer, the_writer
-from analytics.snapshots import one_moment
+from analytics.table import reads
+from analytics.table.snapshots import one_moment
 from analytics.waking import awake, wake_writer
 from cachecore import versions
 from cachecore.clock import now_ms
@@ -76,7 +77,7 @@ def apply_all(writer: Writer) -> Applied:
             break
         writer.go_on()
         try:
-            done = apply(writer, marked, table.rows_of(marked), conditions)
+            done = apply(writer, marked, reads.rows_of(marked), conditions)
         except NoView:  # Redis was flushed under us
             build(writer)
             applied.rebuilt = True
@@ -95,7 +96,7 @@ def _with_unmarked_before(view: Head | None, marked: dict[int, int]) -> dict[int
     following = [game_id for game_id in marked if head is not None and game_id > head]
     if not following or head is None or len(following) == max(following) - head:
         return marked
-    unmarked = _unmarked(table.ids_between(head, max(following)) - marked.keys())
+    unmarked = _unmarked(reads.ids_between(head, max(following)) - marked.keys())
     if not unmarked:
         return marked
     logger.info("%d games after %d were not marked", len(unmarked), head)
@@ -140,7 +141,7 @@ def _let_games_gather(view: Head | None) -> None:
 def read_table(writer: Writer, told: Told = nobody, below: int | None = None) -> Columns:
     blocks = []
     with one_moment():
-        for block in table.blocks(below):
+        for block in reads.blocks(below):
             writer.go_on()
             told(len(block))
             blocks.append(block)

@@ -13,7 +13,7 @@ from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
-from analytics.large_reads import TableBusy
+from analytics.table.large_reads import TableBusy
 from games.pages.degraded import DATABASE_AWAY, RETRY_SECONDS, unavailable
 
 logger = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from analytics.columns import Columns, Coverage, Window
 from analytics.compute.audit import fit, gaps
 from analytics.compute.distribution import DEFAULT_EDGES, distribution
 from analytics.query import AuditQuery
-from analytics.snapshots import one_moment
-from analytics.table_slices import stretch_of
+from analytics.table.slices import stretch_of
+from analytics.table.snapshots import one_moment
 from cachecore.answers.responses import Computed
 from cachecore.clock import now_ms
 from games.models import Game

@@ -4,12 +4,13 @@ from typing import Any
 
 from django.utils import timezone
 
-from analytics import sources, table_totals
+from analytics import sources
 from analytics.answers.common import computed, site_law
 from analytics.columns import ALL_GAMES, Coverage
 from analytics.compute.last_games import LastGames
 from analytics.query import LastGamesQuery
 from analytics.sources import Source
+from analytics.table import totals as table_totals
 from cachecore.answers.responses import Computed
 from cachecore.clock import now_ms
 from games.fairness.law import Law

@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from analytics.columns import Window
-from analytics.table import to_ms
+from analytics.table.reads import to_ms
 from games.query import InstantField, Query, WholeField
 
 MAX_WINDOW_GAMES = 100_000

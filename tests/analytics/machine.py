@@ -18,7 +18,7 @@ from analytics.live import moments, pending
 from analytics.live.apply import NoView, apply
 from analytics.live.writer import Overtaken, the_writer
 from analytics.remembered import Remembered
-from analytics.table import rows_of
+from analytics.table.reads import rows_of
 from cachecore.locks import LOCK, LockHeld
 from cachecore.roles import connections
 from cachecore.roles.connections import RoleUnavailable

@@ -9,7 +9,7 @@ from analytics.live import pending, rebuild, retention, scripts
 from analytics.live.apply import apply
 from analytics.live.keys import ANALYTICS, EPOCH, LIVE, WRITER
 from analytics.live.writer import Overtaken, the_writer
-from analytics.table import rows_of
+from analytics.table.reads import rows_of
 from cachecore import versions
 from cachecore.clock import now_ms
 from cachecore.locks import LOCK

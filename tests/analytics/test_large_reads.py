@@ -5,8 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from analytics import large_reads, table, table_slices
-from analytics.large_reads import READS, large_read
+from analytics.table import large_reads, reads, slices
+from analytics.table.large_reads import READS, large_read
 from tests.analytics import games, recomputation
 from tests.analytics.asking import comparable, differences, question, url
 from tests.analytics.recomputation import World
@@ -45,8 +45,8 @@ SMALL = [
 @pytest.fixture
 def few_are_many(monkeypatch, frozen) -> None:
     """Twenty games are what anyone may read; nobody waits long for more."""
-    monkeypatch.setattr(table_slices, "MANY_GAMES", 20)
-    monkeypatch.setattr(table, "BLOCK_GAMES", 64)
+    monkeypatch.setattr(slices, "MANY_GAMES", 20)
+    monkeypatch.setattr(reads, "BLOCK_GAMES", 64)
     monkeypatch.setattr(large_reads, "WAIT_SECONDS", 0.01)
 
 

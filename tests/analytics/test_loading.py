@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from analytics.loading import columns_of, read, read_whole_numbers
+from analytics.table.loading import columns_of, read, read_whole_numbers
 from games.fairness import MAX_CRASH_HUNDREDTHS
 from games.models import MAX_GAME_ID, Game
 

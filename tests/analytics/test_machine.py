@@ -6,9 +6,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from analytics import services, table, upkeep
+from analytics import services, upkeep
 from analytics.live import pending, reader, scripts
 from analytics.live.keys import WRITER
+from analytics.table import reads
 from cachecore.roles import connections
 from tests.analytics import picture, questions
 from tests.analytics.machine import ViewMachine, ground
@@ -126,7 +127,7 @@ def test_a_clean_up_that_was_overtaken_leaves_it_to_the_next_run(machine):
 
 
 def test_the_rows_of_no_ids_are_no_columns():
-    assert len(table.rows_of([])) == 0
+    assert len(reads.rows_of([])) == 0
 
 
 def test_the_last_game_above_the_ledgers_floor_may_leave(machine):

@@ -7,7 +7,7 @@ from django.db.models import F, Max, Min, QuerySet
 
 from analytics.columns import UNKNOWN_TIME, Columns
 from analytics.live.keys import CHUNK_GAMES
-from analytics.loading import columns_of
+from analytics.table.loading import columns_of
 from games.models import Game
 from games.times import unix_ms
 

@@ -11,10 +11,10 @@ from django.db.models import QuerySet
 
 from analytics.columns import Columns, Slice, Stretch, Window
 from analytics.conditions import Condition
-from analytics.large_reads import MANY_GAMES, large_read
-from analytics.loading import read
-from analytics.snapshots import one_moment
-from analytics.table import blocks_of, newest_id
+from analytics.table.large_reads import MANY_GAMES, large_read
+from analytics.table.loading import read
+from analytics.table.reads import blocks_of, newest_id
+from analytics.table.snapshots import one_moment
 from games.models import Game
 from games.times import from_unix_ms
 

@@ -7,10 +7,10 @@ from analytics.compute.last_games import LastGames
 from analytics.compute.occurrences import Occurrences
 from analytics.compute.spectrum import Met, Spectrum
 from analytics.conditions import Condition
-from analytics.large_reads import large_read
-from analytics.loading import read_whole_numbers
-from analytics.snapshots import one_moment
-from analytics.table import rows_of, to_ms
+from analytics.table.large_reads import large_read
+from analytics.table.loading import read_whole_numbers
+from analytics.table.reads import rows_of, to_ms
+from analytics.table.snapshots import one_moment
 from games.models import Game
 
 # One pass over the index of crash points, however many conditions are asked.
