@@ -10,8 +10,8 @@
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local first = math.max((tonumber(redis.call('GET', KEYS[2])) or 0) + 1, now_ms)
-redis.call('SET', KEYS[2], string.format('%.0f', first + #ARGV))
+redis.call('SET', KEYS[2], string.format('%d', first + #ARGV))
 for i = 1, #ARGV do
-  redis.call('ZADD', KEYS[1], string.format('%.0f', first + i - 1), ARGV[i])
+  redis.call('ZADD', KEYS[1], string.format('%d', first + i - 1), ARGV[i])
 end
 return redis.call('ZCARD', KEYS[1])

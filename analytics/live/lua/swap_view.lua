@@ -29,10 +29,10 @@ redis.call('SET', KEYS[2], ARGV[3])
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local version = math.max((tonumber(redis.call('GET', KEYS[1])) or 0) + 1, now_ms)
-local text = string.format('%.0f', version)
+local text = string.format('%d', version)
 redis.call('SET', KEYS[1], text)
 redis.call('PUBLISH', ARGV[2], '{"namespace":"analytics","version":' .. text .. ',"epoch":"' .. ARGV[3] .. '"}')
 redis.call('DEL', KEYS[4])
 redis.call('XADD', KEYS[4], text .. '-0', 'event',
-           '{"epoch":"' .. ARGV[3] .. '","version":' .. text .. ',"at_ms":' .. string.format('%.0f', now_ms) .. ',"reset":true}')
+           '{"epoch":"' .. ARGV[3] .. '","version":' .. text .. ',"at_ms":' .. string.format('%d', now_ms) .. ',"reset":true}')
 return {'swapped', version}

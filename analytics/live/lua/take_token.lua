@@ -5,5 +5,5 @@
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local token = math.max((tonumber(redis.call('GET', KEYS[1])) or 0) + 1, now_ms)
-redis.call('SET', KEYS[1], string.format('%.0f', token))
+redis.call('SET', KEYS[1], string.format('%d', token))
 return token

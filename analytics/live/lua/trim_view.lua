@@ -19,7 +19,7 @@ local known = redis.call('HMGET', KEYS[2], 'floor', 'bucket_floor')
 local floor = math.max(tonumber(known[1]) or 0, tonumber(ARGV[3]))
 local known_floor = tonumber(known[2]) or 0
 local bucket_floor = math.max(known_floor, tonumber(ARGV[4]))
-redis.call('HSET', KEYS[2], 'floor', string.format('%.0f', floor), 'bucket_floor', string.format('%.0f', bucket_floor))
+redis.call('HSET', KEYS[2], 'floor', string.format('%d', floor), 'bucket_floor', string.format('%d', bucket_floor))
 
 local chunks, buckets = 0, 0
 local below_end = tonumber(redis.call('HGET', KEYS[2], 'below_end')) or 0
@@ -32,7 +32,7 @@ for _, chunk in ipairs(redis.call('HKEYS', KEYS[3])) do
     chunks = chunks + 1
   end
 end
-redis.call('HSET', KEYS[2], 'below_end', string.format('%.0f', below_end))
+redis.call('HSET', KEYS[2], 'below_end', string.format('%d', below_end))
 
 -- No bucket stands below the old floor: the other scripts write none there. After a floor of 0 (the first retention of a
 -- view that kept everything) what stands is fewer than what might.
@@ -44,7 +44,7 @@ local function old_fields(key)
     end
   else
     for bucket = known_floor, bucket_floor - BUCKET_SECONDS, BUCKET_SECONDS do
-      fields[#fields + 1] = string.format('bucket_%.0f', bucket)
+      fields[#fields + 1] = string.format('bucket_%d', bucket)
     end
   end
   return fields
