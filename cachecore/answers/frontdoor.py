@@ -94,10 +94,10 @@ class CachedAnswers:
         if version is None or known.headers is None or self._cache is None:
             return None
         try:
-            data = await self._cache.get(known.key(version))
+            data = await self._cache.get(key := known.key(version))
         except connections.RoleUnavailable:
             return None
-        stored = parse(known.policy.family, data) if data is not None else None
+        stored = parse(key, data) if data is not None else None
         if stored is None or stored.expires_at_ms <= now_ms():
             return None
         stats.count(known.policy.family.name, "hit")

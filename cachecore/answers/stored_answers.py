@@ -7,7 +7,7 @@ import logging
 import msgspec
 
 from cachecore.clock import now_ms
-from cachecore.keys import CacheOptions, Family
+from cachecore.keys import CacheOptions, Key
 from cachecore.values import envelope as envelopes
 
 logger = logging.getLogger(__name__)
@@ -52,10 +52,10 @@ ANSWER = CacheOptions(value_type=StoredAnswer, compressed=False, held_in_front=T
 _decoder = msgspec.msgpack.Decoder(StoredAnswer)
 
 
-def parse(family: Family, data: bytes) -> StoredAnswer | None:
+def parse(key: Key, data: bytes) -> StoredAnswer | None:
     """What the cache role holds, or None where it is not ours (another release's shape)."""
     envelope = envelopes.parse(data)
-    payload = envelopes.opened(family, envelope) if envelope is not None else None
+    payload = envelopes.opened(key, envelope) if envelope is not None else None
     if payload is not None:
         try:
             return _decoder.decode(payload.data)

@@ -106,7 +106,7 @@ class Storer:
 def _sealed(key: Key, payload: Payload, ttl: float | str | None, versions: Mapping[str, bytes]) -> tuple[bytes, int]:
     times = times_of(key.family, lifetimes.seconds_of(key.family, ttl), payload, 0.0)
     try:
-        data = envelopes.seal(key.family, payload, times, versions)
+        data = envelopes.seal(key, payload, times, versions)
     except NotStorable:
         stats.count(key.family.name, "refused")
         raise

@@ -136,7 +136,7 @@ class Computer:
     def _store(self, ask: Ask, taken: Taken, payload: Payload, seconds: float) -> Steps[None]:
         times = times_of(ask.family, _ttl_seconds(ask, payload), payload, seconds)
         try:
-            data = envelopes.seal(ask.family, payload, times, taken.versions)
+            data = envelopes.seal(ask.key, payload, times, taken.versions)
         except NotStorable as error:
             logger.warning("not stored: %s", error)
             ask.count("refused")

@@ -12,7 +12,7 @@ import msgspec
 from cachecore import tags
 from cachecore.clock import now_ms
 from cachecore.filling.steps import Mget, Steps, Verify
-from cachecore.keys import Family, Key
+from cachecore.keys import Key
 from cachecore.roles.connections import RoleUnavailable
 from cachecore.statistics import stats
 from cachecore.tags import Named
@@ -69,7 +69,7 @@ class Reader:
             return NOTHING
         finally:
             stats.timed(family.name, "read", self._monotonic() - asked_at)
-        seen = self._judged(family, data, envelope, known, named.tags)
+        seen = self._judged(key, data, envelope, known, named.tags)
         if family.options.near and envelope is not None and seen.payload is not None:
             self.keep(key, seen.header, envelope, seen.payload, asked, asked_at, generation)
         return seen
@@ -85,14 +85,14 @@ class Reader:
             for key in keys:
                 stats.count(key.family.name, "error")
             return dict.fromkeys(keys, NOTHING)
-        return {key: self._judged(key.family, data, parsed[key], known, ()) for key, data in stored.items()}
+        return {key: self._judged(key, data, parsed[key], known, ()) for key, data in stored.items()}
 
     def _versions(self, names: Sequence[str]) -> Steps[dict[str, bytes | None]]:
         return dict(zip(names, (yield Mget(tags.keys(names))), strict=True))
 
     def _judged(
         self,
-        family: Family,
+        key: Key,
         data: bytes | None,
         envelope: Envelope | None,
         known: Mapping[str, bytes | None],
@@ -103,12 +103,12 @@ class Reader:
             return NOTHING
         header = envelopes.header(data)
         if envelope is None:
-            count = _counter(data)
-            return Seen(header, envelopes.pack(family, count), Freshness.FRESH) if count is not None else Seen(header)
+            counted = _counted(key, data)
+            return Seen(header, counted, Freshness.FRESH) if counted is not None else Seen(header)
         if not tags.current(envelope.tags, known, names):
             return Seen(header)
-        fresh = freshness.judge(envelope, self._clock_ms(), family.options.beta, self._draw)
-        payload = envelopes.opened(family, envelope) if fresh is not Freshness.DEAD else None
+        fresh = freshness.judge(envelope, self._clock_ms(), key.family.options.beta, self._draw)
+        payload = envelopes.opened(key, envelope) if fresh is not Freshness.DEAD else None
         return Seen(header, payload, fresh, envelope.compute_seconds, tuple(envelope.tags)) if payload else Seen(header)
 
     def keep(
@@ -149,6 +149,6 @@ class Reader:
         self._memory.settle(batch, headers, dict(zip(names, found, strict=True)), asked_at)
 
 
-def _counter(data: bytes) -> int | None:
+def _counted(key: Key, data: bytes) -> Payload | None:
     """A value that `increment` keeps: a plain integer."""
-    return int(data) if len(data) <= 20 and data.lstrip(b"-").isdigit() else None
+    return envelopes.pack(key.family, int(data)) if len(data) <= 20 and data.lstrip(b"-").isdigit() else None

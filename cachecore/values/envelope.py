@@ -12,7 +12,7 @@ import msgspec
 from django.db.models import Model, QuerySet
 from django.utils.functional import Promise
 
-from cachecore.keys import Family
+from cachecore.keys import Family, Key
 from cachecore.values import sealing
 from cachecore.values.sealing import NotStorable
 
@@ -127,11 +127,11 @@ def unpack(family: Family, payload: Payload) -> Any:
     return decode(payload.data, type=family.options.value_type)
 
 
-def seal(family: Family, payload: Payload, times: Times, tags: Mapping[str, bytes]) -> bytes:
+def seal(key: Key, payload: Payload, times: Times, tags: Mapping[str, bytes]) -> bytes:
     """The bytes to store. Raises NotStorable."""
     if len(payload.data) > MAX_VALUE_BYTES:
-        raise ValueTooLarge(family, len(payload.data))
-    form, body = sealing.seal(family, payload.data)
+        raise ValueTooLarge(key.family, len(payload.data))
+    form, body = sealing.seal(key, payload.data)
     envelope = Envelope(
         times.stored_ms,
         times.stored_ms + round(times.soft_seconds * 1000),
@@ -155,14 +155,14 @@ def parse(data: bytes) -> Envelope | None:
         return None
 
 
-def opened(family: Family, envelope: Envelope) -> Payload | None:
-    """None when it cannot be opened (a retired key, damage, the family has become sensitive)."""
-    if envelope.negative:
-        return Payload(b"", negative=True)
-    if not envelope.form and not family.options.sensitive:
-        return Payload(envelope.body)
-    data = sealing.opened(family, envelope.form, envelope.body)
-    return Payload(data) if data is not None else None
+def opened(key: Key, envelope: Envelope) -> Payload | None:
+    """None when it cannot be opened (a retired key, damage, another key's, the family has become sensitive)."""
+    if not envelope.form and not key.family.options.sensitive:
+        return Payload(envelope.body, envelope.negative)
+    data = sealing.opened(key, envelope.form, envelope.body)
+    if data is None or (envelope.negative and data):
+        return None
+    return Payload(data, envelope.negative)
 
 
 def header(data: bytes | None) -> bytes:

@@ -1,5 +1,10 @@
-"""A value's bytes as they are stored: compressed when that helps, encrypted when the family is sensitive."""
+"""A value's bytes as they are stored: compressed when that helps, encrypted when the family is sensitive.
 
+What is encrypted begins with the hash of its key: who can write to Redis cannot pass one user's value off as
+another's.
+"""
+
+import hashlib
 import threading
 from functools import lru_cache
 
@@ -7,7 +12,7 @@ import zstandard
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from cachecore import options
-from cachecore.keys import Family
+from cachecore.keys import Family, Key
 
 COMPRESSED = 1
 ENCRYPTED = 2
@@ -31,24 +36,33 @@ class EncryptionKeyMissing(NotStorable):
         super().__init__(f"family {family.name} is sensitive and CACHE_ENCRYPTION_KEYS is empty: not stored")
 
 
-def seal(family: Family, data: bytes) -> tuple[int, bytes]:
+def seal(key: Key, data: bytes) -> tuple[int, bytes]:
     """(form, body). Raises EncryptionKeyMissing."""
+    family = key.family
     form, body = _compressed(data) if family.options.compressed else (0, data)
     if family.options.sensitive:
-        body, form = _fernet(family).encrypt(body), form | ENCRYPTED
+        body, form = _fernet(family).encrypt(_bound_to(key) + body), form | ENCRYPTED
     return form, body
 
 
-def opened(family: Family, form: int, body: bytes) -> bytes | None:
-    """None when it cannot be read: the key is retired, the bytes are damaged, or a sensitive value is in clear."""
-    if family.options.sensitive != bool(form & ENCRYPTED):
+def opened(key: Key, form: int, body: bytes) -> bytes | None:
+    """None when it cannot be read: the encryption key is retired, the bytes are damaged or were stored under another
+    key, or a sensitive value is in clear."""
+    if key.family.options.sensitive != bool(form & ENCRYPTED):
         return None
     try:
         if form & ENCRYPTED:
-            body = _fernet(family).decrypt(body)
+            decrypted, bound = _fernet(key.family).decrypt(body), _bound_to(key)
+            if not decrypted.startswith(bound):
+                return None
+            body = decrypted[len(bound) :]
         return _decompressed(body) if form & COMPRESSED else body
     except (InvalidToken, EncryptionKeyMissing, zstandard.ZstdError):
         return None
+
+
+def _bound_to(key: Key) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
 
 
 def _decompressed(body: bytes) -> bytes | None:

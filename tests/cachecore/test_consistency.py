@@ -11,7 +11,7 @@ from cachecore.answers import responses
 from cachecore.answers.stored_answers import parse
 from cachecore.as_of import as_of
 from cachecore.clock import now_ms
-from cachecore.keys import Family
+from cachecore.keys import Family, Key
 from cachecore.operating import consistency, warming
 from cachecore.operating.asking import ask
 from cachecore.operating.consistency import Report
@@ -46,12 +46,13 @@ def rewrite(old: bytes, new: bytes) -> None:
 def keep(family: Family, changed) -> None:
     """Another body in the place of the one kept answer's."""
     with connections.use("cache") as client:
-        (key,) = client.scan_iter(match=f"{family.prefix}*")
-        stored = parse(family, client.get(key))
+        (name,) = client.scan_iter(match=f"{family.prefix}*")
+        key = Key(name.decode(), family)
+        stored = parse(key, client.get(key))
         body = changed(stored.body)
         assert body != stored.body
         payload = envelope.pack(family, msgspec.structs.replace(stored, body=body))
-        client.set(key, envelope.seal(family, payload, envelope.Times(now_ms(), 20, 20), {}))
+        client.set(key, envelope.seal(key, payload, envelope.Times(now_ms(), 20, 20), {}))
 
 
 def test_what_the_cache_keeps_agrees(client):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from cachecore.keys import CacheOptions, Family
 from cachecore.values import envelope as envelopes
 from cachecore.values import freshness, sealing
-from cachecore.values.envelope import HEADER_BYTES, NOT_FOUND, Envelope, Times
+from cachecore.values.envelope import HEADER_BYTES, NOT_FOUND, Envelope, Payload, Times
 from cachecore.values.freshness import Freshness
 
 FERNET_KEYS = [Fernet.generate_key().decode() for _ in range(2)]
@@ -40,11 +40,11 @@ values = st.recursive(
 
 
 def stored(kind, value, tags=()):
-    return envelopes.seal(kind, envelopes.pack(kind, value), TIMES, dict(tags))
+    return envelopes.seal(kind.key(id=1), envelopes.pack(kind, value), TIMES, dict(tags))
 
 
 def read(kind, data):
-    payload = envelopes.opened(kind, envelopes.parse(data))
+    payload = envelopes.opened(kind.key(id=1), envelopes.parse(data))
     return envelopes.unpack(kind, payload)
 
 
@@ -78,9 +78,9 @@ def test_what_repeats_is_compressed_and_what_does_not_is_kept():
 
 def test_what_would_open_to_more_than_the_limit_is_not_opened():
     bomb = zstandard.ZstdCompressor().compress(bytes(sealing.MAX_OPENED_BYTES + 1))
-    assert sealing.opened(PLAIN, sealing.COMPRESSED, bomb) is None
+    assert sealing.opened(PLAIN.key(id=1), sealing.COMPRESSED, bomb) is None
     silent = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(10))
-    assert sealing.opened(PLAIN, sealing.COMPRESSED, silent) is None  # never ours: it does not say its size
+    assert sealing.opened(PLAIN.key(id=1), sealing.COMPRESSED, silent) is None  # never ours: it does not say its size
 
 
 def test_the_limit_is_a_million_bytes_however_well_they_compress():
@@ -108,7 +108,7 @@ def test_damage_is_never_an_error(position, byte):
     data[position % len(data)] = byte
     envelope = envelopes.parse(bytes(data))
     if envelope is not None:
-        envelopes.opened(PLAIN, envelope)
+        envelopes.opened(PLAIN.key(id=1), envelope)
 
 
 def test_an_encrypted_value_needs_its_key_and_a_sensitive_one_its_encryption(settings):
@@ -116,12 +116,19 @@ def test_an_encrypted_value_needs_its_key_and_a_sensitive_one_its_encryption(set
     secret = stored(SENSITIVE, "secret " * 500)
     assert b"secret" not in secret
     assert read(SENSITIVE, secret) == "secret " * 500
+    found = envelopes.parse(stored(SENSITIVE, NOT_FOUND))
+    assert envelopes.opened(SENSITIVE.key(id=1), found) == Payload(b"", negative=True)
+    assert envelopes.opened(SENSITIVE.key(id=2), found) is None  # nor is it told of another that there is none
+    turned = msgspec.structs.replace(envelopes.parse(secret), negative=True)
+    assert envelopes.opened(SENSITIVE.key(id=1), turned) is None
+    unbound = Fernet(FERNET_KEYS[0]).encrypt(msgspec.msgpack.encode("of an older release"))
+    assert sealing.opened(SENSITIVE.key(id=1), sealing.ENCRYPTED, unbound) is None
     clear = envelopes.parse(stored(PLAIN, "x"))
-    assert envelopes.opened(SENSITIVE, clear) is None  # stored before the family became sensitive
+    assert envelopes.opened(SENSITIVE.key(id=1), clear) is None  # stored before the family became sensitive
     settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[1:]
-    assert envelopes.opened(SENSITIVE, envelopes.parse(secret)) is None
+    assert envelopes.opened(SENSITIVE.key(id=1), envelopes.parse(secret)) is None
     settings.CACHE_ENCRYPTION_KEYS = []
-    assert envelopes.opened(SENSITIVE, envelopes.parse(secret)) is None
+    assert envelopes.opened(SENSITIVE.key(id=1), envelopes.parse(secret)) is None
     with pytest.raises(sealing.EncryptionKeyMissing):
         stored(SENSITIVE, "x")
 

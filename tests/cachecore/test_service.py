@@ -475,6 +475,19 @@ def test_sensitive_values_are_encrypted_and_kept_out_of_memory(cache, settings):
     assert cache.remember(SECRET.key(id=1), None, Counter("again")) == "again"
 
 
+def test_a_sensitive_value_counts_under_its_own_key_only(cache, settings):
+    settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[:1]
+    cache.set_many({SECRET.key(id=1): "the first one's", SECRET.key(id=2): NOT_FOUND})
+    with connections.use("cache") as client:
+        client.copy(SECRET.key(id=1), SECRET.key(id=3))
+        client.copy(SECRET.key(id=2), SECRET.key(id=4))
+    assert cache.get_many([SECRET.key(id=pk) for pk in range(1, 5)]) == {
+        SECRET.key(id=1): "the first one's",
+        SECRET.key(id=2): NOT_FOUND,
+    }
+    assert cache.remember(SECRET.key(id=3), None, lambda: "the third one's") == "the third one's"
+
+
 def test_sensitive_values_are_refused_without_a_key(cache, count):
     assert cache.remember(SECRET.key(id=1), None, lambda: "the secret") == "the secret"
     assert ("service-secret", "refused") in count
