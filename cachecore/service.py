@@ -158,7 +158,10 @@ class Cache:
         return self._invalidator.delete(map(for_cache, keys), using)
 
     def increment(self, key: Key, amount: int = 1, ttl: float | str | None = None) -> int:
-        """Add to a counter, which lives its TTL from its beginning. Raises RoleUnavailable: a count is not made up."""
+        """Add to a counter, which lives its TTL from its beginning; in clear, so not in a sensitive family.
+
+        Raises RoleUnavailable, for a count is not made up; NotStorable.
+        """
         return self._storer.increment(for_cache(key), amount, ttl)
 
     # Invalidating

@@ -70,6 +70,8 @@ class Storer:
         return saved
 
     def increment(self, key: Key, amount: int, ttl: float | str | None) -> int:
+        if key.family.options.sensitive:
+            raise NotStorable(f"family {key.family.name} is sensitive, a counter stands in clear: not counted")
         ttl_ms = round(lifetimes.seconds_of(key.family, ttl) * 1000)
         self._invalidator.begin_anew([key], ())
         return int(writing.run(leases.Call(leases.increment_counter, [key], [amount, ttl_ms])))

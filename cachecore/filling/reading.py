@@ -150,5 +150,6 @@ class Reader:
 
 
 def _counted(key: Key, data: bytes) -> Payload | None:
-    """A value that `increment` keeps: a plain integer."""
-    return envelopes.pack(key.family, int(data)) if len(data) <= 20 and data.lstrip(b"-").isdigit() else None
+    """A value that `increment` keeps: a plain integer. A sensitive family has none."""
+    counts = len(data) <= 20 and data.lstrip(b"-").isdigit() and not key.family.options.sensitive
+    return envelopes.pack(key.family, int(data)) if counts else None

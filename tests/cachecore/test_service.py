@@ -20,7 +20,7 @@ from cachecore.statistics.measures import READS
 from cachecore.ttls import lifetimes
 from cachecore.values import clearing, leases
 from cachecore.values.envelope import NOT_FOUND, ValueTooLarge
-from cachecore.values.sealing import EncryptionKeyMissing
+from cachecore.values.sealing import EncryptionKeyMissing, NotStorable
 from tests.cachecore.test_envelope import FERNET_KEYS, family
 
 PLAIN = family("service-plain")
@@ -486,6 +486,17 @@ def test_a_sensitive_value_counts_under_its_own_key_only(cache, settings):
         SECRET.key(id=2): NOT_FOUND,
     }
     assert cache.remember(SECRET.key(id=3), None, lambda: "the third one's") == "the third one's"
+
+
+def test_a_sensitive_family_has_no_counters(cache, settings):
+    """They would stand in clear, and whoever can write to Redis could set them."""
+    settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[:1]
+    with pytest.raises(NotStorable, match="family service-secret is sensitive, a counter stands in clear"):
+        cache.increment(SECRET.key(id=1))
+    with connections.use("cache") as client:
+        assert not client.exists(SECRET.key(id=1))
+        client.set(SECRET.key(id=1), 7)
+    assert cache.get(SECRET.key(id=1)) is None
 
 
 def test_sensitive_values_are_refused_without_a_key(cache, count):
