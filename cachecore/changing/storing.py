@@ -74,7 +74,10 @@ class Storer:
             raise NotStorable(f"family {key.family.name} is sensitive, a counter stands in clear: not counted")
         ttl_ms = round(lifetimes.seconds_of(key.family, ttl) * 1000)
         self._invalidator.begin_anew([key], ())
-        return int(writing.run(leases.Call(leases.increment_counter, [key], [amount, ttl_ms])))
+        try:
+            return int(writing.run(leases.increment(key, amount, ttl_ms)))
+        finally:
+            self._invalidator.begin_anew([key], ())
 
     def _store_late(self, key: Key, payload: Payload, ttl: float | str | None, names: tuple[str, ...]) -> None:
         """On commit. It must not fail what was committed; what stood there is invalidated already, or owed."""

@@ -41,7 +41,7 @@ LATCH = Family(
     type="list",
     ttl_seconds=LATCH_MS // 1000,
     holds="one element once the lease has ended; waiters block on it",
-    written_by="cachecore.values.leases (lua/leases/store_value.lua, write_values.lua)",
+    written_by="cachecore.values.leases (lua/leases/store_value.lua, write_values.lua, increment_counter.lua)",
     purged_by="the next lease, its TTL",
 )
 
@@ -132,6 +132,11 @@ def store(key: str, lease: bytes, versions: Mapping[str, bytes], envelope: bytes
 
 def give_up(key: str, lease: bytes) -> Call:
     return Call(store_value, keys_of(key), (lease, b"", 0, LATCH_MS))
+
+
+def increment(key: str, amount: int, ttl_ms: int) -> Call:
+    """The call answers the new count."""
+    return Call(increment_counter, keys_of(key), (amount, ttl_ms, LATCH_MS))
 
 
 def write(values: Mapping[str, tuple[bytes, int]]) -> Call:

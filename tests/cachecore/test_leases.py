@@ -155,10 +155,21 @@ def test_writing_says_how_many_stood_there_and_leaves_no_latch_where_nobody_wait
         assert not server.exists("latch:leased:2", "latch:leased:3")
 
 
+def test_counting_ends_the_lease_and_wakes_who_waits():
+    taken = take()
+    assert [writing.run(leases.increment(KEY, amount, 1_000)) for amount in (2, 3)] == [2, 5]
+    assert writing.run(leases.store(KEY, taken.lease, taken.versions, b"late", 1_000)) == 0
+    with client() as server:
+        assert (server.get(KEY), server.exists("lease:leased:1")) == (b"5", 0)
+        assert 0 < server.pttl(KEY) <= 1_000
+        assert server.lrange("latch:leased:1", 0, -1) == [b"1"]
+        assert 0 < server.pttl("latch:leased:1") <= leases.LATCH_MS
+
+
 def test_a_counter_of_another_kind_is_an_error_and_stays_as_it_is():
     with client() as server:
         server.set(KEY, b"\xc1text")
     with pytest.raises(Exception, match="value is not an integer"):
-        writing.run(leases.Call(leases.increment_counter, [KEY], [1, 1_000]))
+        writing.run(leases.increment(KEY, 1, 1_000))
     with client() as server:
         assert (server.get(KEY), server.pttl(KEY)) == (b"\xc1text", -1)

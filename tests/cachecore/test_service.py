@@ -160,6 +160,13 @@ def test_a_counter_gets_its_ttl_with_its_first_step_whatever_that_is(cache):
     assert cache.get(key) == -5
 
 
+@pytest.mark.parametrize("counting", ["elsewhere", "here"])
+def test_what_is_computed_while_somebody_counts_does_not_overwrite_the_counter(cache, counting):
+    key, counter = PLAIN.key(id="counter"), Cache() if counting == "elsewhere" else cache
+    assert cache.remember(key, None, lambda: elsewhere(lambda: counter.increment(key)) + 41) == 42
+    assert (counter.get(key), counter.increment(key)) == (1, 2)
+
+
 @pytest.mark.parametrize(
     ("ttl", "message"),
     [
