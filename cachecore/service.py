@@ -145,6 +145,7 @@ class Cache:
     ) -> T:
         """Save, then store; what `save` returned. Two writers at once leave nothing stored rather than the wrong one.
 
+        Tags that `save` itself invalidates, as a `Cached` of the model does, do not keep the value from being stored.
         In a transaction the value is only invalidated, on commit. Raises what `save` raises (nothing is stored then),
         and RoleUnavailable when the old value could be neither replaced nor deleted: it was saved all the same.
         """

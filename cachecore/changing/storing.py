@@ -16,8 +16,8 @@ from cachecore.roles import connections
 from cachecore.roles.connections import RoleUnavailable
 from cachecore.statistics import stats
 from cachecore.ttls import lifetimes
+from cachecore.values import claims, leases, writing
 from cachecore.values import envelope as envelopes
-from cachecore.values import leases, writing
 from cachecore.values.envelope import Payload
 from cachecore.values.freshness import times_of
 from cachecore.values.sealing import NotStorable
@@ -60,7 +60,8 @@ class Storer:
         claim = secrets.token_bytes(leases.TOKEN_BYTES) + leases.WRITER
         versions = _claimed(key, claim, names)
         try:
-            saved = save()
+            with claims.saving(versions or {}):
+                saved = save()
         except BaseException:
             _end_claim(key, claim)
             raise

@@ -10,7 +10,7 @@ from cachecore import tags
 from cachecore.batching import batched
 from cachecore.roles import connections
 from cachecore.roles.connections import RoleUnavailable
-from cachecore.values import leases
+from cachecore.values import claims, leases
 from cachecore.values.leases import Args, Call
 
 logger = logging.getLogger(__name__)
@@ -48,10 +48,13 @@ def invalidate(keys: Collection[str], names: Collection[str]) -> int:
     if not keys and not names:
         return 0
     stood = write(dict.fromkeys(keys, (b"", 0)))
+    changed = {tag: tags.new_version() for tag in names}
     with connections.use("cache") as client, client.pipeline(transaction=False) as pipeline:
-        for tag_key in tags.keys(names):
-            pipeline.set(tag_key, tags.new_version(), px=tags.TAG_TTL_MS)
-        pipeline.execute()
+        for tag_key, version in zip(tags.keys(changed), changed.values(), strict=True):
+            pipeline.set(tag_key, version, px=tags.TAG_TTL_MS, get=True)
+        before = pipeline.execute()
+    for (tag, version), old in zip(changed.items(), before, strict=True):
+        claims.replaced(tag, old, version)
     _tell(Word(sorted(map(str, keys)), sorted(names)))
     return stood
 

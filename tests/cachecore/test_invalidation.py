@@ -12,6 +12,7 @@ from cachecore.roles import connections
 from cachecore.service import Cache
 from cachecore.values import writing
 from tests.cachecore.test_envelope import family
+from tests.cachecore.test_service import elsewhere
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,6 +64,30 @@ def test_a_read_names_the_tags_of_what_it_shows(users):
     user.username = "renamed"
     user.save()
     assert shown() == "renamed"
+
+
+def test_what_is_written_through_outlives_the_purges_of_its_own_save(users, cold):
+    key, user = PLAIN.key(id="written"), User.objects.create(pk=1, username="one")
+    cold()
+    CACHE.write_through(key, "one", user.save, tags=["user:1", "users"])
+    assert (CACHE.get(key), cold()) == ("one", {"users", "user:1"})  # all else under its tags went cold
+    user.save()
+    assert CACHE.get(key) is None
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_is_written_through_does_not_outlive_the_purge_of_another_writer(users, when):
+    key, user, other = PLAIN.key(id="written"), User.objects.create(pk=1, username="one"), Cache()
+
+    def save():
+        if when == "after":
+            user.save()
+        elsewhere(lambda: other.invalidate_tag("user:1"))
+        if when == "before":
+            user.save()
+
+    CACHE.write_through(key, "one", save, tags=["user:1", "users"])
+    assert CACHE.get(key) is None
 
 
 def test_an_object_that_moves_purges_the_list_it_left(users, cold):
