@@ -1,6 +1,5 @@
 """Scopes: what is limited, how much of it, and what happens while the limits cannot be read. Settings decide."""
 
-import logging
 from functools import lru_cache
 
 import limits
@@ -10,10 +9,6 @@ from cachecore.roles import connections
 from cachecore.roles.connections import RoleUnavailable
 from cachecore.statistics import stats
 from cachecore.throttling.windows import RATE_COUNTER, RATE_LOG, Quota, take_in_moving_window, take_in_sliding_window
-
-logger = logging.getLogger(__name__)
-
-_OUTCOME = {True: "refused", False: "let through"}  # by whether the scope fails closed
 
 parse = lru_cache(maxsize=None)(limits.parse)
 
@@ -36,10 +31,8 @@ def charge(scope: str, identity: str) -> Quota | None:
         with connections.use("state") as client:
             quota = take(client, parse(rate), scope, identity)
     except RoleUnavailable as error:
-        stats.count(family.name, "error")
-        closed = scope in options.rate_limits_fail_closed()
-        logger.warning("the %s limit was not checked, the request is %s: %s", scope, _OUTCOME[closed], error)
-        if closed:
+        stats.count(family.name, "error")  # no log: cachecore.roles.connections tells of an outage, once
+        if scope in options.rate_limits_fail_closed():
             raise LimitsUnavailable(scope) from error
         return None
     if not quota.allowed:

@@ -469,6 +469,15 @@ def test_without_redis_a_closed_scope_is_a_503_that_says_when(client, limited, v
     assert response.json() == {"detail": "The rate limit cannot be checked now."}
 
 
+def test_an_outage_is_logged_once_and_not_by_each_request_that_was_not_checked(limited, valkey, caplog):
+    valkey.stop()
+    for _ in range(5):
+        assert charge("games", "me") is None
+        with pytest.raises(LimitsUnavailable):
+            charge("ingest", "me")
+    assert [one.message.partition(":")[0] for one in caplog.records] == ["Redis role 'state' is away"]
+
+
 def test_a_hung_redis_does_not_cost_each_request_a_time_limit(limited, valkey):
     valkey.pause()
     started = time.monotonic()
