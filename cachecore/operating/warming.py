@@ -127,7 +127,7 @@ def warm(one: ToAsk, report: Report) -> bool:
         (report.already_warm if outcome == "HIT" else report.warmed).append(told)
     elif family is not None and switches.is_off(family):
         report.off.append(told)
-    elif outcome == "BYPASS" and (away := _away()) is not None:
+    elif outcome == "BYPASS" and (away := redis_away()) is not None:
         logger.warning("warming ends: %s", away)
         report.away = away
         report.failed.append(told)
@@ -163,6 +163,17 @@ def begin() -> None:
     with connections.use("state") as client:
         client.set(WARMED_AT.key(), now_ms(), ex=WARMED_AT.ttl_seconds)
         client.delete(WARMING_DUE.key())
+
+
+def redis_away() -> RoleUnavailable | None:
+    """Why nothing can be kept now, where that is so."""
+    try:
+        for role in get_args(Role):
+            with connections.use(role) as client:
+                client.ping()
+    except RoleUnavailable as error:
+        return error
+    return None
 
 
 def _by_use() -> list[Asked]:
@@ -204,14 +215,3 @@ def _asked(asked: Asked) -> tuple[int, str, Family | None]:
     answered = getattr(response, "answered", None)  # cachecore.answers.responses
     family = answered.known.policy.family if answered is not None else None
     return response.status_code, response.headers.get("X-Cache", ""), family
-
-
-def _away() -> RoleUnavailable | None:
-    """Why nothing can be kept now, where that is so."""
-    try:
-        for role in get_args(Role):
-            with connections.use(role) as client:
-                client.ping()
-    except RoleUnavailable as error:
-        return error
-    return None

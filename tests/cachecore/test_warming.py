@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from django.core.management import CommandError, call_command
 
@@ -72,6 +74,31 @@ def test_an_unknown_family_is_one_line(a_game):
 def test_what_cannot_be_stored_is_told_as_failed():
     with pytest.raises(CommandError, match=r"Not warmed: /api/games/, /api/games/\?per_page=100"):
         call_command("warm_cache", "games-list")  # no game, no version, nothing to store under
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["warm_cache", "warm_cache games-list", "warm_cache --dry-run", "clear_cache --all", "clear_cache --tag games"],
+)
+def test_without_redis_a_command_says_so_in_one_line_and_does_nothing(a_game, valkey, capsys, command):
+    valkey.stop()
+    with pytest.raises(
+        CommandError, match=r"^Redis role '(cache|state)': ConnectionError: .*No such file or directory\.$"
+    ):
+        call_command(*command.split())
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_redis_that_goes_away_under_the_command_is_told(a_game, valkey, monkeypatch, capsys):
+    def going_away(plan, *args, **kwargs):
+        yield plan[0]
+        valkey.stop()
+        yield from plan[1:]
+
+    monkeypatch.setattr("cachecore.management.commands.warm_cache.track", going_away)
+    with pytest.raises(CommandError, match=r"^2 answers are left: Redis role '(cache|state)': ConnectionError: "):
+        call_command("warm_cache", "games-list", "analytics-distribution")
+    assert re.match(r"Warmed 1 answers in .* s, 0 were warm already, 1 failed\.\n", capsys.readouterr().out)
 
 
 def test_the_task_records_its_run(a_game):

@@ -20,7 +20,10 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="List the URLs that would be asked.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        plan = self._plan(options["family"])
+        self._refuse_strangers(options["family"])
+        if (away := warming.redis_away()) is not None:
+            raise CommandError(str(away)) from away
+        plan = warming.plan(options["family"] or None)
         by_use = sum(not one.standard for one in plan)
         if options["dry_run"]:
             for one in plan:
@@ -35,12 +38,11 @@ class Command(BaseCommand):
             warming.warm(one, report)
         self._tell(report, by_use, time.monotonic() - started)
 
-    def _plan(self, families: list[str]) -> list[warming.ToAsk]:
+    def _refuse_strangers(self, families: list[str]) -> None:
         strangers = [name for name in families if name not in warming.warmers]
         if strangers:
             known = ", ".join(sorted(warming.warmers))
             raise CommandError(f"No warmer for {', '.join(strangers)}; there are: {known}.")
-        return warming.plan(families or None)
 
     def _tell(self, report: warming.Report, by_use: int, seconds: float) -> None:
         self.stdout.write(
@@ -49,5 +51,7 @@ class Command(BaseCommand):
         )
         if by_use:
             self.stdout.write(f"{by_use} of them because they are asked most; {len(report.dropped)} dropped.")
+        if report.away is not None:
+            raise CommandError(f"{report.left} answers are left: {report.away}") from report.away
         if report.failed:
             raise CommandError(f"Not warmed: {', '.join(report.failed[:5])}")
