@@ -1,16 +1,17 @@
 """System checks with stable ids."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from cryptography.fernet import Fernet
 from django.apps.config import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
+from django_redis import get_redis_connection
 
 from cachecore import keys, options
-from cachecore.keys import Family
+from cachecore.keys import Family, Role
 from cachecore.roles import connections
 from cachecore.ttls import lifetimes
 
@@ -104,8 +105,22 @@ def caches_are_django_redis(app_configs: Sequence[AppConfig] | None, **kwargs: A
             hint=f"Use {BACKEND}.",
             id="cachecore.E006",
         )
-        for alias in dict.fromkeys((connections.alias_of("cache"), connections.alias_of("state")))
+        for alias in _aliases()
         if (told := settings.CACHES[alias])["BACKEND"] != BACKEND
+    ]
+
+
+@register(Tags.caches)
+def a_redis_that_hangs_is_not_waited_for(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """cachecore.W003: without a limit a caller waits for ever, or for what redis-py's release takes for one (5 s)."""
+    return [
+        CheckWarning(
+            f"CACHES[{alias!r}] has no {' and '.join(missing)}: a Redis that hangs hangs its callers.",
+            hint='Set them in its OPTIONS, in seconds: "SOCKET_CONNECT_TIMEOUT": 0.25, "SOCKET_TIMEOUT": 0.25.',
+            id="cachecore.W003",
+        )
+        for alias in _aliases()
+        if settings.CACHES[alias]["BACKEND"] == BACKEND and (missing := _missing_limits(alias))
     ]
 
 
@@ -116,6 +131,16 @@ def overlapping(families: Sequence[Family]) -> Iterator[tuple[Family, Family]]:
             for other in families:
                 if other is not clearing and other.prefix.startswith(clearing.prefix):
                     yield other, clearing
+
+
+def _aliases() -> list[str]:
+    return list(dict.fromkeys(connections.alias_of(role) for role in get_args(Role)))
+
+
+def _missing_limits(alias: str) -> list[str]:
+    """Asked of the pool, which connects to nobody: they may stand in OPTIONS, in its pool's arguments or in the URL."""
+    given = get_redis_connection(alias).connection_pool.connection_kwargs
+    return [name for name in ("SOCKET_TIMEOUT", "SOCKET_CONNECT_TIMEOUT") if not given.get(name.lower())]
 
 
 def _wrong_ttls() -> Iterator[str]:

@@ -11,6 +11,7 @@ from cachecore.roles import connections
 from cachecore.service import cache
 from cachecore.ttls import lifetimes
 from cachecore.ttls.lifetimes import TTLS, Lifetime
+from config import sentinel
 from games.keys import GAMES_LIST  # tier list: 20 s, 5 to 60
 
 OVERVIEW = reverse("admin:cachecore_cache_changelist")
@@ -160,6 +161,43 @@ def test_a_check_tells_a_prefix_that_is_not_heeded(settings):
     assert messages("cachecore.W002") == []
     settings.CACHES = {**settings.CACHES, "default": {**settings.CACHES["default"], "KEY_PREFIX": "staging"}}
     assert messages("cachecore.W002") == ["CACHES['default'] has KEY_PREFIX, which the cache service does not heed."]
+
+
+LIMITS = {"SOCKET_TIMEOUT": 0.25, "SOCKET_CONNECT_TIMEOUT": 0.25}
+
+
+def an_alias(location, **options):
+    """django-redis makes one pool per location and keeps it: each of these tests has its own."""
+    return {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": location, "OPTIONS": options}
+
+
+def test_a_check_tells_a_redis_without_time_limits(settings):
+    assert messages("cachecore.W003") == []
+    settings.CACHES = {
+        "default": an_alias("redis://half/0", SOCKET_TIMEOUT=0.25),
+        "state": an_alias("redis://bare/0"),
+        "no role's": an_alias("redis://bare/1"),
+    }
+    assert messages("cachecore.W003") == [
+        "CACHES['default'] has no SOCKET_CONNECT_TIMEOUT: a Redis that hangs hangs its callers.",
+        "CACHES['state'] has no SOCKET_TIMEOUT and SOCKET_CONNECT_TIMEOUT: a Redis that hangs hangs its callers.",
+    ]
+
+
+def test_time_limits_count_wherever_django_redis_takes_them_from(settings):
+    of_the_pool = {name.lower(): seconds for name, seconds in LIMITS.items()}
+    settings.CACHES = {
+        "default": an_alias("redis://limited/0?socket_timeout=0.25&socket_connect_timeout=0.25"),
+        "state": an_alias("redis://limited/1", CONNECTION_POOL_KWARGS=of_the_pool),
+    }
+    assert messages("cachecore.W003") == []
+
+
+@pytest.mark.parametrize(("service", "limits"), [("limited", LIMITS), ("unlimited", {})])
+def test_a_role_that_sentinels_watch_has_limits_too(settings, service, limits):
+    watched = sentinel.options([("localhost", 26379)], {})
+    settings.CACHES = {"default": an_alias(f"redis://{service}/0", **watched, **limits)}
+    assert len(messages("cachecore.W003")) == (not limits)
 
 
 def test_a_check_tells_caches_of_another_kind(settings):
