@@ -89,7 +89,7 @@ def _counters(snapshot: Snapshot) -> Iterator[Metric]:
     )
     sizes = CounterMetricFamily(
         f"{PREFIX}_cache_value_bytes",
-        "Values stored: raw, and stored as they went to Redis.",
+        "Values stored: raw as encoded (answers with their gzip), stored as they went to Redis, in envelopes.",
         labels=["family", "form"],
     )
     for family in snapshot.families:

@@ -25,8 +25,8 @@ class FamilyStatsSerializer(serializers.Serializer[Any]):
     refused = serializers.IntegerField(help_text="Values that were not stored, such as those above the size limit.")
     stored = serializers.IntegerField()
     refreshed = serializers.IntegerField()
-    raw_bytes = serializers.IntegerField(help_text="Of all values stored, before compression.")
-    stored_bytes = serializers.IntegerField(help_text="And as they went to Redis.")
+    raw_bytes = serializers.IntegerField(help_text="Of all values stored, encoded; an answer with the gzip it carries.")
+    stored_bytes = serializers.IntegerField(help_text="And as they went to Redis, in envelopes; may be more.")
 
 
 class StatsSerializer(serializers.Serializer[Any]):

@@ -35,7 +35,11 @@ def timed(family: str, operation: Operation, seconds: float) -> None:
 
 
 def sized(family: str, raw_bytes: int, stored_bytes: int) -> None:
-    """Observe a value's size before and after compression."""
+    """Observe a value's size: encoded, and as it went to Redis (compressed, encrypted, in its envelope).
+
+    The second may be the larger: an envelope takes some fifty bytes and twenty a tag, encryption a third; an answer of
+    the response cache carries its gzip in both, and is not compressed again.
+    """
     _counters.add(family, "raw_bytes", raw_bytes)
     _counters.add(family, "stored_bytes", stored_bytes)
 

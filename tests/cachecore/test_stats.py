@@ -1,5 +1,6 @@
 """Counts: none lost between threads, each batch added once between processes, kept while Redis is away."""
 
+import gzip
 import os
 import subprocess
 import sys
@@ -216,6 +217,16 @@ def test_the_response_cache_counts_how_each_read_ended():
     assert found.latency("compute").count == 1  # that of the miss
     assert 102 < found.raw_bytes < found.stored_bytes  # the body, in its wrappings
     assert found.stored_bytes > 102  # with its times, tag and version
+
+
+def test_an_answer_s_gzip_is_of_its_size_before_and_after():
+    body = "x" * 10_000
+    versions.raise_version(GAMES)
+    policy = Policy(family=registry[FAMILY], namespace=GAMES)
+    cached(RequestFactory().get("/x/"), policy, [("page", 1)], lambda: Computed(body))
+    found, both = stats.snapshot().family(FAMILY), len(body) + 2 + len(gzip.compress(f'"{body}"'.encode(), 6))
+    assert both < found.raw_bytes < both + 100
+    assert found.raw_bytes < found.stored_bytes < found.raw_bytes + 100  # its envelope, nothing else
 
 
 def test_the_front_door_counts_where_it_found_the_answer():
