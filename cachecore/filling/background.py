@@ -1,14 +1,19 @@
 """Threads of a process for factories in the background or under a time limit.
 
 A family has half of them at most, so that one whose factories hang leaves the others theirs; what comes on top waits
-its turn, within bounds.
+its turn, within bounds. A process that ends waits for them for a moment only, so they are daemons and no executor's.
 """
 
+import atexit
 import logging
+import os
 import threading
-from collections import Counter, defaultdict, deque
+import weakref
+from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from cachecore import options
 
 logger = logging.getLogger(__name__)
 
@@ -17,37 +22,71 @@ MAX_WAITING = 100  # of a family
 Job = Callable[[], object]
 
 
+class Turn(NamedTuple):
+    family: str
+    job: Job
+
+
 class BackgroundThreads:
     def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="cache-refresh")
+        self._threads = threads
         self._share = max(1, threads // 2)
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._busy: Counter[str] = Counter()
-        self._waiting: defaultdict[str, deque[Job]] = defaultdict(deque)
+        self._waiting: deque[Turn] = deque()
+        _pools.add(self)
 
     def begin(self, family: str, job: Job) -> bool:
-        """Whether it will be done; False where too many of the family wait already. Raises RuntimeError at exit."""
-        with self._lock:
-            if self._busy[family] >= self._share:
-                if len(self._waiting[family]) >= MAX_WAITING:
-                    return False
-                self._waiting[family].append(job)
-                return True
-            self._pool.submit(self._work, family, job)
-            self._busy[family] += 1
+        """Whether it will be done; False where too many of the family wait already.
+
+        Raises RuntimeError where the process ends and no thread begins any more.
+        """
+        turn = Turn(family, job)
+        with self._changed:
+            if self._has_room(family):
+                threading.Thread(target=self._work, args=[turn], name="cache-refresh", daemon=True).start()
+                self._busy[family] += 1
+            elif sum(waiting.family == family for waiting in self._waiting) < MAX_WAITING:
+                self._waiting.append(turn)
+            else:
+                return False
         return True
 
-    def _work(self, family: str, job: Job | None) -> None:
-        while job is not None:
+    def finish(self, seconds: float) -> None:
+        """Wait so long for what is under way. What has not begun is not begun."""
+        with self._changed:
+            self._waiting.clear()
+            self._changed.wait_for(lambda: not self._busy.total(), seconds)
+
+    def _has_room(self, family: str) -> bool:
+        return self._busy[family] < self._share and self._busy.total() < self._threads
+
+    def _work(self, turn: Turn | None) -> None:
+        while turn is not None:
             try:
-                job()
+                turn.job()
             except BaseException:  # also what ends a process: here it would end this thread's place among the family's
                 logger.warning("a factory in the background failed", exc_info=True)
-            job = self._next(family)
+            turn = self._next(turn.family)
 
-    def _next(self, family: str) -> Job | None:
-        with self._lock:
-            if waiting := self._waiting[family]:
-                return waiting.popleft()
-            self._busy[family] -= 1
-            return None
+    def _next(self, done: str) -> Turn | None:
+        """The first that may begin now that one of a family is done."""
+        with self._changed:
+            self._busy[done] -= 1
+            turn = next((waiting for waiting in self._waiting if self._has_room(waiting.family)), None)
+            if turn is not None:
+                self._waiting.remove(turn)
+                self._busy[turn.family] += 1
+            self._changed.notify_all()
+            return turn
+
+
+def _finish_all() -> None:
+    """A value that is nearly made is stored; one that takes a minute is given up: its lease runs out."""
+    for pool in list(_pools):
+        pool.finish(options.timeout_seconds())
+
+
+_pools: "weakref.WeakSet[BackgroundThreads]" = weakref.WeakSet()
+atexit.register(_finish_all)
+os.register_at_fork(after_in_child=_pools.clear)  # a child has none of its parent's threads

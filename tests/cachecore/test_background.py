@@ -1,13 +1,18 @@
 """Threads for factories: what ends a job must not end the family's place among the threads."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from cachecore.filling.background import MAX_WAITING, BackgroundThreads
+from cachecore.service import Cache
+from tests.cachecore.test_envelope import family
 
 LIMIT = 10
+LIMITED = family("background-limited", factory_hard=0.01)
 
 
 def done(pool, family="one"):
@@ -38,3 +43,48 @@ def test_a_family_has_half_of_the_threads_and_the_others_theirs():
     assert done(pool, "another")
     go.set()
     assert done(pool, "another")
+
+
+def test_who_waits_comes_in_its_turn_whatever_its_family():
+    pool, go, end, order = BackgroundThreads(2), threading.Event(), threading.Event(), []
+    assert pool.begin("one", lambda: end.wait(LIMIT))
+    assert pool.begin("two", lambda: go.wait(LIMIT))
+    for name in ("one", "two", "three", "two"):
+        assert pool.begin(name, lambda name=name: order.append(name))
+    go.set()
+    assert done(pool, "four")
+    assert order == ["two", "three", "two"]
+    end.set()
+
+
+ENDING = """
+import django
+django.setup()
+import threading
+from cachecore.service import FactoryTimeout, cache
+from tests.cachecore.test_background import LIMITED
+
+def ask(name, factory):
+    try:
+        cache.remember(LIMITED.key(id=name), None, factory)
+    except FactoryTimeout:
+        print(name)
+
+begun = threading.Event()
+
+def late():
+    begun.set()
+    threading.main_thread().join()
+    return "late"
+
+ask("late", late)
+assert begun.wait(10)
+for name in ("hangs", "so does this", "and this", "never begun"):
+    ask(name, threading.Event().wait)
+"""
+
+
+def test_a_process_ends_without_waiting_for_what_hangs_but_for_what_is_nearly_done():
+    told = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=30, check=True)
+    assert told.stdout.splitlines() == ["late", "hangs", "so does this", "and this", "never begun"]
+    assert Cache().get(LIMITED.key(id="late")) == "late"
