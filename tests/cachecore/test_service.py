@@ -695,6 +695,19 @@ def test_limits_within_limits_do_not_wait_for_each_other(cache, settings):
         assert [call.result(20) for call in calls] == [1, 1]
 
 
+def test_factories_that_ask_for_each_other_s_values_wait_and_then_compute_alone(cache):
+    """Twice a lease here; docs/cachecore.md says why nobody looks for circles."""
+    barrier, one, other = threading.Barrier(2), BRIEF.key(id="one"), BRIEF.key(id="other")
+
+    def crossing(inner):
+        barrier.wait(10)
+        return cache.remember(inner, None, Counter())
+
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(cache.remember, a, None, lambda b=b: crossing(b)) for a, b in ((one, other), (other, one))]
+        assert [call.result(20) for call in calls] == [1, 1]
+
+
 @pytest.fixture
 def hung(cache, settings, monkeypatch):
     """Three callers of a family whose factory hangs: one has a thread, one waits for one, one is too many."""
