@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from cachecore.pubsub.registry import Kind, Subject
-from cachecore.roles.connections import alias_of
+from cachecore.roles.aliases import alias_of
 
 SUBSCRIBE: dict[Kind, str] = {"channel": "SUBSCRIBE", "pattern": "PSUBSCRIBE"}
 UNSUBSCRIBE: dict[Kind, str] = {"channel": "UNSUBSCRIBE", "pattern": "PUNSUBSCRIBE"}

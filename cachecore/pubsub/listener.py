@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from cachecore.pubsub.link import Alarm, Link, Reply
 from cachecore.pubsub.registry import Subject, text
-from cachecore.roles.connections import is_unavailable
+from cachecore.roles.failures import is_unavailable
 
 logger = logging.getLogger(__name__)
 

@@ -1,86 +1,31 @@
-"""The one place where a raw Redis connection is had: time limits, the circuit breaker, the failure it raises."""
+"""The one place where a raw Redis connection is had, under the role's circuit breaker.
+
+What a failure means is told in failures.py, whose RoleUnavailable is raised here; clients of event loops are made in
+async_clients.py.
+"""
 
 import logging
 from functools import cache
 from typing import Any
 
-import redis
 import redis.asyncio
-from django.conf import settings
-from django.core.cache import DEFAULT_CACHE_ALIAS
 from django.core.signals import setting_changed
 from django_redis import get_redis_connection
-from redis.asyncio.connection import parse_url
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
-from redis.backoff import NoBackoff
-from redis.exceptions import AuthorizationError, ClusterDownError
+from redis.exceptions import AuthenticationError, AuthorizationError
 
 from cachecore import options
 from cachecore.keys import Role
+from cachecore.roles.aliases import alias_of
+from cachecore.roles.async_clients import async_client
 from cachecore.roles.breaker import CircuitBreaker
+from cachecore.roles.failures import NOT_TRIED, UNAVAILABLE, RoleUnavailable, is_exhaustion, is_unavailable
 from cachecore.roles.lines import Lines
 
+__all__ = [
+    "UNAVAILABLE", "RoleUnavailable", "Use", "alias_of", "ask", "async_client", "breaker", "use", "use_async",
+]  # fmt: skip
+
 logger = logging.getLogger(__name__)
-
-ALIASES: dict[Role, str] = {"cache": "default", "state": "state"}
-
-# The server is away, or is there and cannot serve. Anything else (a wrong command, a script's error) is a
-# fault of ours and stays loud.
-UNAVAILABLE = (
-    redis.ConnectionError,
-    redis.TimeoutError,
-    redis.ReadOnlyError,
-    redis.OutOfMemoryError,
-    ClusterDownError,
-    OSError,
-)
-
-
-# Not the server's state but our bound, or how long this process's other threads keep theirs.
-NO_CONNECTION_LEFT = "No connection available."  # what redis-py's blocking pool says; the other has a class for it
-
-# What a server that is there and cannot serve answers; redis-py has no class of its own for these.
-UNAVAILABLE_REPLIES = ("BUSY ", "MISCONF ", "NOREPLICAS ", "MASTERDOWN ", "TRYAGAIN ")
-OF_A_PIPELINE = "caused error: "  # redis-py tells which command of a pipeline it was, then the reply
-
-
-def is_unavailable(error: BaseException) -> bool:
-    """Whether it is the server's state that fails, and not what we asked of it."""
-    if isinstance(error, UNAVAILABLE):
-        return True
-    if not isinstance(error, redis.ResponseError):
-        return False
-    reply = str(error).rpartition(OF_A_PIPELINE)[2]
-    return reply.startswith(UNAVAILABLE_REPLIES)
-
-
-def is_exhaustion(error: BaseException) -> bool:
-    """Whether this process's pool has no connection left: no server's fault."""
-    return isinstance(error, redis.MaxConnectionsError) or (
-        isinstance(error, redis.ConnectionError) and str(error) == NO_CONNECTION_LEFT
-    )
-
-
-NOT_TRIED = "not tried, it failed a moment ago"
-
-
-class RoleUnavailable(Exception):
-    """A Redis role does not serve now. Reads go on without it; locks, versions and configuration fail loudly."""
-
-    def __init__(self, role: Role, reason: str) -> None:
-        super().__init__(f"Redis role {role!r}: {reason}")
-        self.role = role
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[type["RoleUnavailable"], tuple[Role, str]]:
-        return RoleUnavailable, (self.role, self.reason)  # a task's error is pickled; its args are the message alone
-
-
-def alias_of(role: Role) -> str:
-    """The name in CACHES. Without an alias of its own the state role is with the cache."""
-    alias = ALIASES[role]
-    return alias if alias in settings.CACHES else DEFAULT_CACHE_ALIAS
 
 
 @cache
@@ -157,7 +102,7 @@ def _failed(role: Role, circuit: CircuitBreaker, error: BaseException) -> None:
         circuit.released()
         _lines(role).hand_back()
     elif circuit.failed():  # once an outage: a thousand callers have nothing to add
-        mended_by_waiting = not isinstance(error, redis.AuthenticationError | AuthorizationError)
+        mended_by_waiting = not isinstance(error, AuthenticationError | AuthorizationError)
         level = logging.WARNING if mended_by_waiting else logging.ERROR
         logger.log(level, "Redis role %r is away: %s", role, reason)
     raise RoleUnavailable(role, reason) from error
@@ -182,50 +127,3 @@ def _forget(*, setting: str, **kwargs: Any) -> None:
 
 
 setting_changed.connect(_forget)
-
-
-def async_client(role: Role, *, wait_for_ever: bool = False) -> redis.asyncio.Redis:
-    """A client for the running event loop; its owner closes it. `wait_for_ever` is for a subscriber."""
-    cache = settings.CACHES[alias_of(role)]
-    limits: dict[str, Any] = {
-        "retry": Once(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-        "socket_connect_timeout": options.connect_timeout_seconds(),
-        "socket_timeout": options.timeout_seconds(),
-    }
-    patience = {"socket_timeout": None} if wait_for_ever else {}
-    if sentinels := cache.get("OPTIONS", {}).get("SENTINELS"):
-        manager = Sentinel(sentinels, sentinel_kwargs=limits, **limits | patience)  # type: ignore[no-untyped-call]
-        return _primary_of(cache["LOCATION"], manager)
-    return redis.asyncio.Redis.from_url(cache["LOCATION"], **limits | patience)
-
-
-class Once(Retry):
-    """A time-out is not tried again: while a connection is made over a Unix socket, redis-py tells of it by a
-    ConnectionError whose cause it is."""
-
-    async def call_with_retry(
-        self, do: Any, fail: Any, is_retryable: Any = None, with_failure_count: bool = False
-    ) -> Any:
-        return await super().call_with_retry(do, fail, _is_no_timeout, with_failure_count)
-
-
-def _is_no_timeout(error: Exception) -> bool:
-    return not isinstance(error.__cause__, redis.TimeoutError)
-
-
-def _primary_of(location: str, sentinel: Any) -> redis.asyncio.Redis:
-    """The service's name stands for a host in the location, as in django-redis."""
-    named: dict[str, Any] = dict(parse_url(location))
-    service, _ = named.pop("host"), named.pop("port", None)
-    client: redis.asyncio.Redis = sentinel.master_for(service, redis_class=OfSentinel, **named)
-    return client
-
-
-class OfSentinel(redis.asyncio.Redis):
-    """Closes the connections to its sentinels as well, which redis-py leaves open."""
-
-    async def aclose(self, close_connection_pool: bool | None = None) -> None:
-        await super().aclose(close_connection_pool)
-        pool: Any = self.connection_pool
-        for sentinel in pool.sentinel_manager.sentinels:
-            await sentinel.aclose()
