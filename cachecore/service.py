@@ -19,7 +19,7 @@ from cachecore import options, pubsub
 from cachecore.changing.invalidating import Invalidator
 from cachecore.changing.storing import Storer
 from cachecore.filling.asks import Outcome, outcome
-from cachecore.filling.computing import NotAFailure
+from cachecore.filling.failing import NotAFailure
 from cachecore.filling.filler import FactoryTimeout
 from cachecore.filling.performing import Performer
 from cachecore.filling.prefilling import ToWarm, Warmed, warm

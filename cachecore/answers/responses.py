@@ -18,7 +18,7 @@ from cachecore.answers.learned import Known, Url, known_urls, learn, url_of
 from cachecore.answers.policies import Computed, Policy, policies
 from cachecore.answers.rendering import encoder
 from cachecore.answers.stored_answers import StoredAnswer
-from cachecore.filling.computing import NotAFailure
+from cachecore.filling.failing import NotAFailure
 from cachecore.keys import Key, canonical_parameters
 from cachecore.roles.connections import RoleUnavailable
 from cachecore.service import Remembered, cache

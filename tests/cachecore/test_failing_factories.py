@@ -4,7 +4,7 @@ import pytest
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.http import Http404
 
-from cachecore.filling.computing import NotAFailure
+from cachecore.filling.failing import NotAFailure
 from cachecore.roles import connections
 from cachecore.service import Cache
 from tests.cachecore.test_envelope import family
