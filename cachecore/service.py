@@ -25,13 +25,13 @@ from cachecore.filling.performing import Performer
 from cachecore.filling.prefilling import ToWarm, Warmed, warm
 from cachecore.filling.serving import MISSING, Server, value_of
 from cachecore.filling.steps import drive
-from cachecore.keys import Family, Key, for_cache, registry
+from cachecore.keys import Family, Key, for_cache
 from cachecore.pubsub import Message
 from cachecore.roles import connections
 from cachecore.roles.connections import RoleUnavailable
 from cachecore.statistics import stats
 from cachecore.tags import canonical, listed
-from cachecore.values import writing
+from cachecore.values import clearing, writing
 from cachecore.values.envelope import NOT_FOUND, NotFound, ValueTooLarge
 from cachecore.values.flights import Flights
 from cachecore.values.local import LocalCache
@@ -184,7 +184,7 @@ class Cache:
         What is being computed meanwhile, in whatever process, is not stored. For operators: O(keys of the server).
         Raises ValueError for what is not of the cache role, RoleUnavailable.
         """
-        return self._invalidator.clear(_prefixes(what))
+        return self._invalidator.clear(clearing.prefixes_of(what))
 
     # Operating
 
@@ -224,19 +224,6 @@ class Cache:
 
     def _heard(self, message: Message) -> None:
         self._invalidator.heard(msgspec.convert(message.data, writing.Word))
-
-
-def _prefixes(what: Family | str | None) -> list[str]:
-    ours = [family for family in registry.values() if family.role == "cache"]
-    if what is None:
-        return [family.prefix for family in ours]
-    if isinstance(what, Family):
-        if what.role != "cache":
-            raise ValueError(f"{what.name} is not a cache: {what.holds}")
-        return [what.prefix]
-    if not any(what.startswith(family.prefix) for family in ours):
-        raise ValueError(f"no family of the cache has keys that begin with {what!r:.100}")
-    return [what]
 
 
 cache = Cache(listens=True)

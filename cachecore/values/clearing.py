@@ -20,15 +20,27 @@ def clear_family(family: Family, *, dry_run: bool = False) -> int:
 
     Raises ValueError for a family of the state role, RoleUnavailable.
     """
-    if family.role != "cache":
-        raise ValueError(f"{family.name} is not a cache: {family.holds}")
+    (prefix,) = prefixes_of(family)
     if dry_run:
         with connections.use("cache") as client:
-            return sum(map(len, _found(client, family.prefix)))
-    count = clear_prefix(family.prefix)
+            return sum(map(len, _found(client, prefix)))
+    count = clear_prefix(prefix)
     if family.options.held_in_front:
         cleared.mark(family)
     return count
+
+
+def prefixes_of(what: Family | str | None) -> list[str]:
+    """Of a family, of a part of one, or of all of the cache role. Raises ValueError for what is not of it."""
+    if what is None:
+        return [family.prefix for family in _ours()]
+    if isinstance(what, Family):
+        if what.role != "cache":
+            raise ValueError(f"{what.name} is not a cache: {what.holds}")
+        return [what.prefix]
+    if not any(what.startswith(family.prefix) for family in _ours()):
+        raise ValueError(f"no family of the cache has keys that begin with {what!r:.100}")
+    return [what]
 
 
 def clear_prefix(prefix: str) -> int:
@@ -43,14 +55,13 @@ def clear_prefix(prefix: str) -> int:
 
 def clear_everything() -> None:
     """Every family of the cache role, by key, the leases first: two SCANs in all. Raises RoleUnavailable."""
-    ours = [family for family in registry.values() if family.role == "cache"]
-    prefixes = tuple(family.prefix.encode() for family in ours)
+    prefixes = tuple(prefix.encode() for prefix in prefixes_of(None))
     _unlink(leases.LEASE.prefix)
     with connections.use("cache") as client:
         for batch in _found(client, ""):
             if keys := [key for key in batch if key.startswith(prefixes)]:
                 client.unlink(*keys)
-    for family in ours:
+    for family in _ours():
         if family.options.held_in_front:
             cleared.mark(family)
 
@@ -67,6 +78,10 @@ def has_values(tag: str) -> bool:
     """Whether there may be values under a tag of the cache service. Raises RoleUnavailable."""
     with connections.use("cache") as client:
         return bool(client.exists(*tags.keys(tags.canonical([tag]))))
+
+
+def _ours() -> list[Family]:
+    return [family for family in registry.values() if family.role == "cache"]
 
 
 def _unlink(prefix: str) -> int:
