@@ -37,14 +37,14 @@ class BackgroundThreads:
         _pools.add(self)
 
     def begin(self, family: str, job: Job) -> bool:
-        """Whether it will be done; False where too many of the family wait already.
-
-        Raises RuntimeError where the process ends and no thread begins any more.
-        """
+        """Whether it will be done; False where too many of the family wait already, or no thread can begin."""
         turn = Turn(family, job)
         with self._changed:
             if self._has_room(family):
-                threading.Thread(target=self._work, args=[turn], name="cache-refresh", daemon=True).start()
+                try:
+                    threading.Thread(target=self._work, args=[turn], name="cache-refresh", daemon=True).start()
+                except RuntimeError:  # the process ends, or the system allows no more
+                    return False
                 self._busy[family] += 1
             elif sum(waiting.family == family for waiting in self._waiting) < MAX_WAITING:
                 self._waiting.append(turn)

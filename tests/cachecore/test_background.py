@@ -45,6 +45,18 @@ def test_a_family_has_half_of_the_threads_and_the_others_theirs():
     assert done(pool, "another")
 
 
+def test_where_no_thread_can_begin_a_job_is_refused_and_takes_no_place(monkeypatch):
+    pool = BackgroundThreads(2)
+
+    def refused(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        assert not pool.begin("one", lambda: None)
+    assert done(pool)
+
+
 def test_who_waits_comes_in_its_turn_whatever_its_family():
     pool, go, end, order = BackgroundThreads(2), threading.Event(), threading.Event(), []
     assert pool.begin("one", lambda: end.wait(LIMIT))

@@ -1,6 +1,7 @@
 """Model -> tags: what a save, a deletion and a changed relation make cold, on commit."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -66,10 +67,16 @@ def test_a_read_names_the_tags_of_what_it_shows(users):
     assert shown() == "renamed"
 
 
-def test_what_is_written_through_outlives_the_purges_of_its_own_save(users, cold):
+@pytest.mark.parametrize("within", [nullcontext, transaction.atomic], ids=["autocommit", "a transaction of its own"])
+def test_what_is_written_through_outlives_the_purges_of_its_own_save(users, cold, within):
     key, user = PLAIN.key(id="written"), User.objects.create(pk=1, username="one")
+
+    def save():
+        with within():
+            user.save()
+
     cold()
-    CACHE.write_through(key, "one", user.save, tags=["user:1", "users"])
+    CACHE.write_through(key, "one", save, tags=["user:1", "users"])
     assert (CACHE.get(key), cold()) == ("one", {"users", "user:1"})  # all else under its tags went cold
     user.save()
     assert CACHE.get(key) is None
