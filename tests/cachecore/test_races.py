@@ -301,21 +301,26 @@ def test_a_killed_holder_delays_the_others_by_its_marker_and_one_takes_over(work
 # Writers through
 
 
-def write_through(pipe, writer, rounds):
+def write_through(pipe, writer, rounds, tags):
     def save(value):
         with state() as client:
             client.set(TRUTH, value)
+        cache.invalidate_tags(tags)  # as the signals of a model's save do
 
     for number in range(rounds):
         value = writer * 1_000_000 + number
-        cache.write_through(RACED.key(id="written"), value, lambda value=value: save(value))
-        cache.remember(RACED.key(id="written"), None, truth_now)
+        if tags and writer % 2:
+            save(value)  # half of the writers know the tag alone
+        else:
+            cache.write_through(RACED.key(id="written"), value, lambda value=value: save(value), tags=tags)
+        cache.remember(RACED.key(id="written"), None, truth_now, tags=tags)
 
 
-def test_writers_through_leave_the_truth_or_nothing(workers):
+@pytest.mark.parametrize("tags", [(), ("written",)], ids=["by key", "by tag"])
+def test_writers_through_leave_the_truth_or_nothing(workers, tags):
     for _ in range(10):
         for writer, worker in enumerate(workers):
-            worker.begin(write_through, writer, 10)
+            worker.begin(write_through, writer, 10, tags)
         for worker in workers:
             worker.heard()
         assert cache.get(RACED.key(id="written"), truth_now()) == truth_now()
