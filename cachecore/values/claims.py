@@ -20,6 +20,10 @@ def saving(versions: dict[str, bytes]) -> Iterator[None]:
         _saving.reset(before)
 
 
+def under_way() -> bool:
+    return bool(_saving.get())
+
+
 def replaced(tag: str, old: bytes | None, new: bytes) -> None:
     """This thread or task has given a tag a new version, in one step with reading its old one."""
     for versions in _saving.get():

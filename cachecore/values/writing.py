@@ -48,13 +48,7 @@ def invalidate(keys: Collection[str], names: Collection[str]) -> int:
     if not keys and not names:
         return 0
     stood = write(dict.fromkeys(keys, (b"", 0)))
-    changed = {tag: tags.new_version() for tag in names}
-    with connections.use("cache") as client, client.pipeline(transaction=False) as pipeline:
-        for tag_key, version in zip(tags.keys(changed), changed.values(), strict=True):
-            pipeline.set(tag_key, version, px=tags.TAG_TTL_MS, get=True)
-        before = pipeline.execute()
-    for (tag, version), old in zip(changed.items(), before, strict=True):
-        claims.replaced(tag, old, version)
+    _outdate(names)
     _tell(Word(sorted(map(str, keys)), sorted(names)))
     return stood
 
@@ -66,6 +60,18 @@ def tell_cleared(prefixes: Sequence[str]) -> None:
 def heard(message: bytes) -> Word:
     """A message on CHANNEL. Raises msgspec.DecodeError for one that is not ours."""
     return msgspec.json.decode(message, type=Word)
+
+
+def _outdate(names: Collection[str]) -> None:
+    """A new version for each tag, whatever stands in its place."""
+    changed, saving = {tag: tags.new_version() for tag in names}, claims.under_way()
+    with connections.use("cache") as client, client.pipeline(transaction=False) as pipeline:
+        for tag_key, version in zip(tags.keys(changed), changed.values(), strict=True):
+            pipeline.set(tag_key, version, px=tags.TAG_TTL_MS, get=saving)
+        before = pipeline.execute()
+    if saving:
+        for (tag, version), old in zip(changed.items(), before, strict=True):
+            claims.replaced(tag, old, version)
 
 
 def _tell(word: Word) -> None:

@@ -517,6 +517,13 @@ def test_sensitive_values_are_refused_without_a_key(cache, count):
         assert client.get(SECRET.key(id=1)) is None
 
 
+def test_an_invalidation_replaces_whatever_stands_in_a_tag_s_place(cache):
+    with connections.use("cache") as client:
+        client.rpush(tags.TAG_VERSION.key(name="a"), "no version")
+    cache.invalidate_tag("a")
+    assert [cache.remember(PLAIN.key(id=1), None, Counter("value"), tags=["a"]) for _ in range(2)] == ["value"] * 2
+
+
 # Write-through, warming, clearing, stats
 
 
