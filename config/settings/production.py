@@ -5,7 +5,7 @@ from config.settings.base import *
 
 SECRET_KEY = env.str("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
-DATABASES["default"] = {**DATABASES["default"], **database("")}
+database("")  # it has been read; here it has no default either
 
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
