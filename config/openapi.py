@@ -65,7 +65,7 @@ class Schema(AutoSchema):
         if any(parameter["name"] == "tz" for parameter in operation.get("parameters", ())):
             operation["parameters"].append(ZONE)
         answers, limits = operation["responses"], LIMITS if self._is_limited else {}
-        for status in self._errors():
+        for status in self._errors(operation):
             answers.setdefault(str(status), self._error(status, limits))
         cached = CACHED if self._is_cached else {}
         for name in {"200", "201"} & answers.keys():
@@ -81,9 +81,10 @@ class Schema(AutoSchema):
         auth: list[dict[str, Any]] = super().get_auth()
         return auth if self._asks_who else [{}]
 
-    def _errors(self) -> list[int]:
+    def _errors(self, operation: dict[str, Any]) -> list[int]:
         found = [400, *([401, 403] if self._asks_who else [])]
-        if "{" in self.path or self.method == "DELETE":
+        paged = any(parameter["name"] == "page" for parameter in operation.get("parameters", ()))
+        if "{" in self.path or self.method == "DELETE" or paged:
             found.append(404)
         if self.method == "POST":
             found += [413, 415]

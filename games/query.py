@@ -15,6 +15,7 @@ from games.crash_points import format_hundredths, parse_hundredths, to_number
 from games.times import EARLIEST, LATEST, to_milliseconds
 
 _WHOLE = re.compile(r"-?[0-9]{1,20}")
+_POINT_ZERO = re.compile(r"\.0+\Z")
 MAX_ASKED_HUNDREDTHS = 10_000_000 * 100
 
 
@@ -45,14 +46,22 @@ class WholeField(serializers.IntegerField):
 
 
 class FloorField(WholeField):
-    """The integer part of a crash point, as asked for."""
+    """The integer part of a crash point, as asked for: `02` and `2.0` are 2, as everywhere."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_value=1, max_value=MAX_ASKED_HUNDREDTHS // 100, **kwargs)
 
+    def to_internal_value(self, data: Any) -> int:
+        return super().to_internal_value(_POINT_ZERO.sub("", str(data)))
+
 
 class InstantField(serializers.DateTimeField):
     """An ISO 8601 time with its offset, cut to milliseconds; a time without one could mean any of forty instants."""
+
+    default_error_messages = {
+        "invalid": "Expected an ISO 8601 time with its UTC offset, such as 2026-07-01T12:00:00Z"
+        " (write + as %2B in a URL)."
+    }
 
     def enforce_timezone(self, value: datetime) -> datetime:
         if value.tzinfo is None:

@@ -25,6 +25,11 @@ CASES = {
     "/api/games/?since=2026-01-01T00:00:00": {
         "since": ["Needs a UTC offset, such as Z or +01:00 (write + as %2B in a URL)."]
     },
+    "/api/games/?since=2026-01-01T00:00:00+01:00": {
+        "since": [
+            "Expected an ISO 8601 time with its UTC offset, such as 2026-07-01T12:00:00Z (write + as %2B in a URL)."
+        ]
+    },
     "/api/games/?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z": {"since": ["Is not before until."]},
     "/api/games/?ordering=hash": {"ordering": ['"hash" is not a valid choice.']},
     "/api/games/?colour=red": {"colour": ["Unknown parameter."]},
@@ -47,6 +52,7 @@ CASES = {
     "/api/analytics/occurrences/?min=2&hours=99999999999": {
         "hours": ["Ensure that there are no more than 6 digits before the decimal point."]
     },
+    "/api/analytics/occurrences/?min=2&hours=%EF%BC%95": {"hours": ["A valid number is required."]},
     "/api/analytics/occurrences/?min=2&hours=NaN": {"hours": ["A valid number is required."]},
     "/api/analytics/occurrences/?min=2&until=2026-01-01T00:00:00Z": {"since": ["Is needed with until."]},
     "/api/analytics/occurrences/?min=2&since=2099-01-01T00:00:00Z": {"since": ["Lies in the future."]},

@@ -91,7 +91,8 @@ def test_every_operation_tells_its_errors(schema):
         for path, operations in schema["paths"].items()
         for method, operation in operations.items()
     }
-    assert told["get /api/games/"] == ["304", "400", "429", "503"]
+    assert told["get /api/games/"] == ["304", "400", "404", "429", "503"]  # 404: past the last page
+    assert told["get /api/games/export/"] == ["400", "429", "503"]
     assert told["get /api/games/{game_id}/"] == ["304", "400", "404", "429", "503"]
     assert told["post /api/games/"] == ["400", "401", "403", "413", "415", "429", "503"]
     assert told["delete /api/admin/monitoring/cache/clear/"] == ["400", "401", "403", "404", "503"]
@@ -119,3 +120,9 @@ def test_intervals_take_no_window_of_games(schema):
     names = {one["name"] for one in schema["paths"]["/api/analytics/intervals/"]["get"]["parameters"]}
     assert names.isdisjoint({"games", "all"})
     assert {"hours", "since", "until", "interval", "tz", "X-Timezone"} <= names
+
+
+def test_hours_are_a_number(schema):
+    parameters = schema["paths"]["/api/analytics/intervals/"]["get"]["parameters"]
+    [hours] = [one["schema"] for one in parameters if one["name"] == "hours"]
+    assert hours == {"type": "number", "minimum": 0, "exclusiveMinimum": True, "maximum": 2160}

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from analytics.columns import Window
@@ -18,6 +19,7 @@ HOUR_MS = 60 * 60 * 1000
 WINDOW_NAMES = ("games", "hours", "since", "until", "all")
 
 
+@extend_schema_field({"type": "number", "minimum": 0, "exclusiveMinimum": True, "maximum": MAX_WINDOW_HOURS})
 class HoursField(serializers.DecimalField):
     """Hours, fractions allowed to a millisecond."""
 
@@ -25,7 +27,7 @@ class HoursField(serializers.DecimalField):
         super().__init__(max_digits=12, decimal_places=6, **kwargs)
 
     def to_internal_value(self, data: Any) -> Decimal:
-        if "_" in str(data):  # Decimal reads 1_0
+        if "_" in str(data) or not str(data).isascii():  # Decimal reads 1_0 and digits of other scripts
             self.fail("invalid")
         hours = super().to_internal_value(data)
         if not 0 < hours <= MAX_WINDOW_HOURS:

@@ -69,6 +69,7 @@ def test_a_game_is_shown_in_full(client, five_games):
         ("max=1.99", [5, 1]),
         ("min=2&max=2.4", [2]),
         ("floor=2", [4, 2]),
+        ("floor=02.0", [4, 2]),
         ("since=2026-07-01T12:00:40Z&until=2026-07-01T13:01:20%2B01:00", [3, 2]),
         ("ordering=crash_point", [1, 5, 2, 4, 3]),
         ("ordering=-crash_point&per_page=1", [3]),
