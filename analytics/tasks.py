@@ -29,8 +29,8 @@ def apply_pending() -> dict[str, Any] | None:
 @shared_task
 @single_run("reconcile-newest", ttl_seconds=60)
 def reconcile_newest() -> dict[str, int]:
-    """Every minute: the newest two chunks, where almost every change happens."""
-    return _reconcile_and_wake(upkeep.newest_chunks())
+    """Every minute: the newest two chunks, and those where games came or went unheard."""
+    return _reconcile_and_wake(upkeep.likely_chunks())
 
 
 @shared_task

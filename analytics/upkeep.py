@@ -112,12 +112,19 @@ def mend_aggregates() -> int:
     return len(found)
 
 
-def newest_chunks() -> list[int]:
-    return reads.newest_chunk_numbers(2)
+def likely_chunks() -> list[int]:
+    """The newest two, where almost every change happens, and those of which table and view count other games: some came
+    or went while Redis was away."""
+    newest, view = reads.newest_chunk_numbers(2), reader.head()
+    if view is None or view.games == reads.count():
+        return newest
+    recorded = reads.games_per_chunk()
+    held = {number: facts.games for number, facts in reader.index().items()}
+    return sorted({*newest, *(number for number, _ in recorded.items() ^ held.items())})
 
 
 def all_chunks() -> list[int]:
-    return sorted({*reads.chunk_numbers(), *reader.index()})
+    return sorted({*reads.games_per_chunk(), *reader.index()})
 
 
 def clean_up() -> retention.Trimmed | None:

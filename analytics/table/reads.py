@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from django.db.models import F, Max, Min, QuerySet
+from django.db.models import Count, F, Max, Min, QuerySet
 
 from analytics.columns import UNKNOWN_TIME, Columns
 from analytics.live.keys import CHUNK_GAMES
@@ -37,10 +37,14 @@ def chunk(number: int) -> Columns:
     return columns_of(Game.objects.filter(game_id__gte=start, game_id__lt=start + CHUNK_GAMES))
 
 
-def chunk_numbers() -> set[int]:
-    """Every chunk that holds games. Asked of the rows, not made from the range: ids may lie far apart."""
-    numbers = Game.objects.order_by().annotate(number=F("game_id") / CHUNK_GAMES)
-    return set(numbers.values_list("number", flat=True).distinct())
+def count() -> int:
+    return Game.objects.count()
+
+
+def games_per_chunk() -> dict[int, int]:
+    """Of every chunk that holds games. Asked of the rows, not made from the range: ids may lie far apart."""
+    numbers = Game.objects.order_by().annotate(number=F("game_id") / CHUNK_GAMES).values_list("number")
+    return dict(numbers.annotate(games=Count("game_id")))
 
 
 def newest_chunk_numbers(count: int) -> list[int]:

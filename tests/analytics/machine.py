@@ -453,7 +453,7 @@ class ViewMachine(RuleBasedStateMachine):
             case "rebuild":
                 return services.rebuild_view()
             case "reconcile_newest":
-                return self._reconcile(upkeep.newest_chunks())
+                return self._reconcile(upkeep.likely_chunks())
             case "reconcile_all":
                 return self._reconcile(upkeep.all_chunks())
             case "clean_up":

@@ -98,7 +98,7 @@ def test_games_of_a_lost_chunk_are_not_counted_twice(machine):
     machine.save(found={1: (200, None), 2: (100, None)}, marked=True)
     machine.drain()
     lose("ledger:0")
-    upkeep.reconcile(upkeep.newest_chunks())
+    upkeep.reconcile(upkeep.likely_chunks())
     services.apply_pending()
     view = reader.head()
     assert view is None or view.games == 2

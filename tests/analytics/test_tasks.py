@@ -145,7 +145,7 @@ def test_a_backlog_that_waits_already_is_not_marked_anew(monkeypatch):
     assert marked == [[30]]
 
 
-@pytest.mark.parametrize("message", range(1, 6))
+@pytest.mark.parametrize("message", range(1, 8))
 def test_what_is_marked_and_applied_while_reconcile_looks_is_no_drift(message):
     record_games(rounds(1), source="test")
     tasks.apply_pending()
@@ -156,16 +156,36 @@ def test_what_is_marked_and_applied_while_reconcile_looks_is_no_drift(message):
         services.apply_pending()
 
     with tapped(), troubled(Trouble(message, meanwhile=mark_and_apply)):
-        assert upkeep.reconcile(upkeep.newest_chunks()) == {"chunks": 1, "marked": 0}
+        assert upkeep.reconcile(upkeep.likely_chunks()) == {"chunks": 1, "marked": 0}
     assert reader.head().games == 2
 
 
 def test_reconcile_looks_at_the_newest_two_chunks_and_daily_at_all():
     record_games(rounds(1, 5_000, 9_000), source="test")
     tasks.apply_pending()
-    games.put(1, 999)
+    games.put(1, 999)  # as many games as before
     assert tasks.reconcile_newest() == {"chunks": 2, "marked": 0}
     assert tasks.reconcile_all() == {"chunks": 3, "marked": 1, "cells": 0}
+
+
+def test_games_that_came_or_went_unheard_are_found_within_the_minute_wherever_they_are():
+    record_games(rounds(1, 5_000, 9_000, 13_000, 17_000), source="test")
+    tasks.apply_pending()
+    games.put(2)
+    games.remove(5_000, 17_000)  # the second was the newest, and alone in its chunk
+    assert tasks.reconcile_newest() == {"chunks": 5, "marked": 3}
+    applied = tasks.apply_pending()
+    assert (applied["new"], applied["removed"]) == (1, 2)
+    assert reader.head().newest == 13_000
+
+
+def test_games_below_the_ledger_are_no_reason_to_look_at_its_chunks(settings):
+    settings.ANALYTICS_LEDGER_GAMES = 100
+    record_games(rounds(1, 5_000, 9_000, 13_000), source="test")
+    tasks.apply_pending()
+    tasks.clean_up()
+    games.put(2)
+    assert tasks.reconcile_newest() == {"chunks": 1, "marked": 0}
 
 
 def test_what_waits_to_be_applied_is_no_drift():
