@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from rest_framework import serializers
@@ -58,6 +59,13 @@ class GamesQuery(Query):
         yield "page", asked["page"]
         yield "per_page", asked["per_page"]
         yield from self.filter_parameters()
+
+    def link(self, page: int) -> str:
+        """The same question about another page. Relative, and made of what the answer is kept by: one stored answer
+        serves every host name and every spelling, whether its zone was in a parameter or a header."""
+        asked = self.validated_data
+        times = {name: asked[name].isoformat() for name in ("since", "until") if name in asked}
+        return "?" + urlencode({**dict(self.parameters()), **times, "page": page})
 
     def filter_parameters(self) -> Iterator[tuple[str, object]]:
         """Every filter that is not its default, canonical."""

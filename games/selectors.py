@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db.models import Max, QuerySet
@@ -37,8 +36,8 @@ def game_page(query: GamesQuery) -> dict[str, Any]:
         "page": page,
         "per_page": per_page,
         "pages": pages,
-        "next": _link(query, page + 1) if page < pages else None,
-        "previous": _link(query, page - 1) if page > 1 else None,
+        "next": query.link(page + 1) if page < pages else None,
+        "previous": query.link(page - 1) if page > 1 else None,
         "results": results,
     }
 
@@ -49,12 +48,6 @@ def game(game_id: int) -> Game:
     if found is None:
         raise NotFound(f"Game {game_id} is not recorded.")
     return found
-
-
-def _link(query: GamesQuery, page: int) -> str:
-    """Relative, so that one stored answer serves every host name."""
-    asked = query.initial_data
-    return "?" + urlencode([("page", page), *((k, v) for k, v in asked.items() if k != "page")])
 
 
 def games_by_id(ids: Collection[int]) -> dict[int, Game]:

@@ -39,8 +39,8 @@ def test_the_list_is_newest_first_with_relative_links(client, five_games):
         "page": 2,
         "per_page": 2,
         "pages": 3,
-        "next": "?page=3&per_page=2",
-        "previous": "?page=1&per_page=2",
+        "next": "?page=3&per_page=2&tz=UTC",
+        "previous": "?page=1&per_page=2&tz=UTC",
         "results": None,
     }
     assert ids(response) == [3, 2]
@@ -101,6 +101,17 @@ def test_the_parameter_wins_over_the_header(client, five_games):
 def test_spellings_of_one_query_share_one_entry(client, five_games):
     outcomes = [client.get(f"/api/games/?min={text}").headers["X-Cache"] for text in ("2", "2.0", "02", "2.00")]
     assert outcomes == ["MISS", "HIT", "HIT", "HIT"]
+
+
+def test_links_are_of_the_question_not_of_who_asked_it_first(client, five_games):
+    client.get("/api/games/?per_page=01&since=2026-07-01T13:00:40%2B01:00")
+    header = {"X-Timezone": "Asia/Tokyo"}
+    response = client.get("/api/games/?since=2026-07-01T12:00:40Z&per_page=1&tz=UTC", headers=header)
+    assert response.headers["X-Cache"] == "HIT"
+    link = response.json()["next"]
+    assert link == "?page=2&per_page=1&since=2026-07-01T12%3A00%3A40%2B00%3A00&tz=UTC"
+    [second] = client.get(f"/api/games/{link}", headers=header).json()["results"]
+    assert (second["game_id"], second["end_time"]) == (4, "2026-07-01T12:01:20Z")
 
 
 def test_a_new_game_is_in_the_next_answer(client, five_games, django_capture_on_commit_callbacks):
