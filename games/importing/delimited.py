@@ -17,7 +17,8 @@ class Delimited:
         try:
             names = [name.strip() for name in cells(header)]
         except BadLine as error:
-            raise UnreadableFile(f"Its first line is no header: {error}") from error
+            strange = "\ufffd" in header  # such as UTF-16, of which the csv module has only puzzling things to say
+            raise UnreadableFile("It is not UTF-8." if strange else f"Its first line is no header: {error}") from error
         fields = match(names)
         if missing := [field for field in REQUIRED if field not in fields]:
             raise UnreadableFile(f"It has no column for {' and '.join(missing)}; its first line is {cut(header, 100)}.")

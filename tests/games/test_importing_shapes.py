@@ -65,6 +65,7 @@ def test_a_scraped_file_may_begin_with_lines_of_nothing():
             "It has no column for game_id and crash_point; its first line is 'serial,price'.",
         ),
         (["game_id,hash"], "It has no column for crash_point; its first line is 'game_id,hash'."),
+        (["game_id,crash_point\r\n".encode("utf-16").decode("utf-8", "replace")], "It is not UTF-8."),
         (['"open'], "Its first line is no header: Not comma-separated values: unexpected end of data."),
         (['{"a": 1}'], "Its first lines have no key for game_id and crash_point; the first is '{\"a\": 1}'."),
         (["{broken"], "Its first lines have no key for game_id and crash_point; the first is '{broken'."),
