@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from analytics import services, upkeep
+from analytics import services, upkeep, writing
 from analytics.live import pending, reader, scripts
 from analytics.live.keys import WRITER
 from analytics.table import reads
@@ -26,18 +26,35 @@ SHARDS = max(2, HISTORIES // 500)  # so that every process of pytest-xdist has s
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_the_view_is_right_after_anything(record_property, shard):
     before = ViewMachine.finished
+    run(ViewMachine, histories=-(-HISTORIES // SHARDS))
+    record_property("histories", ViewMachine.finished - before)
+
+
+def run(machine: type[ViewMachine], histories: int) -> None:
     with ground():
         run_state_machine_as_test(
-            ViewMachine,
+            machine,
             settings=settings(
-                max_examples=-(-HISTORIES // SHARDS),
+                max_examples=histories,
                 stateful_step_count=15,
                 deadline=None,
                 print_blob=True,
                 suppress_health_check=list(HealthCheck),
             ),
         )
-    record_property("histories", ViewMachine.finished - before)
+
+
+class SmallBatches(ViewMachine):
+    """A writer's run is of many batches, and any of them may be its last. Between them stand versions that nobody but
+    the script has seen, so nothing is said of readers."""
+
+    read = None
+
+
+@pytest.mark.parametrize("games", [1, 3])
+def test_the_view_is_right_however_small_the_batches(monkeypatch, games):
+    monkeypatch.setattr(writing, "BATCH_GAMES", games)
+    run(SmallBatches, histories=50)
 
 
 # What the machine found, as the histories that it printed ------------------------------------------------------------
