@@ -1,4 +1,6 @@
 from django.contrib import admin
+from django.shortcuts import redirect
+from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
@@ -19,6 +21,7 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
+    path("favicon.ico", lambda request: redirect(static("site/favicon.svg"))),  # of pages without a <link>: JSON
     path("service-worker.js", offline.service_worker, name="service-worker"),
     path("", include("games.pages.urls")),
     path("", include("analytics.dashboard.urls")),

@@ -23,7 +23,7 @@ REST_FRAMEWORK: dict[str, Any] = {
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Crash Monitor",
     "DESCRIPTION": "Crash games as recorded, verified, and the analytics over them. The chance of the next game "
-    "does not depend on history.",
+    "does not depend on history.\n\n[Dashboard](/) · [Games](/games/) · [Verify a hash](/verify/)",
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -107,6 +107,23 @@ def test_the_shell_of_the_service_worker_is_every_script_there_is(client):
         assert f"/static/{name}" in response.content.decode()
 
 
+def test_the_service_worker_is_another_when_a_file_of_the_shell_is(client, settings, tmp_path):
+    before = client.get("/service-worker.js").content
+    assert client.get("/service-worker.js").content == before
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "style.css").write_text("/* the next deployment's */")
+    settings.STATICFILES_DIRS = [tmp_path]
+    finders.get_finder.cache_clear()
+    try:
+        assert client.get("/service-worker.js").content != before
+    finally:
+        finders.get_finder.cache_clear()
+
+
+def test_a_page_of_the_api_finds_an_icon(client):
+    assert client.get("/favicon.ico")["Location"] == "/static/site/favicon.svg"
+
+
 def test_the_browsers_formulas_are_the_servers():
     text = Path(finders.find("site/js/formulas.js")).read_text()
     rows = json.loads(text[text.index("[") : text.rindex("]") + 1])

@@ -1,16 +1,17 @@
 // The shell and the last answers, for a browser that goes offline. What is online is always asked first; a stored
 // answer is shown only when the network gives none, and the page says how old it is.
 const SHELL = "shell-{{ name }}";
-const ANSWERS = "answers";
+const ANSWERS = "answers-{{ name }}"; // a page of another deployment would ask for files that are gone
 const FILES = [{% for file in shell %}"{{ file|escapejs }}"{% if not forloop.last %}, {% endif %}{% endfor %}];
 const MAX_ANSWERS = 60;
 
 self.addEventListener("install", (event) => {
-  event.waitUntil(caches.open(SHELL).then((cache) => cache.addAll(FILES)).then(() => self.skipWaiting()));
+  const files = FILES.map((file) => new Request(file, { cache: "no-cache" })); // not the last deployment's
+  event.waitUntil(caches.open(SHELL).then((cache) => cache.addAll(files)).then(() => self.skipWaiting()));
 });
 
 self.addEventListener("activate", (event) => {
-  event.waitUntil(forgetOthers().then(() => self.clients.claim()));
+  event.waitUntil(forgetOthers().then(() => self.clients.claim()).then(keepOpen));
 });
 
 self.addEventListener("fetch", (event) => {
@@ -23,6 +24,13 @@ self.addEventListener("fetch", (event) => {
 function isKept(path) {
   const page = path === "/" || path === "/panels/" || path === "/verify/" || /^\/games\/(\d+\/)?$/.test(path);
   return page || /^\/api\/(games|analytics)\//.test(path) && !path.endsWith("/export/");
+}
+
+// What is open was loaded before this worker ruled.
+async function keepOpen() {
+  const open = await self.clients.matchAll({ type: "window" });
+  const kept = open.map((client) => client.url).filter((url) => isKept(new URL(url).pathname));
+  await Promise.allSettled([...new Set(kept)].map((url) => networkFirst(new Request(url))));
 }
 
 async function fromShell(request) {

@@ -8,6 +8,7 @@ import { hearGame, showHeard } from "./strip.js";
 const SPREAD_MS = 400; // pages do not all ask in the same millisecond
 const AT_MOST_EVERY_MS = 1000;
 const POLL_MS = 5000;
+const ANYWAY_MS = 600_000; // "last 24 h" moves on where no game is played, too
 
 export function startLive(page) {
   const url = page.dataset.panelsUrl;
@@ -75,6 +76,7 @@ export function startLive(page) {
     },
   });
 
+  setInterval(refreshSoon, ANYWAY_MS);
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) refreshSoon(); // nothing was fetched while nobody looked
   });
