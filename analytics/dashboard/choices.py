@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 
 from analytics.conditions import KINDS, parse_names
-from analytics.dashboard.parameters import DEFAULTS, HOURS, WINDOWS, DashboardQuery
+from analytics.dashboard.parameters import DEFAULTS, HOURS, WINDOWS, DashboardQuery, with_default
 from games.pages.parameters import Parameters
 
 
@@ -28,9 +28,10 @@ def of(query: DashboardQuery) -> dict[str, Any]:
 
 def of_refused(given: Parameters) -> dict[str, Any]:
     """What was given and cannot be shown, to be mended where it was typed."""
-    kind = next((kind for kind in KINDS if kind in given), "min")
+    given = with_default(given)
+    kind = next(kind for kind in KINDS if kind in given)
     told = DEFAULTS | given
-    return _form(kind, given.get(kind, ""), told["tz"], told)
+    return _form(kind, given[kind], told["tz"], told)
 
 
 def _form(kind: str, value: str, zone: str, told: Mapping[str, object]) -> dict[str, Any]:

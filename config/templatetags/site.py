@@ -1,6 +1,7 @@
 """How the pages write numbers and times."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django import template
@@ -17,6 +18,12 @@ SIZES = ((100_00, "huge"), (10_00, "big"), (2_00, "middle"))
 def multiplier(value: float | None) -> str:
     """2.5 -> 2.50x, with the multiplication sign."""
     return NOTHING if value is None else f"{value:,.2f}{TIMES}"
+
+
+@register.filter
+def short_multiplier(value: float) -> str:
+    """As `multiplier`, from 1,000x without hundredths: 1999.99 -> 1,999x."""
+    return multiplier(value) if value < 1000 else f"{int(value):,}{TIMES}"
 
 
 @register.filter
@@ -38,8 +45,8 @@ def percent(value: float | None, digits: int = 2) -> str:
 
 @register.filter
 def chance(value: float) -> str:
-    """A percentage that may be tiny: three significant digits, never 0."""
-    return f"{value:.2f}%" if value >= 1 else f"{value:.3g}%"
+    """A percentage that may be tiny: three significant digits, never 0, no exponent."""
+    return f"{value:.2f}%" if value >= 1 else f"{Decimal(f'{value:.3g}'):f}%"
 
 
 @register.filter
@@ -52,6 +59,13 @@ def count(value: float | None) -> str:
 def gap(value: float) -> str:
     """An expected number of games: with a decimal while it matters."""
     return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+@register.filter
+def tick(value: float) -> str:
+    """Of an axis with little room: 4, 600, 2k, 5M."""
+    size, unit = next(((size, unit) for size, unit in ((1e6, "M"), (1e3, "k")) if value >= size), (1, ""))
+    return f"{value / size:g}{unit}"
 
 
 @register.filter
@@ -68,6 +82,11 @@ def instant(value: str | None) -> datetime | None:
 @register.filter
 def p_value(value: float | None) -> str:
     return NOTHING if value is None else "below 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+@register.filter
+def p_percent(value: float) -> str:
+    return "less than 0.1%" if value < 0.001 else percent(100 * value, 1)
 
 
 @register.filter

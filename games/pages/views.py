@@ -82,7 +82,7 @@ def game(request: HttpRequest, slot: Slot, game_id: int) -> HttpResponse:
     context = {
         "game": facts.body,
         "check": check.body,
-        "neighbours": sorted(selectors.games_by_id([game_id - 1, game_id + 1])),
+        "around": sorted({game_id, *selectors.games_by_id([game_id - 1, game_id + 1])}),
         "api": [facts.url, check.url],
         "zone": query.zone.key,
     }

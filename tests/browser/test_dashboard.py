@@ -1,12 +1,15 @@
 """The dashboard in a browser: filled at once, moving by itself, true after a cut."""
 
 import urllib.request
+from dataclasses import replace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from analytics import services
 from games.models import Game
+from games.services import record_games
 from tests.pages.processes import free_port, web_server
 
 LIVE = '[data-connection="live"]'
@@ -61,7 +64,8 @@ def test_new_games_appear_without_a_reload_and_are_announced(visit, base, play):
     expect(page.locator(f"{CHIPS} .mark.ok")).to_have_count(44)  # the verdicts came with the panels
     assert ids(page)[:3] == played[::-1]
     newest = Game.objects.get(game_id=played[-1])
-    expect(page.locator(".latest-facts").first).to_have_text(f"game {newest.game_id}, {newest.end_time:%H:%M:%S}")
+    expect(page.locator(".latest-facts").first).to_have_text(f"game {newest.game_id}")
+    expect(page.locator("[data-latest-time]")).to_have_text(f"{newest.end_time:%H:%M:%S} UTC")
     expect(page.locator("[data-latest-verdict]")).to_have_text("\N{CHECK MARK} verified by its hash")
     expect(page.locator("[data-announce]")).to_contain_text(f"Game {played[-1]}: ")
     assert "303" in page.locator("[data-panel=fairness]").inner_text()
@@ -186,6 +190,34 @@ def test_axe_finds_nothing(visit, base, rounds, path, scheme, width):
         visit.complaints.clear()  # the browser's own word about the 400
 
 
+def test_the_api_calls_of_a_panel_can_be_read(visit, base):
+    page = visit(base, viewport={"width": 360, "height": 800})
+    page.locator("[data-key=conditions-calls] summary").click()
+    link = page.locator("[data-key=conditions-api-1]")
+    assert link.bounding_box()["width"] > 200
+    assert link.bounding_box()["x"] >= 0
+
+
+def test_a_large_multiplier_stays_in_its_chip(visit, base, rounds):
+    Game.objects.filter(game_id=rounds[299].game_id).update(crash_hundredths=4_199_541)
+    record_games([replace(rounds[298], crash_hundredths=104_199_541)], source="test")
+    services.apply_pending()
+    page = visit(base, viewport={"width": 360, "height": 800})
+    inside = "(one) => one.scrollWidth <= one.clientWidth"
+    assert all(chip.evaluate(inside) for chip in page.locator(CHIPS).all())
+    assert page.locator("[data-latest]").evaluate(inside)
+
+
+def test_offline_the_page_is_there_after_a_first_visit(visit, base):
+    page = visit(base)
+    page.wait_for_function("caches.match('/').then((kept) => kept !== undefined)")
+    page.context.set_offline(True)
+    page.reload()
+    assert len(ids(page)) == 44
+    expect(page.locator("[data-connection=lost]")).to_contain_text("Offline, data ")
+    visit.complaints.clear()
+
+
 def test_offline_the_last_answers_are_shown_and_said_to_be_old(visit, base):
     page = visit(base)
     page.evaluate("navigator.serviceWorker.ready")
@@ -214,3 +246,10 @@ def test_printed_there_are_panels_and_no_controls(visit, base):
     expect(page.locator("header nav")).to_be_hidden()
     expect(page.locator("[data-panel=conditions] table")).to_be_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_nothing_is_cut_on_paper(visit, base):
+    page = visit(base, viewport={"width": 720, "height": 1000})  # A4 and letter at 96 dpi, within their margins
+    page.emulate_media(media="print")
+    for panel in page.locator(".panel").all():
+        assert panel.evaluate("(one) => one.scrollWidth <= one.clientWidth"), panel.get_attribute("data-panel")

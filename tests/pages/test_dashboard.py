@@ -4,6 +4,7 @@ import csv
 import io
 from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
@@ -204,7 +205,30 @@ def test_without_redis_the_answers_come_from_the_database_and_the_page_says_so(c
 
 def test_a_condition_that_none_can_meet_often_is_still_shown(client, games):
     row = conditions(get(client, "/?min=10000000"))["at least 10000000\N{MULTIPLICATION SIGN}"]
-    assert (row[0], row[1], row[7]) == ("9.9e-06%", "0.00%", "10,101,010")
+    assert (row[0], row[1], row[7]) == ("0.0000099%", "0.00%", "10,101,010")
+
+
+@pytest.mark.parametrize("query", ["tz=Mars", "hours=7", "colour=red"])
+def test_a_mistake_elsewhere_leaves_the_condition_as_it_is(client, query):
+    found = page(client.get(f"/?{query}"))
+    assert found.all("input", name="value")[0]["value"] == "10"
+
+
+def test_times_name_their_zone(client, games):
+    text = get(client, "/?tz=Asia/Kolkata").text
+    shown = games[-1].end_time.astimezone(ZoneInfo("Asia/Kolkata"))
+    assert f"{shown:%H:%M:%S} Asia/Kolkata" in text
+    assert "Times are Asia/Kolkata" in text
+    assert "From (Asia/Kolkata)" in text
+    assert "Began (Asia/Kolkata)" in text
+
+
+def test_a_large_multiplier_fits_its_chip_and_is_exact_beside(client, games, record):
+    record([replace(games[-1], crash_hundredths=199_999)])
+    found = get(client)
+    times = "\N{MULTIPLICATION SIGN}"
+    assert f"1,999.99{times}" in found.text
+    assert f"1,999{times}" in found.text
 
 
 @pytest.mark.parametrize("query", ["min=1", "max=1", "floor=1", "max=10000000", "floor=10000000"])

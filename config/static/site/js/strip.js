@@ -7,12 +7,15 @@ const SIZES = [
 ];
 const POINT = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
+const HEARD_AT_MOST = 100; // while nobody looks no panels are fetched, and none of these forgotten
+
 const heard = new Map(); // id -> { point, ended }: games that the panels did not hold when they were last shown
 
 // A `game` event of the stream.
 export function hearGame({ game_id: id, crash_point: point, end_time: ended, change }) {
   if (change === "new") {
     heard.set(id, { point, ended });
+    if (heard.size > HEARD_AT_MOST) heard.delete(heard.keys().next().value);
     if (show(id, { point, ended })) document.querySelector("[data-announce]").textContent = `Game ${id}: ${textOf(point)}`;
   } else {
     heard.delete(id); // the panels will tell
@@ -40,7 +43,7 @@ function show(id, { point, ended }) {
   latest.dataset.latest = id;
   latest.querySelector("[data-latest-point]").textContent = textOf(point);
   latest.querySelector("[data-latest-id]").textContent = id;
-  latest.querySelector("[data-latest-time]").textContent = ended ? `, ${clockOf(ended)}` : "";
+  latest.querySelector("[data-latest-time]").textContent = ended ? clockOf(ended) : "";
   latest.querySelector("[data-latest-verdict]").textContent = "\u00a0"; // not before the panels tell it
   return true;
 }
@@ -55,7 +58,7 @@ function chip(id, point) {
     href: `/games/${id}/`,
   });
   link.dataset.game = id;
-  link.append(Object.assign(document.createElement("b"), { textContent: textOf(point) }));
+  link.append(Object.assign(document.createElement("b"), { textContent: shortOf(point) }));
   const item = document.createElement("li");
   item.append(link);
   return item;
@@ -68,7 +71,12 @@ function sizeOf(point) {
 // In the page's zone, as the server writes it.
 function clockOf(iso) {
   const timeZone = document.querySelector("[data-zone]").dataset.zone;
-  return new Date(iso).toLocaleTimeString("en-GB", { timeZone });
+  return `${new Date(iso).toLocaleTimeString("en-GB", { timeZone })} ${timeZone}`;
+}
+
+// A chip has room for so much.
+function shortOf(point) {
+  return point < 1000 ? textOf(point) : `${Math.floor(point).toLocaleString("en-GB")}\u00d7`;
 }
 
 function textOf(point) {
