@@ -1,4 +1,3 @@
-from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -63,15 +62,10 @@ class GameForm(forms.ModelForm):  # type: ignore[type-arg]
         )
 
 
-def _shown(time: datetime | None) -> str | None:
-    """As every other page does, where Django would say "5:01 p.m."; None becomes the admin's dash."""
-    return None if time is None else f"{time:%Y-%m-%d %H:%M:%S}"
-
-
 @admin.register(Game)
 class GameAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = GameForm
-    list_display = ["game_id", "point", "verified", "formula", "ended", "source"]
+    list_display = ["game_id", "point", "verified", "formula", "end_time", "source"]
     list_filter = ["verified", "formula", "source", "end_time"]
     search_fields = ["=game_id", "=hash"]
     readonly_fields = [
@@ -80,8 +74,8 @@ class GameAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "verified",
         "formula",
         "source",
-        "created",
-        "updated",
+        "created_at",
+        "updated_at",
     ]
     actions = ["verify_games"]
     show_full_result_count = False
@@ -93,18 +87,6 @@ class GameAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description="calculated point", empty_value="-")
     def calculated(self, game: Game) -> str | None:
         return None if game.calculated_point is None else f"{game.calculated_point:.2f}"
-
-    @admin.display(description="end time (UTC)", ordering="end_time")
-    def ended(self, game: Game) -> str | None:
-        return _shown(game.end_time)
-
-    @admin.display(description="created at (UTC)")
-    def created(self, game: Game) -> str | None:
-        return _shown(game.created_at)
-
-    @admin.display(description="updated at (UTC)")
-    def updated(self, game: Game) -> str | None:
-        return _shown(game.updated_at)
 
     def save_model(self, request: HttpRequest, obj: Game, form: Any, change: bool) -> None:
         source = f"admin {request.user.get_username()}"[:64]

@@ -5,8 +5,12 @@ import urllib.request
 from datetime import UTC, datetime
 
 import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
 from django.db import OperationalError, connection
 from django.urls import reverse
+from rest_framework.authtoken.models import Token
 
 from games.models import Game
 from games.services import record_games
@@ -31,11 +35,31 @@ def game():
 def test_points_have_two_decimals_and_times_24_hours(admin_client, game):
     [row] = [row for row in page(admin_client.get(LIST)).rows if str(game.game_id) in row]
     assert row[row.index(str(game.game_id)) + 1] == "6.70"
-    assert "2026-01-01 17:01:02" in row
+    assert "2026-01-01 17:01:02 UTC" in row
     found = page(admin_client.get(reverse("admin:games_game_change", args=[game.game_id])))
-    assert "2026-01-01 17:02:00" in found.text
-    assert "p.m." not in found.text
+    assert "2026-01-01 17:02:00 UTC" in found.text
     assert f"{game.calculated_point:.2f}" in found.text
+
+
+def test_times_of_djangos_own_pages_are_written_alike(admin_client, admin_user, game):
+    when = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
+    admin_client.post(reverse("admin:games_game_delete", args=[game.game_id]), {"post": "yes"})
+    LogEntry.objects.update(action_time=when)
+    Token.objects.create(user=admin_user)
+    Token.objects.update(created=when)
+    User.objects.update(last_login=when)
+    paths = [
+        reverse("admin:games_game_history", args=[game.game_id]),
+        reverse("admin:authtoken_tokenproxy_changelist"),
+        reverse("admin:auth_user_history", args=[admin_user.pk]),
+    ]
+    record_games(chains.bcgame_rounds(1), source="test")
+    LogEntry.objects.create(
+        user=admin_user, content_type=ContentType.objects.get_for_model(User), object_id=admin_user.pk, action_flag=2
+    )
+    LogEntry.objects.update(action_time=when)
+    for path in paths:
+        assert "2026-11-21 17:00:00 UTC" in page(admin_client.get(path)).text, path
 
 
 def test_the_list_is_sorted_by_point_and_by_end(admin_client, game):
