@@ -3,9 +3,13 @@
 import csv
 import io
 import json
+from itertools import islice
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
 
+from games.export import exported
 from games.models import Game
 from tests.factories.games import FIRST_ID, GameFactory
 
@@ -68,6 +72,24 @@ def test_filters_apply_and_nothing_found_is_a_header(client, games):
 def test_a_bad_query_is_a_400_that_names_its_field(client, query, errors):
     response = client.get(f"{URL}?{query}")
     assert (response.status_code, response.json()["errors"]) == (400, errors)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="cursors of a server")
+@pytest.mark.parametrize("read", [0, 1])
+def test_an_answer_that_is_not_read_to_its_end_closes_its_cursor(games, read, monkeypatch):
+    for name in ("ROWS_PER_FETCH", "ROWS_PER_PART"):
+        monkeypatch.setattr(f"games.export.{name}", 1)
+
+    def cursors() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_cursors")
+            return cursor.fetchone()[0]
+
+    parts = exported(Game.objects.all(), "csv", ZoneInfo("UTC"))
+    assert len(list(islice(parts, read))) == read
+    assert cursors() == 1
+    parts.close()
+    assert cursors() == 0
 
 
 def test_more_than_one_part_loses_no_row(client):
