@@ -42,6 +42,13 @@ def test_our_pages_of_the_admin_fit_a_phone(admin, path):
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
+@pytest.mark.parametrize("path", [*PAGES[:4], "games/game/"])
+def test_no_button_is_cut_beside_the_list_of_models(admin, path):
+    page = admin(path, viewport={"width": 1280, "height": 900})
+    for module in page.locator("#content .module, #content .results").all():
+        assert module.evaluate("(one) => one.scrollWidth <= one.clientWidth"), module.inner_text()
+
+
 def test_djangos_own_scripts_work_under_the_strict_policy(admin, base, rounds):
     """Whatever the policy forbids is an error in the console, and `visit` allows none."""
     page = admin("games/game/")

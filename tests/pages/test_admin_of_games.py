@@ -41,6 +41,11 @@ def test_points_have_two_decimals_and_times_24_hours(admin_client, game):
     assert f"{game.calculated_point:.2f}" in found.text
 
 
+def test_the_form_takes_dates_as_they_are_written(admin_client, game):
+    found = page(admin_client.get(reverse("admin:games_game_change", args=[game.game_id])))
+    assert [found.all("input", name=f"end_time_{i}")[0]["value"] for i in (0, 1)] == ["2026-01-01", "17:01:02"]
+
+
 def test_times_of_djangos_own_pages_are_written_alike(admin_client, admin_user, game):
     when = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
     admin_client.post(reverse("admin:games_game_delete", args=[game.game_id]), {"post": "yes"})
