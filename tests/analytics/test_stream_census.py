@@ -54,6 +54,23 @@ def test_the_streams_of_all_processes_are_added_up(client):
     assert stream_metrics(client)["connections",] == 0  # both have stopped, and said so
 
 
+def test_what_redis_refuses_to_note_is_noted_when_it_does_not():
+    build(GAMES)
+    with connections.use("state") as raw:
+        raw.set(STREAMS.key(), "not a hash")
+
+    async def scenario():
+        async with Process() as process, process.listener() as listener:
+            await listener.hears(1)
+            await process.hub.report()
+            with connections.use("state") as raw:
+                raw.delete(STREAMS.key())
+            await process.hub.report()
+            return told().connections
+
+    assert asyncio.run(scenario()) == 1
+
+
 def test_a_client_that_begins_anew_is_counted_once(client):
     async def scenario(process):
         async with process.listener(last_event_id="garbled") as garbled, process.listener() as other:

@@ -238,6 +238,24 @@ def test_a_flushed_redis_is_told_too():
     run(scenario)
 
 
+def test_a_refusal_of_redis_that_nobody_foresaw_is_told_and_survived():
+    async def scenario(process):
+        async with process.listener() as listener:
+            await listener.hears(1)
+            with connections.use("state") as client:
+                client.delete(EVENTS.key())
+                client.set(EVENTS.key(), "not a stream")
+            await process.is_degraded()
+            assert names(await listener.hears(2)) == ["snapshot", "degraded"]
+            with connections.use("state") as client:
+                client.delete(EVENTS.key())
+            version = await asyncio.to_thread(build, {1: (500, 0)})
+            await listener.hears_of(version)
+            assert names(listener.events)[:4] == ["snapshot", "degraded", "reset", "snapshot"]
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("fault", ["stop", "pause"])
 def test_a_process_may_start_without_redis(valkey, fault):
     async def scenario():
