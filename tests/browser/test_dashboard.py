@@ -93,6 +93,51 @@ def test_a_cut_stream_is_told_and_resumed_without_a_game_missing(visit, play, tm
     visit.complaints.clear()
 
 
+def test_panels_that_could_not_be_had_are_asked_for_again(visit, base, play):
+    page = visit(base, service_workers="block")  # else it asks, past the route
+    expect(page.locator(LIVE)).to_be_visible()
+    expect(page.locator(f"{CHIPS} .mark.ok")).to_have_count(44)
+    page.route("**/panels/**", lambda route: route.fulfill(status=503, body="{}"), times=1)
+    with page.expect_response(lambda response: response.status == 503):
+        [played] = play(1)
+    expect(page.locator(f"[data-latest='{played}'] [data-latest-verdict]")).to_contain_text("verified", timeout=15_000)
+    visit.complaints.clear()  # the browser's own word about the 503
+
+
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+COUNT = """(() => {
+  const Source = window.EventSource;
+  window.sources = [];
+  window.EventSource = class extends Source { constructor(url) { super(url); window.sources.push(this); } };
+})()"""
+
+
+def test_a_tab_that_nobody_looks_at_holds_no_stream_and_misses_nothing(chromium, base, play):
+    page = chromium.new_page()
+    page.clock.install()
+    page.add_init_script(COUNT)
+    page.goto(base)
+    expect(page.locator(LIVE)).to_be_visible()
+    page.evaluate(HIDE, arg=True)
+    page.clock.fast_forward(29_000)
+    assert page.evaluate("sources.map((one) => one.readyState)") == [1]
+    page.clock.fast_forward(2_000)
+    assert page.evaluate("sources.map((one) => one.readyState)") == [2]
+    played = play(50)  # more than the strip holds
+    page.evaluate(HIDE, arg=False)
+    page.clock.fast_forward(2_000)
+    expect(page.locator(f"[data-latest='{played[-1]}']")).to_be_visible()
+    expect(page.locator(f"{CHIPS} .mark.ok")).to_have_count(44)
+    assert ids(page) == played[::-1][:44]
+    page.wait_for_function("sources.at(-1).readyState === 1")
+    assert "last_event_id=" in page.evaluate("sources.at(-1).url")
+    assert page.evaluate("sources.length") == 2
+    page.close()
+
+
 def test_where_the_stream_is_refused_the_page_asks_and_says_so(visit, play, tmp_path):
     with (
         web_server(tmp_path / "log", STREAM_MAX_PER_ADDRESS="1") as address,

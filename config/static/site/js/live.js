@@ -8,6 +8,7 @@ import { hearGame, showHeard } from "./strip.js";
 const SPREAD_MS = 400; // pages do not all ask in the same millisecond
 const AT_MOST_EVERY_MS = 1000;
 const POLL_MS = 5000;
+const UNSEEN_MS = 30_000; // then the stream ends: over HTTP/1.1 a browser has six connections for all its tabs
 const ANYWAY_MS = 600_000; // "last 24 h" moves on where no game is played, too
 
 export function startLive(page) {
@@ -18,12 +19,17 @@ export function startLive(page) {
   let asked = 0;
   let polling = null;
   let reached = false; // by the last poll
+  let unseen = null;
+  let left = false;
 
   const refresh = async () => {
     due = null;
     asked = Date.now();
     const answer = await fetchPanels(url);
-    if (!answer) return false;
+    if (!answer) {
+      refreshLater();
+      return false;
+    }
     showPanels(answer.panels);
     showHeard();
     if (answer.version) {
@@ -38,6 +44,11 @@ export function startLive(page) {
     if (due !== null || document.hidden) return;
     const wait = Math.max(asked + AT_MOST_EVERY_MS - Date.now(), 0) + Math.random() * SPREAD_MS;
     due = setTimeout(refresh, wait);
+  };
+
+  // Polls come by themselves.
+  const refreshLater = () => {
+    if (due === null && polling === null && !document.hidden) due = setTimeout(refresh, POLL_MS);
   };
 
   const poll = async () => {
@@ -56,7 +67,7 @@ export function startLive(page) {
     reached = false;
   };
 
-  follow({
+  const stream = follow({
     onOpen: () => {
       stopPolling();
       setConnection("live");
@@ -76,8 +87,20 @@ export function startLive(page) {
     },
   });
 
+  const leave = () => {
+    left = true;
+    stream.close();
+  };
+
   setInterval(refreshSoon, ANYWAY_MS);
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) refreshSoon(); // nothing was fetched while nobody looked
+    clearTimeout(unseen);
+    if (document.hidden) {
+      unseen = setTimeout(leave, UNSEEN_MS);
+    } else {
+      if (left) stream.open();
+      left = false;
+      refreshSoon(); // nothing was fetched while nobody looked
+    }
   });
 }
