@@ -253,6 +253,27 @@ def test_a_large_multiplier_stays_in_its_chip(visit, base, rounds):
     assert page.locator("[data-latest]").evaluate(inside)
 
 
+def test_what_the_browser_stored_is_not_taken_for_an_answer(visit, play, tmp_path):
+    with web_server(tmp_path / "log") as address:
+        page = visit(address)
+        page.evaluate("navigator.serviceWorker.ready")
+        page.reload()
+        expect(page.locator(LIVE)).to_be_visible()
+        play(1)
+        expect(page.locator(f"{CHIPS} .mark.ok")).to_have_count(44)
+        page.wait_for_function("caches.match(document.querySelector('main').dataset.panelsUrl).then((kept) => !!kept)")
+    expect(page.locator("[data-connection=lost]")).to_contain_text("Reconnecting, data ")
+    page.evaluate(STATES)
+    for _ in range(2):  # what follows the first is done when the second comes
+        with page.expect_response("**/panels/**", timeout=15_000) as told:
+            pass
+        assert told.value.header_value("X-Stored") == "true"
+    expect(page.locator("[data-connection=lost]")).to_contain_text("Reconnecting, data ")
+    assert page.evaluate("window.states") == []
+    page.goto("about:blank")
+    visit.complaints.clear()  # the browser's own words about the server that is gone
+
+
 def test_offline_the_page_is_there_after_a_first_visit(visit, base):
     page = visit(base)
     page.wait_for_function("caches.match('/').then((kept) => kept !== undefined)")

@@ -44,15 +44,21 @@ async function networkFirst(request) {
     return response;
   } catch (error) {
     const stored = await caches.match(request);
-    if (stored) return stored;
+    if (stored) return marked(stored);
     throw error;
   }
 }
 
+// Who asks must be able to tell it from the server's.
+function marked(stored) {
+  const headers = new Headers(stored.headers);
+  headers.set("X-Stored", "true");
+  return new Response(stored.body, { status: stored.status, headers });
+}
+
 async function keep(request, response) {
   const cache = await caches.open(ANSWERS);
-  await cache.delete(request); // last put is last in keys(): the oldest goes first
-  await cache.put(request, response);
+  await cache.put(request, response); // last put is last in keys(): the oldest goes first
   const keys = await cache.keys();
   await Promise.all(keys.slice(0, Math.max(0, keys.length - MAX_ANSWERS)).map((key) => cache.delete(key)));
 }

@@ -22,22 +22,25 @@ export function startLive(page) {
   let unseen = null;
   let left = false;
 
+  // Whether the server answered.
   const refresh = async () => {
     due = null;
     asked = Date.now();
     const answer = await fetchPanels(url);
-    if (!answer) {
-      refreshLater();
-      return false;
-    }
+    if (answer) show(answer);
+    const reached = answer !== null && !answer.stored;
+    if (!reached) refreshLater();
+    return reached;
+  };
+
+  const show = (answer) => {
     showPanels(answer.panels);
     showHeard();
+    setGenerated(answer.generated_at);
     if (answer.version) {
       version = answer.version;
-      if (version < told) refreshSoon(); // rendered just before the last change
+      if (version < told && !answer.stored) refreshSoon(); // rendered just before the last change
     }
-    setGenerated(answer.generated_at);
-    return true;
   };
 
   const refreshSoon = () => {

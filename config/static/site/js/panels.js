@@ -1,12 +1,12 @@
 // Panels as the server renders them, put in place without moving the reader: focus, open details and scrolling stay.
 const shown = new Map();
 
-// Null when nobody answers.
+// Null when nobody answers; `stored` when it was the service worker, with what the server said last.
 export async function fetchPanels(url) {
   try {
     // no-cache: ask again with the ETag; what the browser keeps for a second would be older than what the stream said
     const response = await fetch(url, { headers: { Accept: "application/json" }, cache: "no-cache" });
-    return response.ok ? await response.json() : null;
+    return response.ok ? { ...(await response.json()), stored: response.headers.has("X-Stored") } : null;
   } catch {
     return null;
   }
