@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from analytics import selectors, tasks, waking
 from analytics.models import LiveView
 from analytics.waking import NotWoken
-from cachecore.operating.operations_admin import OperationsAdmin, Question, log
+from cachecore.operations_admin import OperationsAdmin, Question, log
 from cachecore.roles.connections import RoleUnavailable
 
 VIEW = "view"

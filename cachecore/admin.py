@@ -7,13 +7,12 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
-from cachecore import versions
+from cachecore import operations, versions
 from cachecore.answers import responses, switches
 from cachecore.keys import Family
 from cachecore.models import Cache
-from cachecore.operating import operations
-from cachecore.operating.operations import NotWoken, Unknown
-from cachecore.operating.operations_admin import OperationsAdmin, Question
+from cachecore.operations import NotWoken, Unknown
+from cachecore.operations_admin import OperationsAdmin, Question
 from cachecore.roles.connections import RoleUnavailable
 from cachecore.statistics import server_info, stats
 from cachecore.statistics.measures import Snapshot

@@ -14,8 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from cachecore import operations
 from cachecore.api.serializers import ClearedSerializer, InvalidatedSerializer, StatsAnswerSerializer, stats_answer
-from cachecore.operating import operations
 from cachecore.roles.connections import RoleUnavailable
 
 NOT_KEPT = {"Cache-Control": "no-store"}

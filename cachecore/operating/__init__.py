@@ -1,1 +1,1 @@
-"""What operators and beat do with the cache: warm, clear, compare, switch, document."""
+"""What beat and commands do with the cache: warm it by what was asked, hold it against the truth, document it."""

@@ -8,9 +8,8 @@ from django.contrib.auth.models import Permission, User
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.regex_helper import normalize
 
-from cachecore import versions
+from cachecore import operations, versions
 from cachecore.answers import responses
-from cachecore.operating import operations
 from cachecore.roles import connections
 from games.keys import GAMES, GAMES_LIST, GAMES_SINGLE
 from games.services import record_games

@@ -10,7 +10,7 @@ from cachecore import keys, tags, tasks, versions
 from cachecore.answers import responses, switches
 from cachecore.keys import Family
 from cachecore.models import Cache
-from cachecore.operating.operations_admin import log
+from cachecore.operations_admin import log
 from cachecore.roles import connections
 from cachecore.service import cache
 from cachecore.ttls import lifetimes
