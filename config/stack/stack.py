@@ -18,6 +18,7 @@ from config.stack.valkey import Valkey, ValkeyError
 
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.2
+MAX_PORT = 65_535
 PREPARATIONS = (["migrate", "--verbosity", "0"], ["load_history"], ["apply_pending"])
 
 
@@ -44,7 +45,10 @@ class Stack:
     def run(self) -> int:
         """Run until a signal comes; the exit code to give. Raises StackError, also when a child ends unasked."""
         self._refuse_taken_port()
-        self._data.mkdir(parents=True, exist_ok=True)
+        try:
+            self._data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StackError(f"DATA_DIR: {self._data} cannot be a folder ({error.strerror}).") from error
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler)  # until the supervisor has its own
         with self._servers() as valkey:
@@ -53,15 +57,18 @@ class Stack:
             return self._supervise(valkey)
 
     def _refuse_taken_port(self) -> None:
+        if not 1 <= self._port <= MAX_PORT:  # 0 would be any port, and nobody would know which
+            raise StackError(f"{self._port} is no port: they are from 1 to {MAX_PORT}.")
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((self._host, self._port))
-            except (OSError, OverflowError) as error:  # the latter: no port number
-                reason = error.strerror if isinstance(error, OSError) else error
+            except OSError as error:
                 address = f"{self._host}:{self._port}"
-                raise StackError(f"{address} cannot be listened on ({reason}); set HOST or PORT to another.") from error
+                raise StackError(
+                    f"{address} cannot be listened on ({error.strerror}); set HOST or PORT to another."
+                ) from error
 
     @contextmanager
     def _servers(self) -> Iterator[Valkey | None]:

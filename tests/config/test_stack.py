@@ -97,6 +97,22 @@ def test_a_taken_port_is_one_clear_line(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("port", [0, -1, 65_536])
+def test_a_number_that_is_no_port_is_refused(tmp_path, port):
+    with pytest.raises(StackError, match=rf"^{port} is no port: they are from 1 to 65535\.$"):
+        Stack(PROJECT, tmp_path, "127.0.0.1", port, {}).run()
+
+
+def test_a_folder_that_cannot_be_is_one_clear_line(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(StackError, match=rf"^DATA_DIR: {file} cannot be a folder \(File exists\)\.$"):
+        Stack(PROJECT, file, "127.0.0.1", port, {}).run()
+
+
 def test_the_command_says_it_without_a_traceback(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
