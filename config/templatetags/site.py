@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
 
@@ -71,6 +72,12 @@ def tick(value: float) -> str:
 @register.filter
 def signed(value: float | None, digits: int = 1) -> str:
     return NOTHING if value is None else f"{value:+.{digits}f}".replace("-", MINUS)
+
+
+@register.filter
+def game_url(game_id: int, zone: str) -> str:
+    """A game's page, its times in the zone of this one (none: UTC)."""
+    return f"/games/{game_id}/" + ("" if zone in ("", "UTC") else f"?{urlencode({'tz': zone}, safe='/')}")
 
 
 @register.filter

@@ -103,7 +103,7 @@ def verify(request: HttpRequest, slot: Slot) -> HttpResponse:
     if query is None:
         return render(request, "games/verify.html", context | {"given": given, "errors": errors}, status=400)
     slot()
-    return render(request, "games/verify.html", context | verified(query) | {"given": given})
+    return render(request, "games/verify.html", context | verified(query) | {"given": given, "zone": query.zone.key})
 
 
 def _asked(request: HttpRequest, query_class: type[Any], **defaults: str) -> tuple[Any, Parameters, Errors]:

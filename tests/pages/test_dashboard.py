@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from dataclasses import replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -221,6 +222,15 @@ def test_times_name_their_zone(client, games):
     assert "Times are Asia/Kolkata" in text
     assert "From (Asia/Kolkata)" in text
     assert "Began (Asia/Kolkata)" in text
+
+
+def test_a_games_page_is_in_the_zone_of_the_page_that_leads_there(client, games):
+    to_games = re.compile(r"/games/\d+/")
+    for url in ("/?tz=Etc/GMT%2B5", "/games/?tz=Etc/GMT%2B5", f"/games/{games[5].game_id}/?tz=Etc/GMT%2B5"):
+        links = [link for link in get(client, url).links() if to_games.match(link)]
+        assert len(links) > 1
+        assert all(link.endswith("/?tz=Etc/GMT%2B5") for link in links)
+        assert "Etc/GMT+5" in get(client, links[0]).text
 
 
 def test_a_large_multiplier_fits_its_chip_and_is_exact_beside(client, games, record):

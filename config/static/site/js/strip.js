@@ -39,7 +39,7 @@ function show(id, { point, ended }) {
   strip.lastElementChild.remove();
   const latest = document.querySelector("[data-latest]");
   latest.className = `latest ${sizeOf(point)}`;
-  latest.href = `/games/${id}/`;
+  latest.href = pageOf(id);
   latest.dataset.latest = id;
   latest.querySelector("[data-latest-point]").textContent = textOf(point);
   latest.querySelector("[data-latest-id]").textContent = id;
@@ -55,7 +55,7 @@ function newestShown() {
 function chip(id, point) {
   const link = Object.assign(document.createElement("a"), {
     className: `chip new ${sizeOf(point)}`,
-    href: `/games/${id}/`,
+    href: pageOf(id),
   });
   link.dataset.game = id;
   link.append(Object.assign(document.createElement("b"), { textContent: shortOf(point) }));
@@ -68,9 +68,17 @@ function sizeOf(point) {
   return SIZES.find(([least]) => point >= least)[1];
 }
 
+function zone() {
+  return document.querySelector("[data-zone]").dataset.zone;
+}
+
+function pageOf(id) {
+  return `/games/${id}/${zone() === "UTC" ? "" : `?tz=${encodeURIComponent(zone())}`}`;
+}
+
 // In the page's zone, as the server writes it.
 function clockOf(iso) {
-  const timeZone = document.querySelector("[data-zone]").dataset.zone;
+  const timeZone = zone();
   return `${new Date(iso).toLocaleTimeString("en-GB", { timeZone })} ${timeZone}`;
 }
 
