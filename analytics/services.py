@@ -22,15 +22,16 @@ def games_changed(ids: Sequence[int]) -> None:
         logger.warning("%d changed games were not marked: %s", len(ids), error)
 
 
-def apply_pending() -> Applied | None:
-    """Apply every pending game, a batch at a time; build the view first where there is none.
+def apply_pending(*, below_after_seconds: float = 0) -> Applied | None:
+    """Apply every pending game, a batch at a time; build the view first where there is none, and where games below its
+    ledger changed and it was built so long ago.
 
     Returns None when another writer is at it. Raises RoleUnavailable, django.db.Error; what was not applied stays
     pending.
     """
     try:
         with writing() as writer:
-            return apply_all(writer)
+            return apply_all(writer, below_after_seconds=below_after_seconds)
     except LockHeld:
         return None  # what woke us stays said, so that saves wake no second one; the writer looks again when it ends
     except Overtaken:

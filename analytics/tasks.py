@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from celery import shared_task
+from django.conf import settings
 
 from analytics import services, upkeep
 from analytics.live.writer import Overtaken
@@ -18,7 +19,7 @@ WAIT_SECONDS = 60.0  # of a job on demand, for another writer
 @shared_task(name=WRITER_TASK)
 def apply_pending() -> dict[str, Any] | None:
     """Bring the view up to date; woken by saves and, as the net, every five seconds by beat."""
-    applied = services.apply_pending()
+    applied = services.apply_pending(below_after_seconds=settings.ANALYTICS_REBUILD_EVERY_SECONDS)
     if applied is None:
         return None
     if applied.new or applied.corrected or applied.removed or applied.rebuilt:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from math import inf
 
 from analytics import configured
 from analytics.conditions import parse_names
@@ -80,7 +81,7 @@ def _drift(writer: Writer) -> list[Drift]:
     """A game saved while the table is read looks like drift: told is what two looks in a row find alike."""
     before: set[Drift] | None = None
     for _ in range(DRIFT_LOOKS):
-        if rebuild.needed(configured.conditions()):
+        if rebuild.needed(configured.conditions(), below_after_ms=inf):
             return [Drift(LIVE.state, "view", "whole", "absent, of other conditions, or lost in part")]
         apply_all(writer)
         view = reader.head()

@@ -62,9 +62,13 @@ def writing(wait_seconds: float = 0.0) -> Iterator[Writer]:
         wake_writer()
 
 
-def apply_all(writer: Writer) -> Applied:
+def apply_all(writer: Writer, *, below_after_seconds: float = 0) -> Applied:
+    """Apply what is marked. Changes below the ledger are taken in by building the view anew, if it was built so long
+    ago: a backfill down there makes some with each of its batches.
+    """
     applied, conditions = Applied(), configured.conditions()
-    if rebuild.needed(conditions):
+    below_after_ms = below_after_seconds * 1000
+    if rebuild.needed(conditions, below_after_ms=below_after_ms):
         build(writer)
         applied.rebuilt = True
     marked: dict[int, int] = {}
@@ -85,7 +89,7 @@ def apply_all(writer: Writer) -> Applied:
         applied.batches += 1
         for name in ("new", "corrected", "removed", "unchanged", "below"):
             setattr(applied, name, getattr(applied, name) + getattr(done, name))
-    _settle(writer, conditions, applied)
+    _settle(writer, conditions, applied, below_after_ms)
     return applied
 
 
@@ -109,9 +113,9 @@ def _unmarked(ids: set[int]) -> list[int]:
     return sorted(ids - pending.waiting(list(ids)))
 
 
-def _settle(writer: Writer, conditions: Sequence[Condition], applied: Applied) -> None:
+def _settle(writer: Writer, conditions: Sequence[Condition], applied: Applied, below_after_ms: float) -> None:
     """What a batch leaves to be done once: what the ledger alone could not tell, and series that it broke."""
-    if rebuild.needed(conditions):
+    if rebuild.needed(conditions, below_after_ms=below_after_ms):
         build(writer)
         applied.rebuilt = True
     else:

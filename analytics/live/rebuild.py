@@ -33,10 +33,14 @@ CHUNKS_PER_CALL = 64
 SCANNED_PER_CALL = 1_000
 
 
-def needed(conditions: Sequence[Condition]) -> bool:
-    """Whether there is no whole view, one with other conditions, or one that a change below its ledger passed by."""
+def needed(conditions: Sequence[Condition], *, below_after_ms: float = 0) -> bool:
+    """Whether there is no whole view, one with other conditions, or one that a change below its ledger passed by, and
+    that was built so long ago.
+    """
     view = reader.head()
-    if view is None or view.conditions != _names(conditions) or view.below > 0:
+    if view is None or view.conditions != _names(conditions):
+        return True
+    if view.below > 0 and now_ms() - view.built_ms >= below_after_ms:
         return True
     index = reader.index()
     return reader.damaged(view, index) or not reader.holds_its_chunks(index)

@@ -124,6 +124,9 @@ ANALYTICS_CONDITIONS = env.list(
 )
 ANALYTICS_LEDGER_GAMES = whole("ANALYTICS_LEDGER_GAMES", 1_000_000, least=1)
 ANALYTICS_BUCKET_DAYS = whole("ANALYTICS_BUCKET_DAYS", 90, least=1)
+# What changes below the ledger is taken in by building the view anew, at most this often; 0: at once. Until then
+# all-time answers come from the table.
+ANALYTICS_REBUILD_EVERY_SECONDS = number("ANALYTICS_REBUILD_EVERY_SECONDS", 60, or_zero=True)
 # Readers recompute after every version: bursts are gathered so that it rises at most twenty times a second; at
 # ten, a game that follows another at once is seen after more than 100 ms (benchmarks/visible.py).
 ANALYTICS_VERSION_EVERY_MS = whole("ANALYTICS_VERSION_EVERY_MS", 50)

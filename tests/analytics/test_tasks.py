@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from analytics import configured, services, tasks, upkeep, writing
+from analytics import configured, services, sources, tasks, upkeep, writing
 from analytics.live import pending, reader, series
 from cachecore.locks import lock
 from cachecore.roles import connections
@@ -186,6 +186,22 @@ def test_games_below_the_ledger_are_no_reason_to_look_at_its_chunks(settings):
     tasks.clean_up()
     games.put(2)
     assert tasks.reconcile_newest() == {"chunks": 1, "marked": 0}
+
+
+@pytest.mark.parametrize(("seconds", "builds"), [(3600, 0), (0, 3)])
+def test_a_backfill_below_the_ledger_builds_the_view_so_often_at_most(settings, seconds, builds):
+    settings.ANALYTICS_LEDGER_GAMES, settings.ANALYTICS_REBUILD_EVERY_SECONDS = 100, seconds
+    record_games(rounds(1, 5_000, 9_000, 13_000), source="test")
+    tasks.apply_pending()
+    tasks.clean_up()
+    built = 0
+    for game_id in (2, 3, 4):
+        record_games(rounds(game_id), source="test")
+        built += tasks.apply_pending()["rebuilt"]
+        assert sources.all_occurrences(configured.conditions())[1].games == game_id + 3  # the table's, if need be
+    assert built == builds
+    assert upkeep.find_drift() == []
+    assert reader.head().games == 7
 
 
 def test_what_waits_to_be_applied_is_no_drift():
