@@ -35,7 +35,7 @@ TRIES_PER_ANSWER = 3
 
 @dataclass(slots=True)
 class Report:
-    """`skipped` were not comparable: not kept, or overtaken by a new version or by the clock."""
+    """`skipped` were not comparable: errors, not kept, or overtaken by a new version or by the clock."""
 
     agreed: int = 0
     skipped: int = 0
@@ -83,13 +83,16 @@ def check(wanted: int, *, urls: Iterable[str] | None = None, on_compared: Callab
 def _agrees(url: str) -> bool | None:
     """None where the two may not be compared."""
     kept = _asked(url)
-    if kept.outcome == "MISS":  # it is kept from now on
+    if kept is not None and kept.outcome == "MISS":  # it is kept from now on
         kept = _asked(url)
-    if kept.outcome != "HIT":
+    if kept is None or kept.outcome != "HIT":
         return None
     before = msgspec.json.decode(kept.stored.body)
     with as_of(_moment(before) or kept.stored.stored_at_ms):
-        after = msgspec.json.decode(_asked(url, {responses.AFRESH: True}).stored.body)
+        truth = _asked(url, {responses.AFRESH: True})
+    if truth is None:
+        return None
+    after = msgspec.json.decode(truth.stored.body)
     if versions.current(kept.known.policy.namespace) != kept.stored.version or _covered(before) != _covered(after):
         return None
     if _told(before) == _told(after):
@@ -98,9 +101,9 @@ def _agrees(url: str) -> bool | None:
     return False
 
 
-def _asked(url: str, environ: dict[str, Any] | None = None) -> Answered:
-    answered: Answered = ask(url, environ=environ).answered  # type: ignore[attr-defined]
-    return answered
+def _asked(url: str, environ: dict[str, Any] | None = None) -> Answered | None:
+    """None for an error, as while the database is away."""
+    return getattr(ask(url, environ=environ), "answered", None)
 
 
 def _delete(key: Key) -> None:

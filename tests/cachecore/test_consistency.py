@@ -65,6 +65,12 @@ def test_a_url_is_kept_first_where_it_was_not():
     assert consistency.check(3, urls=[LIST]).agreed == 3
 
 
+def test_an_error_says_nothing():
+    report = consistency.check(1, urls=["/api/games/?per_page=0"])
+    assert (report.compared, report.disagreeing) == (0, [])
+    assert report.skipped > 0
+
+
 def test_what_differs_is_named_and_mended(client):
     client.get(LIST)
     change(300)

@@ -90,7 +90,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(str(report))
         if not report.compared:
-            raise CommandError("Nothing could be compared: no standard answer is kept.")
+            raise CommandError("Nothing could be compared: no standard answer is kept, or none can be computed.")
         if report.disagreeing:
             raise CommandError(f"Disagree: {', '.join(report.disagreeing[:5])}")
 
