@@ -1,5 +1,6 @@
 """Every page and state as a picture: `make screenshots` writes docs/screenshots/. It asserts nothing."""
 
+import urllib.request
 from datetime import timedelta
 
 import pytest
@@ -101,7 +102,10 @@ def test_connection(games, shoot, tmp_path):
     server = _Server(tmp_path / "log", port)
     shoot("state-offline", server.base, offline, whole=False)
     shoot("state-stream-lost", server.base, cut, whole=False)
-    with web_server(tmp_path / "log", STREAM_MAX_PER_ADDRESS="0") as base:
+    with (
+        web_server(tmp_path / "log", STREAM_MAX_PER_ADDRESS="1") as base,
+        urllib.request.urlopen(f"{base}/api/stream/", timeout=20),  # noqa: S310  # the one stream there is
+    ):
         shoot("state-polling", base, _polling, whole=False)
 
 

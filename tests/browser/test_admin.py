@@ -43,8 +43,9 @@ def test_our_pages_of_the_admin_fit_a_phone(admin, path):
 
 
 @pytest.mark.parametrize("path", [*PAGES[:4], "games/game/"])
-def test_no_button_is_cut_beside_the_list_of_models(admin, path):
-    page = admin(path, viewport={"width": 1280, "height": 900})
+@pytest.mark.parametrize("width", [1280, 1440])
+def test_no_button_is_cut_beside_the_list_of_models(admin, path, width):
+    page = admin(path, viewport={"width": width, "height": 900})
     for module in page.locator("#content .module, #content .results").all():
         assert module.evaluate("(one) => one.scrollWidth <= one.clientWidth"), module.inner_text()
 
