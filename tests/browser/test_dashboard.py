@@ -144,6 +144,18 @@ def test_a_tab_that_nobody_looks_at_holds_no_stream_and_misses_nothing(chromium,
     page.close()
 
 
+def test_a_tab_opened_in_the_background_holds_no_stream(chromium, base):
+    page = chromium.new_page()
+    page.clock.install()
+    page.add_init_script(f"({HIDE})(true)")
+    page.add_init_script(COUNT)
+    page.goto(base)
+    until(page, "sources.map((one) => one.readyState).join() === '1'")
+    page.clock.fast_forward(31_000)
+    until(page, "sources.map((one) => one.readyState).join() === '2'")
+    page.close()
+
+
 def test_where_the_stream_is_refused_the_page_asks_and_says_so(visit, play, tmp_path):
     with (
         web_server(tmp_path / "log", STREAM_MAX_PER_ADDRESS="1") as address,

@@ -95,11 +95,16 @@ export function startLive(page) {
     stream.close();
   };
 
+  const leaveLater = () => {
+    unseen = setTimeout(leave, UNSEEN_MS);
+  };
+
   setInterval(refreshSoon, ANYWAY_MS);
+  if (document.hidden) leaveLater(); // opened in the background
   document.addEventListener("visibilitychange", () => {
     clearTimeout(unseen);
     if (document.hidden) {
-      unseen = setTimeout(leave, UNSEEN_MS);
+      leaveLater();
     } else {
       if (left) stream.open();
       left = false;
