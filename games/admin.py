@@ -2,6 +2,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -97,5 +98,11 @@ class GameAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def verify_games(self, request: HttpRequest, queryset: QuerySet[Game]) -> None:
         ids = list(queryset.values_list("game_id", flat=True))
         changed = verify_again(ids)
+        LogEntry.objects.log_actions(
+            request.user.pk,  # type: ignore[arg-type]  # admin lets nobody else in
+            Game.objects.filter(game_id__in=changed),
+            CHANGE,
+            "Verified again: the verdict is another.",
+        )
         games = "game" if len(ids) == 1 else "games"
         self.message_user(request, f"Verified {len(ids)} {games} again, {len(changed)} changed.")

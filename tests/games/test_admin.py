@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 
@@ -111,8 +112,10 @@ def test_the_list_filters_by_verdict_and_finds_by_id(admin_client, genuine):
 def test_the_action_verifies_again(admin_client, genuine):
     record_games([genuine], source="test")
     Game.objects.update(verified=False)
-    admin_client.post(LIST, {"action": "verify_games", "_selected_action": [genuine.game_id]})
+    for _ in range(2):
+        admin_client.post(LIST, {"action": "verify_games", "_selected_action": [genuine.game_id]})
     assert Game.objects.get().verified is True
+    assert [entry.object_id for entry in LogEntry.objects.all()] == [str(genuine.game_id)]  # the second changed nothing
 
 
 def test_staff_without_the_permission_see_no_action_and_no_form(client, genuine):
