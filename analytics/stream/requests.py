@@ -14,6 +14,7 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
 
 from analytics.stream.events import Position
+from cachecore.throttling import callers
 
 Headers = list[tuple[bytes, bytes]]
 Scope = MutableMapping[str, Any]
@@ -69,12 +70,13 @@ def _parameters(query: bytes) -> str | None:
 
 
 def client_address(scope: Scope, headers: Mapping[bytes, bytes], proxies: int) -> str:
-    """As DRF's throttles see it: the socket's, or what the outermost trusted proxy wrote (NUM_PROXIES)."""
+    """As rate limits count it (an IPv6 /64 is one): the socket's, or what the outermost trusted proxy wrote
+    (NUM_PROXIES)."""
     forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
     if proxies and forwarded != [""]:
-        return forwarded[-min(proxies, len(forwarded))].strip()
+        return callers.address(forwarded[-min(proxies, len(forwarded))].strip())
     client = scope.get("client")
-    return str(client[0]) if client else ""
+    return callers.address(str(client[0]) if client else "")
 
 
 def django_headers(scope: Scope, headers: Mapping[bytes, bytes]) -> Headers | None:

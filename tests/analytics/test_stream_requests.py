@@ -175,6 +175,18 @@ def test_an_address_holds_so_many_streams_and_no_more(settings, proxies, forward
         assert detail(answered) == {"detail": "This address holds as many streams as one may."}
 
 
+@pytest.mark.parametrize(("second", "status"), [("2001:db8::2", 429), ("2001:db8:0:1::1", 200)])
+def test_a_customers_whole_ipv6_network_is_one_address(settings, second, status):
+    settings.STREAM_MAX_PER_ADDRESS = 1
+
+    async def scenario(process):
+        async with process.listener(client=("2001:db8::1", "1")) as listener:
+            await listener.hears(1)
+            return await answer(process.app, method="HEAD", client=(second, "1"))
+
+    assert run(scenario).status == status
+
+
 def test_a_refused_request_holds_no_place():
     async def scenario():
         async with Process() as process:
@@ -192,7 +204,7 @@ def test_a_stream_that_ends_gives_its_place_back():
         async with Process() as process:
             async with process.listener(last_event_id=f"{epoch()}:1") as listener:
                 await listener.hears(2)
-                assert process.app._admission._held == {"203.0.113.1": 1}
+                assert process.app._admission._held == {"ip:203.0.113.1": 1}
             return dict(process.app._admission._held)
 
     assert asyncio.run(scenario()) == {}
