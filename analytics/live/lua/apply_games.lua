@@ -24,7 +24,7 @@
 --          unless "applied"
 -- Writes   KEYS[1], KEYS[4 ..], chunk keys; no TTL; PUBLISH channel '{"namespace":..,"version":..,"head":..,"games":..}';
 --          one entry of the stream, its id <version>-0
--- Cost     about 60 commands and 0.2 ms for one game with 19 conditions; per batch each cell is written once
+-- Cost     about 60 commands and 0.25 ms for one game with 19 conditions; per batch each cell is written once
 --
 -- Series depend on the order of the games. Games that follow the head are appended to them in O(1); any other change
 -- that matters to a condition removes its series here, and the writer computes them anew before it lets go of its lock
