@@ -27,14 +27,14 @@ def apply_pending() -> dict[str, Any] | None:
     return asdict(applied)
 
 
-@shared_task
+@shared_task(name="analytics.tasks.reconcile_newest")
 @single_run("reconcile-newest", ttl_seconds=60)
 def reconcile_newest() -> dict[str, int]:
     """Every minute: the newest two chunks, and those where games came or went unheard."""
     return _reconcile_and_wake(upkeep.likely_chunks())
 
 
-@shared_task
+@shared_task(name="analytics.tasks.reconcile_all")
 @single_run("reconcile-all", ttl_seconds=10 * 60)
 def reconcile_all() -> dict[str, int]:
     """Daily: every chunk, and every cell that is counted from them."""
@@ -45,7 +45,7 @@ def reconcile_all() -> dict[str, int]:
         return found  # a writer is at work; tomorrow again
 
 
-@shared_task
+@shared_task(name="analytics.tasks.check_drift")
 @single_run("check-drift", ttl_seconds=5 * 60)
 def check_drift() -> dict[str, Any]:
     """On demand: hold every cell of the view against the table; repairs nothing."""
@@ -53,7 +53,7 @@ def check_drift() -> dict[str, Any]:
     return {"cells": len(found), "first": str(found[0]) if found else None}
 
 
-@shared_task
+@shared_task(name="analytics.tasks.rebuild")
 @single_run("rebuild", ttl_seconds=5 * 60)
 def rebuild() -> dict[str, int]:
     """On demand: build the view anew."""
@@ -62,7 +62,7 @@ def rebuild() -> dict[str, int]:
     return built._asdict()
 
 
-@shared_task
+@shared_task(name="analytics.tasks.clean_up")
 @single_run("clean-up", ttl_seconds=60)
 def clean_up() -> dict[str, int] | None:
     """Hourly: drop expired interval buckets and old ledger chunks."""

@@ -8,7 +8,7 @@ from cachecore.operating import usage, warming
 from cachecore.schedule import single_run
 
 
-@shared_task
+@shared_task(name="cachecore.tasks.warm")
 @single_run("warm", ttl_seconds=60)
 def warm() -> dict[str, Any]:
     """Warm what is asked most and every standard answer (hourly, and after a new version: `request_warming`)."""
@@ -24,7 +24,7 @@ def warm() -> dict[str, Any]:
     }
 
 
-@shared_task
+@shared_task(name="cachecore.tasks.fade_use")
 @single_run("fade-use", ttl_seconds=60)
 def fade_use() -> dict[str, int]:
     """Hourly: what was asked an hour ago counts half as much as what is asked now."""
