@@ -6,16 +6,16 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from analytics import selectors, tasks, waking
+from analytics import selectors, tasks, wakeup
 from analytics.models import LiveView
-from analytics.waking import NotWoken
+from analytics.wakeup import NotWoken
 from cachecore.operations_admin import OperationsAdmin, Question, log
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.redis_client.connections import RoleUnavailable
 
 VIEW = "view"
 TOLD = {"apply": "Pending and Newest game below tell when it is done."}
 JOBS = {
-    "apply": ("Apply what is pending?", "A worker applies every game that waits.", waking.WRITER_TASK),
+    "apply": ("Apply what is pending?", "A worker applies every game that waits.", wakeup.WRITER_TASK),
     "reconcile": (
         "Reconcile the whole view?",
         "A worker compares every chunk and every count with the table, marks the games that differ and builds the view "
@@ -37,7 +37,7 @@ JOBS = {
 
 def _wake(verb: str, task: str) -> Any:
     def act(_: str, by: Any) -> str:
-        waking.wake(task)
+        wakeup.wake(task)
         log(LiveView, by, VIEW, f"Asked a worker to {verb}.")
         return f"A worker is asked to {verb}. {TOLD.get(verb, 'Its outcome appears below.')}"
 

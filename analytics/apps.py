@@ -6,4 +6,3 @@ class AnalyticsConfig(AppConfig):
 
     def ready(self) -> None:
         from analytics import checks, metrics, signals, warmers  # noqa: F401
-        from analytics.dashboard import keys  # noqa: F401

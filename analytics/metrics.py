@@ -6,10 +6,10 @@ from typing import get_args
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from analytics import selectors
-from analytics.stream import census
+from analytics.stream import connection_counts
 from analytics.stream.events import Reason
 from cachecore.metrics import PREFIX, register
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.redis_client.connections import RoleUnavailable
 
 
 @register
@@ -43,7 +43,7 @@ def live_view() -> Iterator[Metric]:
 def streams() -> Iterator[Metric]:
     """Of all processes; nothing while Redis is away."""
     try:
-        told = census.told()
+        told = connection_counts.told()
     except RoleUnavailable:
         return
     help_ = "Live streams that are open, in all processes."

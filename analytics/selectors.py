@@ -7,12 +7,12 @@ from typing import Any
 from django.conf import settings
 
 from analytics import sources
-from analytics.configured import conditions
+from analytics.database import game_reads
 from analytics.live import pending, reader, repairs, series
-from analytics.table import reads
+from analytics.view_settings import conditions
 from cachecore import schedule
 from cachecore.clock import now_ms
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.redis_client.connections import RoleUnavailable
 from cachecore.schedule import LastRun
 from games.times import from_unix_ms
 
@@ -22,7 +22,7 @@ def status(zone: tzinfo = UTC) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "site": settings.SITE,
         "conditions": [str(condition) for condition in conditions()],
-        "newest_game": reads.newest_id(),
+        "newest_game": game_reads.newest_id(),
     }
     try:
         return answer | _view_status(zone)
@@ -70,8 +70,8 @@ def _run(run: LastRun | None, zone: tzinfo) -> dict[str, Any] | None:
 
 def _lag_ms(head: int | None) -> int:
     """For how long the oldest game beyond the view's head has waited; 0 when the view holds the newest."""
-    since = reads.unapplied_since(head)
-    return 0 if since is None else max(0, now_ms() - reads.to_ms(since))
+    since = game_reads.unapplied_since(head)
+    return 0 if since is None else max(0, now_ms() - game_reads.to_ms(since))
 
 
 JOBS = ("reconcile-newest", "reconcile-all", "check-drift", "rebuild", "clean-up")

@@ -1,14 +1,14 @@
-"""Writes to the view: mark what changed, wake a writer, apply, rebuild. Its upkeep is in analytics/upkeep.py."""
+"""Writes to the view: mark what changed, wake a writer, apply, rebuild. Maintenance: view_maintenance.py."""
 
 import logging
 from collections.abc import Sequence
 
 from analytics.live import pending
-from analytics.live.writer import Overtaken
-from analytics.waking import wake_writer
-from analytics.writing import Applied, Built, Told, apply_all, build, nobody, writing
+from analytics.live.writer_lock import Overtaken
+from analytics.view_writes import Applied, Built, Told, apply_all, build, nobody, writing
+from analytics.wakeup import wake_writer
 from cachecore.locks import LockHeld
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.redis_client.connections import RoleUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -9,20 +9,20 @@ from typing import Literal, TypeVar
 import numpy as np
 from django.db import InterfaceError, OperationalError
 
+from analytics.bounded_cache import Remembered
 from analytics.columns import ALL_GAMES, Columns, Coverage, Slice, Stretch, Window
 from analytics.compute.last_games import LastGames
 from analytics.compute.occurrences import Occurrences, occurrences
 from analytics.conditions import Condition
-from analytics.live import all_time, reader, slices
+from analytics.database import game_reads
+from analytics.database import totals as table_totals
+from analytics.database import window_columns as table_slices
+from analytics.live import all_time, reader, window_columns
 from analytics.live.all_time import AllSeries
-from analytics.live.moments import Moving
 from analytics.live.reader import Head
-from analytics.remembered import Remembered
-from analytics.table import reads
-from analytics.table import slices as table_slices
-from analytics.table import totals as table_totals
+from analytics.live.view_snapshot import Moving
 from cachecore.clock import now_ms
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.redis_client.connections import RoleUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -51,19 +51,21 @@ class Source:
 
 def slices_of(windows: Sequence[Window]) -> tuple[Source, list[Slice]]:
     """The games of windows, all of one moment. Raises django.db.Error when the table is asked and does not answer."""
-    return _ask(lambda: slices.slices_of(windows), lambda: table_slices.slices_of(windows))
+    return _ask(lambda: window_columns.slices_of(windows), lambda: table_slices.slices_of(windows))
 
 
 def stretch_of(window: Window, conditions: Sequence[Condition]) -> tuple[Source, Stretch]:
     """A window with the series of these conditions around it. Raises as above."""
-    return _ask(lambda: slices.stretch_of(window, conditions), lambda: table_slices.stretch_of(window, conditions))
+    return _ask(
+        lambda: window_columns.stretch_of(window, conditions), lambda: table_slices.stretch_of(window, conditions)
+    )
 
 
 def last_met(conditions: Sequence[Condition], limit: int) -> tuple[Source, tuple[Coverage, list[LastGames]]]:
     """The newest games that met each condition. Raises as above."""
 
     def ask() -> tuple[Head, tuple[Coverage, list[LastGames]]] | None:
-        found = slices.last_met(conditions, limit)
+        found = window_columns.last_met(conditions, limit)
         return None if found is None else (found[0], (found[0].coverage, found[1]))
 
     return _ask(ask, lambda: table_totals.last_met(conditions, limit))
@@ -79,7 +81,7 @@ def all_occurrences(conditions: Sequence[Condition]) -> tuple[Source, Coverage, 
 
 
 def _of_ledger(conditions: Sequence[Condition]) -> tuple[Head, tuple[Coverage, list[Occurrences]]] | None:
-    found = slices.slices_of([ALL_GAMES])
+    found = window_columns.slices_of([ALL_GAMES])
     if found is None:
         return None
     view, [everything] = found
@@ -102,7 +104,7 @@ def all_series(
     named = np.array([number for one in rows for row in one.series for number in row.ids], dtype=np.int64)
     dropped = np.setdiff1d(named, games.ids)
     if len(dropped):  # older than the ledger keeps
-        games = Columns.joined([reads.rows_of(dropped.tolist()), games])
+        games = Columns.joined([game_reads.rows_of(dropped.tolist()), games])
     if not bool(np.isin(named, games.ids).all()):  # one has just been deleted, and not yet applied
         return None
     return source, covered, rows, games
@@ -121,7 +123,7 @@ def _ask_view(ask: Callable[[], tuple[Head, Answer] | None]) -> tuple[Source, An
             settled = view is not None and is_current(view)
             return _database(view, settled=settled), None
         view, found = answer
-    except RoleUnavailable:  # told once an outage (cachecore/roles/connections.py), not with every answer
+    except RoleUnavailable:  # told once an outage (cachecore/redis_client/connections.py), not with every answer
         return _database(None, settled=False), None
     except Moving:
         logger.warning("answering from the table: the view moved on during every try")
@@ -147,13 +149,13 @@ def is_current(view: Head) -> bool:
         return True
     asked_at = time.monotonic()
     try:
-        since = reads.unapplied_since(view.newest)
+        since = game_reads.unapplied_since(view.newest)
     except (OperationalError, InterfaceError):
         return True  # nobody can tell, and there is nothing else to answer from
     if since is None:
         _held_all_at.set((view.epoch, view.newest), asked_at)
         return True
-    return now_ms() - reads.to_ms(since) < GRACE_MS
+    return now_ms() - game_reads.to_ms(since) < GRACE_MS
 
 
 def _database(view: Head | None, *, settled: bool) -> Source:

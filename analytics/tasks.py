@@ -6,9 +6,9 @@ from typing import Any
 from celery import shared_task
 from django.conf import settings
 
-from analytics import services, upkeep
-from analytics.live.writer import Overtaken
-from analytics.waking import WRITER_TASK, wake_writer
+from analytics import services, view_maintenance
+from analytics.live.writer_lock import Overtaken
+from analytics.wakeup import WRITER_TASK, wake_writer
 from cachecore.locks import LockHeld
 from cachecore.schedule import single_run
 from cachecore.tasks import request_warming
@@ -31,16 +31,16 @@ def apply_pending() -> dict[str, Any] | None:
 @single_run("reconcile-newest", ttl_seconds=60)
 def reconcile_newest() -> dict[str, int]:
     """Every minute: the newest two chunks, and those where games came or went unheard."""
-    return _reconcile_and_wake(upkeep.likely_chunks())
+    return _reconcile_and_wake(view_maintenance.likely_chunks())
 
 
 @shared_task(name="analytics.tasks.reconcile_all")
 @single_run("reconcile-all", ttl_seconds=10 * 60)
 def reconcile_all() -> dict[str, int]:
     """Daily: every chunk, and every cell that is counted from them."""
-    found = _reconcile_and_wake(upkeep.all_chunks())
+    found = _reconcile_and_wake(view_maintenance.all_chunks())
     try:
-        return found | {"cells": upkeep.mend_aggregates()}
+        return found | {"cells": view_maintenance.mend_aggregates()}
     except (LockHeld, Overtaken):
         return found  # a writer is at work; tomorrow again
 
@@ -49,7 +49,7 @@ def reconcile_all() -> dict[str, int]:
 @single_run("check-drift", ttl_seconds=5 * 60)
 def check_drift() -> dict[str, Any]:
     """On demand: hold every cell of the view against the table; repairs nothing."""
-    found = upkeep.find_drift(wait_seconds=WAIT_SECONDS)
+    found = view_maintenance.find_drift(wait_seconds=WAIT_SECONDS)
     return {"cells": len(found), "first": str(found[0]) if found else None}
 
 
@@ -66,12 +66,12 @@ def rebuild() -> dict[str, int]:
 @single_run("clean-up", ttl_seconds=60)
 def clean_up() -> dict[str, int] | None:
     """Hourly: drop expired interval buckets and old ledger chunks."""
-    trimmed = upkeep.clean_up()
+    trimmed = view_maintenance.clean_up()
     return trimmed._asdict() if trimmed is not None else None
 
 
 def _reconcile_and_wake(chunks: list[int]) -> dict[str, int]:
-    found = upkeep.reconcile(chunks)
+    found = view_maintenance.reconcile(chunks)
     if found["marked"]:
         wake_writer()
     return found

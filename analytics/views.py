@@ -10,11 +10,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from analytics import keys, query, selectors, serializers
-from analytics.answers import audit, distribution, game_sets, intervals, last_games, occurrences, series, volatility
+from analytics.endpoints import audit, distribution, game_sets, intervals, last_games, occurrences, series, volatility
 from analytics.live.keys import ANALYTICS
 from analytics.serializers import answer_of
-from cachecore.answers.responses import Computed, Policy, cached
 from cachecore.keys import Family
+from cachecore.responses.caching import Computed, Policy, cached
 from games.query import Query, ZoneQuery
 
 

@@ -7,9 +7,10 @@ from urllib.parse import quote
 from django.urls import reverse
 
 from analytics import keys
-from analytics.configured import conditions
-from analytics.dashboard.charts.survival import EDGES
-from cachecore.operating import warming
+from analytics.compute.distribution import CHART_EDGES
+from analytics.query.endpoints import bins_parameter
+from analytics.view_settings import conditions
+from cachecore.maintenance import warming
 
 
 def each_condition(endpoint: str) -> Iterator[str]:
@@ -20,7 +21,7 @@ def each_condition(endpoint: str) -> Iterator[str]:
 
 def distributions() -> Iterator[str]:
     yield reverse("distribution")
-    yield f"{reverse('distribution')}?bins={quote(','.join(EDGES))}"  # the dashboard's chart
+    yield f"{reverse('distribution')}?bins={quote(bins_parameter(CHART_EDGES))}"  # the dashboard's chart
 
 
 warming.register(keys.OCCURRENCES.name, partial(each_condition, "occurrences"))

@@ -8,17 +8,17 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from cachecore import operations, versions
-from cachecore.answers import responses, switches
 from cachecore.keys import Family
 from cachecore.models import Cache
 from cachecore.operations import NotWoken, Unknown
 from cachecore.operations_admin import OperationsAdmin, Question
-from cachecore.roles.connections import RoleUnavailable
-from cachecore.statistics import server_info, stats
-from cachecore.statistics.measures import Snapshot
+from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.responses import caching, switches
+from cachecore.stats import server_info, stats
+from cachecore.stats.measures import Snapshot
 from cachecore.tiers import Tier
-from cachecore.ttls import lifetimes
-from cachecore.ttls.lifetimes import Lifetime
+from cachecore.ttl import effective_ttl
+from cachecore.ttl.effective_ttl import Lifetime
 
 
 def _clear(name: str, by: Any) -> str:
@@ -94,7 +94,7 @@ class CacheAdmin(OperationsAdmin):
             "servers": servers.values(),
             "status": server_info.status(servers),
             "lifetimes": [_lifetime(family) for _, family in sorted(operations.with_lifetime().items())],
-            "policies": [(name, name in switches.known()) for name in sorted(responses.policies)],
+            "policies": [(name, name in switches.known()) for name in sorted(caching.policies)],
             "versions": dict.fromkeys(versions.namespaces) | server_info.namespace_versions(),
         }
 
@@ -105,7 +105,7 @@ class CacheAdmin(OperationsAdmin):
 def _lifetime(family: Family) -> tuple[Family, Tier, Lifetime | None]:
     """None: the settings give it one that is out of bounds."""
     try:
-        return family, family.tier, lifetimes.lifetime_of(family)
+        return family, family.tier, effective_ttl.lifetime_of(family)
     except ValueError:
         return family, family.tier, None
 
@@ -114,8 +114,8 @@ def _known(verb: str) -> Mapping[str, object]:
     known: dict[str, Mapping[str, object]] = {
         "clear": operations.clearable(),
         "bump": versions.namespaces,
-        "off": responses.policies,
-        "on": responses.policies,
+        "off": caching.policies,
+        "on": caching.policies,
         "ttl": operations.with_lifetime(),
         "warm": {operations.ALL: None},
     }

@@ -10,10 +10,10 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 from django_redis import get_redis_connection
 
-from cachecore import keys, options
+from cachecore import conf, keys
 from cachecore.keys import Family, Role
-from cachecore.roles import connections
-from cachecore.ttls import lifetimes
+from cachecore.redis_client import connections
+from cachecore.ttl import effective_ttl
 
 BACKEND = "django_redis.cache.RedisCache"
 
@@ -46,7 +46,7 @@ def ttls_fit_their_tiers(app_configs: Sequence[AppConfig] | None, **kwargs: Any)
 @register(Tags.caches)
 def targets_are_rates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """cachecore.E002: a family that cannot be tuned, or not to such a hit rate."""
-    wrong = [*_no_rates(), *_unknown(options.tuning_targets())]
+    wrong = [*_no_rates(), *_unknown(conf.tuning_targets())]
     return [Error(f"CACHE_TUNING: {reason}", id="cachecore.E002") for reason in wrong]
 
 
@@ -55,7 +55,7 @@ def encryption_keys_are_keys(app_configs: Sequence[AppConfig] | None, **kwargs: 
     """cachecore.E003: a sensitive family could be neither stored nor read."""
     return [
         Error(f"CACHE_ENCRYPTION_KEYS: number {number} is no Fernet key.", id="cachecore.E003")
-        for number, key in enumerate(options.encryption_keys(), start=1)
+        for number, key in enumerate(conf.encryption_keys(), start=1)
         if not _is_fernet_key(key)
     ]
 
@@ -63,9 +63,7 @@ def encryption_keys_are_keys(app_configs: Sequence[AppConfig] | None, **kwargs: 
 @register(Tags.caches)
 def switched_off_are_answers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """cachecore.E004: a typo would leave the answers on that were to be off."""
-    return [
-        Error(f"CACHE_RESPONSES_OFF: {reason}", id="cachecore.E004") for reason in _unknown(options.responses_off())
-    ]
+    return [Error(f"CACHE_RESPONSES_OFF: {reason}", id="cachecore.E004") for reason in _unknown(conf.responses_off())]
 
 
 @register(Tags.caches)
@@ -144,17 +142,17 @@ def _missing_limits(alias: str) -> list[str]:
 
 
 def _wrong_ttls() -> Iterator[str]:
-    for name in options.ttls():
+    for name in conf.ttls():
         if _is_cached(name):
             try:
-                lifetimes.from_settings(keys.registry[name])
+                effective_ttl.from_settings(keys.registry[name])
             except ValueError as error:
                 yield str(error)
-    yield from _unknown(options.ttls())
+    yield from _unknown(conf.ttls())
 
 
 def _no_rates() -> Iterator[str]:
-    for name, target in options.tuning_targets().items():
+    for name, target in conf.tuning_targets().items():
         if _is_cached(name) and not 0 < target < 1:
             yield f"the target of {name} is {target}; a hit rate lies between 0 and 1."
 

@@ -28,7 +28,7 @@ from django.db.models.signals import (
     pre_save,
 )
 
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.redis_client.connections import RoleUnavailable
 from cachecore.service import Cache, cache
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from django.core.cache import caches
 from redis.exceptions import LockError, RedisError
 
 from cachecore.keys import Family
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 
 if TYPE_CHECKING:
     from redis.lock import Lock

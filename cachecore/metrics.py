@@ -2,7 +2,7 @@
 
 Several web processes, workers and commands count, and a scrape reaches whichever web process the server picks. So the
 numbers do not come from that process's memory (nor from prometheus_client's files for several processes): they are the
-totals in Redis (cachecore/statistics/totals.py), to which it adds its own newest counts first. Any process answers for
+totals in Redis (cachecore/stats/totals.py), to which it adds its own newest counts first. Any process answers for
 all, and a counter never falls because the next scrape was answered by another. What belongs to the one process that
 answers has a HELP line that says so; the usual process_* metrics are left out, they would jump from one to another.
 
@@ -20,10 +20,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from cachecore.statistics import server_info, stats
-from cachecore.statistics.measures import BOUNDS_SECONDS, INCIDENTS, OPERATIONS, READS, FamilyStats, Operation, Snapshot
-from cachecore.statistics.server_info import ServerInfo
-from cachecore.ttls import tuning
+from cachecore.stats import server_info, stats
+from cachecore.stats.measures import BOUNDS_SECONDS, INCIDENTS, OPERATIONS, READS, FamilyStats, Operation, Snapshot
+from cachecore.stats.server_info import ServerInfo
+from cachecore.ttl import tuning
 
 logger = logging.getLogger(__name__)
 

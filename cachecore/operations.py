@@ -7,14 +7,14 @@ from django.contrib.admin.models import DELETION
 from django.contrib.auth.models import AbstractUser
 
 from cachecore import keys, tags, tasks, versions
-from cachecore.answers import responses, switches
 from cachecore.keys import Family
 from cachecore.models import Cache
 from cachecore.operations_admin import log
-from cachecore.roles import connections
+from cachecore.redis_client import connections
+from cachecore.responses import caching, switches
 from cachecore.service import cache
-from cachecore.ttls import lifetimes
-from cachecore.values import clearing
+from cachecore.storage import clearing
+from cachecore.ttl import effective_ttl
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def bump(tag: str, by: AbstractUser) -> int | str:
 
 def switch(family_name: str, by: AbstractUser, *, on: bool) -> None:
     """Keep the answers of a family, or compute each. Raises Unknown, RoleUnavailable."""
-    if (policy := responses.policies.get(family_name)) is None:
+    if (policy := caching.policies.get(family_name)) is None:
         raise Unknown("family of answers", family_name)
     switches.switch(policy.family, on=on)
     log(Cache, by, family_name, f"Switched answers of {family_name} {'on' if on else 'off'}.")
@@ -84,10 +84,10 @@ def set_ttl(family_name: str, by: AbstractUser, seconds: int | None) -> None:
     if (family := with_lifetime().get(family_name)) is None:
         raise Unknown("family with a TTL", family_name)
     if seconds is None:
-        lifetimes.unset_ttl(family)
+        effective_ttl.unset_ttl(family)
         log(Cache, by, family_name, f"Left the TTL of {family_name} to the settings.")
     else:
-        lifetimes.set_ttl(family, seconds)
+        effective_ttl.set_ttl(family, seconds)
         log(Cache, by, family_name, f"Set the TTL of {family_name} to {seconds} s.")
 
 

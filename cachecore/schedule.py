@@ -10,7 +10,7 @@ import msgspec
 from cachecore.clock import now_ms
 from cachecore.keys import Family
 from cachecore.locks import LockHeld, lock
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 
 logger = logging.getLogger(__name__)
 

@@ -15,27 +15,27 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from cachecore import options, pubsub
-from cachecore.changing.invalidating import Invalidator
-from cachecore.changing.storing import Storer
-from cachecore.filling.asks import Outcome, outcome
-from cachecore.filling.failing import NotAFailure
-from cachecore.filling.filler import FactoryTimeout
-from cachecore.filling.performing import Performer
-from cachecore.filling.prefilling import ToWarm, Warmed, warm
-from cachecore.filling.serving import MISSING, Server, value_of
-from cachecore.filling.steps import drive
+from cachecore import conf, pubsub
 from cachecore.keys import Family, Key, for_cache
 from cachecore.pubsub import Message
-from cachecore.roles import connections
-from cachecore.roles.connections import RoleUnavailable
-from cachecore.statistics import stats
+from cachecore.read_through.effects import drive
+from cachecore.read_through.prefilling import ToWarm, Warmed, warm
+from cachecore.read_through.reader import MISSING, Server, value_of
+from cachecore.read_through.request import Outcome, outcome
+from cachecore.read_through.single_flight import FactoryTimeout
+from cachecore.read_through.stale_if_error import NotAFailure
+from cachecore.read_through.sync_driver import Performer
+from cachecore.redis_client import connections
+from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.stats import stats
+from cachecore.storage import clearing, redis_writes
+from cachecore.storage.encryption import EncryptionKeyMissing, NotStorable
+from cachecore.storage.envelope import NOT_FOUND, NotFound, ValueTooLarge
+from cachecore.storage.flights import Flights
+from cachecore.storage.local_cache import LocalCache
 from cachecore.tags import canonical, listed
-from cachecore.values import clearing, writing
-from cachecore.values.envelope import NOT_FOUND, NotFound, ValueTooLarge
-from cachecore.values.flights import Flights
-from cachecore.values.local import LocalCache
-from cachecore.values.sealing import EncryptionKeyMissing, NotStorable
+from cachecore.writes.invalidator import Invalidator
+from cachecore.writes.writer import Storer
 
 __all__ = [
     "NOT_FOUND", "Cache", "EncryptionKeyMissing", "FactoryTimeout", "NotAFailure", "NotFound", "NotStorable",
@@ -51,7 +51,7 @@ class Remembered(NamedTuple):
 
 
 class Status(NamedTuple):
-    """This process's cache; what was counted is in `cachecore.statistics.stats.snapshot()`."""
+    """This process's cache; what was counted is in `cachecore.stats.stats.snapshot()`."""
 
     local_entries: int
     local_bytes: int
@@ -66,7 +66,7 @@ class Cache:
     Reading is `serving.py`, writing `storing.py`, invalidating `invalidating.py`; this is what callers see of them.
     """
 
-    server: Server  # for whoever drives its steps in another way (cachecore/asynchronous.py)
+    server: Server  # for whoever drives its steps in another way (cachecore/async_cache.py)
 
     def __init__(
         self, *, local_bytes: int | None = None, local_seconds: float | None = None, listens: bool = False
@@ -203,13 +203,13 @@ class Cache:
 
     def heard(self, message: bytes) -> None:
         """Word of another process's invalidation (channel `cache-invalidate`): act before the bound makes us."""
-        self._invalidator.heard(writing.heard(message))
+        self._invalidator.heard(redis_writes.heard(message))
 
     def forget(self) -> None:
         """Nothing remembered, nothing under way; also in a forked child, whose threads and locks are the parent's."""
         self._memory = LocalCache(
-            self._local_bytes or options.local_bytes(),
-            self._local_seconds or options.local_seconds(),
+            self._local_bytes or conf.local_bytes(),
+            self._local_seconds or conf.local_seconds(),
             on_first=self._listen,
         )
         self._flights = Flights()
@@ -220,10 +220,10 @@ class Cache:
 
     def _listen(self) -> None:
         if self._listens:
-            pubsub.subscribe(writing.CHANNEL, self._heard)
+            pubsub.subscribe(redis_writes.CHANNEL, self._heard)
 
     def _heard(self, message: Message) -> None:
-        self._invalidator.heard(msgspec.convert(message.data, writing.Word))
+        self._invalidator.heard(msgspec.convert(message.data, redis_writes.Word))
 
 
 cache = Cache(listens=True)

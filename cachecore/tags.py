@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from cachecore.keys import Family
 from cachecore.patterns import only_part
-from cachecore.roles.scripts import Script
+from cachecore.redis_client.scripts import Script
 from cachecore.tiers import DAY, MAX_TTL_SECONDS
 
 VERSION_BYTES = 8

@@ -4,7 +4,7 @@ from typing import Any
 
 from celery import shared_task
 
-from cachecore.operating import usage, warming
+from cachecore.maintenance import usage, warming
 from cachecore.schedule import single_run
 
 

@@ -1,4 +1,4 @@
-"""TTL tiers by name. How long a family's values live now: cachecore/ttls/lifetimes.py."""
+"""TTL tiers by name. How long a family's values live now: cachecore/ttl/effective_ttl.py."""
 
 from dataclasses import dataclass
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from cachecore.clock import now_ms
 from cachecore.keys import Family
-from cachecore.roles import connections
-from cachecore.roles.scripts import Script
+from cachecore.redis_client import connections
+from cachecore.redis_client.scripts import Script
 
 NAMESPACE_VERSION = Family(
     name="namespace-version",

@@ -16,10 +16,10 @@ from analytics.stream.endpoint import LiveStream  # isort: skip
 from analytics.stream.hub import Hub  # isort: skip
 from analytics.stream.requests import PATH  # isort: skip
 from cachecore import versions  # isort: skip
-from cachecore.answers.frontdoor import App, CachedAnswers, Receive, Scope, Send  # isort: skip
-from cachecore.answers.watcher import VersionWatcher  # isort: skip
-from config.exports import Exports  # isort: skip
-from config.intake import Intake  # isort: skip
+from cachecore.responses.asgi_middleware import App, CachedAnswers, Receive, Scope, Send  # isort: skip
+from cachecore.responses.version_watcher import VersionWatcher  # isort: skip
+from config.serving.export_pool import Exports  # isort: skip
+from config.serving.request_guard import Intake  # isort: skip
 
 # Python's are 700, 10, 10: a full collection after 70,000 new objects that stay. With these, after 4,000,000.
 SELDOM_COLLECTED = (2_000, 20, 100)

@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from cachecore.keys import Role
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 from config.celery import app as celery_app
 
 

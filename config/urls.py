@@ -7,7 +7,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from analytics.stream.views import StreamView
 from cachecore import metrics
-from config import health, offline
+from config import health
+from web import service_worker
 
 urlpatterns = [
     path("api/", include("games.urls")),
@@ -22,11 +23,11 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
     path("favicon.ico", lambda request: redirect(static("site/favicon.svg"))),  # of pages without a <link>: JSON
-    path("service-worker.js", offline.service_worker, name="service-worker"),
-    path("", include("games.pages.urls")),
-    path("", include("analytics.dashboard.urls")),
+    path("service-worker.js", service_worker.service_worker, name="service-worker"),
+    path("", include("web.game_pages.urls")),
+    path("", include("web.dashboard.urls")),
 ]
 
-handler400 = "config.errors.bad_request"
-handler404 = "config.errors.not_found"
-handler500 = "config.errors.server_error"
+handler400 = "web.errors.bad_request"
+handler404 = "web.errors.not_found"
+handler500 = "web.errors.server_error"

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from cachecore.answers.stored_answers import ANSWER
 from cachecore.keys import Family
+from cachecore.responses.stored_response import ANSWER
 from cachecore.versions import namespace
 
 GAMES = namespace("games")
@@ -15,7 +15,7 @@ GAMES_LIST = Family(
     role="cache",
     type="string",
     ttl_seconds=20,
-    holds="a page of games as JSON (stored_answers.StoredAnswer), < 1 MB",
+    holds="a page of games as JSON (stored_response.StoredAnswer), < 1 MB",
     written_by="games.views.GameViewSet.list",
     purged_by="version `games`",
     options=LISTED,
@@ -26,7 +26,7 @@ GAMES_SINGLE = Family(
     role="cache",
     type="string",
     ttl_seconds=20,
-    holds="one game as JSON (stored_answers.StoredAnswer)",
+    holds="one game as JSON (stored_response.StoredAnswer)",
     written_by="games.views.GameViewSet.retrieve",
     purged_by="version `games`",
     options=LISTED,
@@ -37,7 +37,7 @@ GAMES_VERIFICATION = Family(
     role="cache",
     type="string",
     ttl_seconds=20,
-    holds="the steps that verify one game, as JSON (stored_answers.StoredAnswer)",
+    holds="the steps that verify one game, as JSON (stored_response.StoredAnswer)",
     written_by="games.views.GameViewSet.verification",
     purged_by="version `games`",
     options=LISTED,

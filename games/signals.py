@@ -13,7 +13,7 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import Signal, receiver
 
 from cachecore import versions
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.redis_client.connections import RoleUnavailable
 from games.keys import GAMES
 from games.models import Game
 

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from cachecore.answers.responses import Computed, Policy, cached
+from cachecore.responses.caching import Computed, Policy, cached
 from games import keys, selectors
 from games.export import CONTENT_TYPES, Format, exported
 from games.filters import ExportQuery, GamesQuery

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cachecore.operating import warming
+from cachecore.maintenance import warming
 from games.keys import GAMES_LIST
 
 

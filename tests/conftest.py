@@ -5,12 +5,12 @@ from collections import Counter
 import pytest
 from django.db import connection
 
-from analytics import waking
-from cachecore.answers import responses
-from cachecore.changing import paying
-from cachecore.roles import connections
+from analytics import wakeup
+from cachecore.redis_client import connections
+from cachecore.responses import caching
 from cachecore.service import cache
-from cachecore.statistics import stats
+from cachecore.stats import stats
+from cachecore.writes import paying
 from tests import servers
 
 ROLES = ("cache", "state")
@@ -30,8 +30,8 @@ def _empty_redis(request):
     """Every test begins with an empty Valkey and closed breakers, and says whether it used the server."""
     for role in ROLES:
         connections.breaker(role).succeeded()
-    waking.broker.succeeded()
-    responses.known_urls.clear()
+    wakeup.broker.succeeded()
+    caching.known_urls.clear()
     paying.end_all()  # what earlier tests owe
     cache.forget()
     with connections.use("state") as client:

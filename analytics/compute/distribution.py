@@ -12,6 +12,11 @@ from games.fairness.law import Law
 
 # Source: CRASH_FORMULAS §3; the bins of the chi-square test too.
 DEFAULT_EDGES = (100, 101, 110, 120, 135, 150, 175, 200, 250, 300, 400, 500, 750, 1_000, 2_000, 5_000)
+# Evenly spaced on the logarithmic axis of the dashboard's chart.
+CHART_EDGES = (
+    *(100, 101, 110, 125, 150, 175, 200, 250, 300, 400, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 7_500),
+    *(10_000, 15_000, 20_000, 30_000, 50_000, 100_000, 200_000, 500_000, 1_000_000),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from analytics.compute.series import Series, Summary
 from analytics.conditions import Condition
 from analytics.live import series
 from analytics.live.keys import CHUNK_GAMES, LIVE, LONGEST_KEPT
-from analytics.live.moments import Moment, Numbers, read_until
 from analytics.live.reader import HEAD_REPLIES, Head, ask_head, parse_head
-from cachecore.roles import connections
+from analytics.live.view_snapshot import Moment, Numbers, read_until
+from cachecore.redis_client import connections
 
 ASKED = 4  # replies per condition
 COUNTED = {b"count", b"total_games"}

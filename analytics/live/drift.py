@@ -10,7 +10,7 @@ from analytics.live.cells import Cells, series_cells, view_cells
 from analytics.live.keys import CHUNK_GAMES, LIVE
 from analytics.live.ledger import ChunkFacts
 from analytics.live.reader import Head
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 
 
 class Drift(NamedTuple):

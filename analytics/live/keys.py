@@ -11,7 +11,7 @@ from cachecore.versions import Namespace
 from games.keys import GAMES
 
 _family = partial(Family, role="state", ttl_seconds=None)
-_APPLY = "analytics.live.apply (lua/apply_games.lua), analytics.live.rebuild"
+_APPLY = "analytics.live.apply_games (lua/apply_games.lua), analytics.live.rebuild"
 
 VERSION = _family(
     name="analytics-version",
@@ -36,7 +36,7 @@ WRITER = _family(
     pattern="{{analytics}}:writer",
     type="string",
     holds="the newest writer's token; the script refuses every other",
-    written_by="analytics.live.writer",
+    written_by="analytics.live.writer_lock",
     purged_by="never",
     bounded_by="one key",
 )
@@ -65,7 +65,7 @@ WOKEN = Family(
     type="string",
     ttl_seconds=2,
     holds="set while a writer's wake-up is on its way",
-    written_by="analytics.waking.wake_writer",
+    written_by="analytics.wakeup.wake_writer",
     purged_by="the writer when it starts, else its TTL",
 )
 STATE = _family(

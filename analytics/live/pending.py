@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from analytics.live import scripts
 from analytics.live.keys import PENDING, SEQUENCE
 from cachecore.batching import batched
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 
 IDS_PER_CALL = 1_000
 

@@ -11,7 +11,7 @@ from analytics.conditions import Condition
 from analytics.live import ledger
 from analytics.live.keys import ALL, CHUNK_GAMES, EPOCH, EVENTS, LIVE, PENDING, VERSION
 from analytics.live.ledger import ChunkFacts
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 
 HEAD_REPLIES = 4  # to what `ask_head` asks
 STATE_FIELDS = {b"games", b"floor", b"bucket_floor", b"below", b"below_end", b"conditions", b"built_ms"}

@@ -23,9 +23,9 @@ from analytics.live.keys import (
     ViewKeys,
     staged,
 )
-from analytics.live.writer import Overtaken, Writer
+from analytics.live.writer_lock import Overtaken, Writer
 from cachecore.clock import now_ms
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 
 STAGING_SECONDS = 60 * 60  # a build that was killed leaves nothing for ever
 CELLS_PER_CALL = 2_000

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from analytics.live import pending
 from analytics.live.keys import DRIFTED, REPAIRS
 from cachecore.batching import batched
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 
 SETTLED_PER_CALL = 1_000
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from analytics.conditions import Condition
 from analytics.live import scripts
 from analytics.live.keys import ALL, BUCKET_SECONDS, CHUNK_GAMES, LIVE, WRITER
-from analytics.live.writer import Overtaken, Writer
-from cachecore.roles import connections
+from analytics.live.writer_lock import Overtaken, Writer
+from cachecore.redis_client import connections
 
 DAY_SECONDS = 24 * 60 * 60
 

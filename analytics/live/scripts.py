@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cachecore.roles.scripts import Script
+from cachecore.redis_client.scripts import Script
 
 _LUA = Path(__file__).parent / "lua"
 

@@ -16,8 +16,8 @@ from analytics.compute.series import Series, runs
 from analytics.conditions import Condition
 from analytics.live import scripts
 from analytics.live.keys import CLOSED_KEPT, LIVE, LONGEST_KEPT, WRITER
-from analytics.live.writer import Overtaken, Writer
-from cachecore.roles import connections
+from analytics.live.writer_lock import Overtaken, Writer
+from cachecore.redis_client import connections
 
 Members = dict[str, int]  # of a sorted set: row -> score
 NO_ROWS = (1, 0)  # a range of ranks that holds nothing

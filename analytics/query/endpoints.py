@@ -118,6 +118,11 @@ class LastGamesQuery(ConditionQuery):
         yield "limit", self.validated_data["limit"]
 
 
+def bins_parameter(edges: Sequence[int]) -> str:
+    """Return the edges of bins as the `bins` parameter takes them: (100, 250) -> "1,2.5"."""
+    return ",".join(map(format_hundredths, edges))
+
+
 @extend_schema_field({"type": "string", "example": "1,1.5,2,10"})
 class EdgesField(serializers.Field):  # type: ignore[type-arg]
     """Where bins begin, ascending, the first at 1: `1,2,10` -> [100, 200, 1000]."""
@@ -137,7 +142,7 @@ class EdgesField(serializers.Field):  # type: ignore[type-arg]
         return edges
 
     def to_representation(self, value: Sequence[int]) -> str:
-        return ",".join(map(format_hundredths, value))
+        return bins_parameter(value)
 
 
 class DistributionQuery(WindowQuery):
@@ -155,7 +160,7 @@ class DistributionQuery(WindowQuery):
     def own_parameters(self) -> Iterator[tuple[str, object]]:
         yield from super().own_parameters()
         if self.edges != DEFAULT_EDGES:
-            yield "bins", ",".join(map(format_hundredths, self.edges))
+            yield "bins", bins_parameter(self.edges)
 
 
 class VolatilityQuery(WindowQuery):

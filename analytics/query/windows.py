@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from analytics.columns import Window
-from analytics.table.reads import to_ms
+from analytics.database.game_reads import to_ms
 from games.query import InstantField, Query, WholeField
 
 MAX_WINDOW_GAMES = 100_000

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
 from analytics.stream import events
-from analytics.stream.eager import begin
+from analytics.stream.eager_tasks import begin
 from analytics.stream.mirror import Mirror
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from analytics.stream.admission import Admission, Full, TooMany
 from analytics.stream.client import Client, Receive, Send
 from analytics.stream.events import Reason
 from analytics.stream.hub import STALLED_SECONDS, Hub
-from analytics.stream.process import drop_unread_after, on_stop_signal, raise_file_limit
+from analytics.stream.process_limits import drop_unread_after, on_stop_signal, raise_file_limit
 from analytics.stream.requests import Headers, Invalid, Last, Scope, client_address, django_headers, last_heard
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]

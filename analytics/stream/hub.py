@@ -6,11 +6,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from analytics.stream import census, events, pacing
+from analytics.stream import connection_counts, events, pacing
 from analytics.stream.client import Client
 from analytics.stream.events import Position, Reason
-from analytics.stream.following import Follower
 from analytics.stream.mirror import KEPT_BATCHES, Mirror
+from analytics.stream.redis_reader import Follower
 from cachecore import cancelling
 from cachecore.clock import now_ms
 
@@ -37,7 +37,7 @@ class Hub:
         self.resets: Counter[Reason] = Counter()
         self._kept_batches = kept_batches
         self._follower: Follower | None = None
-        self._teller: census.Teller | None = None
+        self._teller: connection_counts.Teller | None = None
         self._degraded = False
         self._well_at, self._well_at_ms = clock(), now_ms()
         self._news = asyncio.Event()
@@ -45,7 +45,7 @@ class Hub:
 
     async def start(self) -> None:
         self._follower = follower = Follower()
-        self._teller = census.Teller()
+        self._teller = connection_counts.Teller()
         self.mirror = Mirror(follower, self._kept_batches)
         self._well_at, self._well_at_ms = self.clock(), now_ms()
         await self._advance()
@@ -155,4 +155,4 @@ class Hub:
     async def _report(self) -> None:
         while True:
             await self.report()
-            await asyncio.sleep(census.EVERY_SECONDS)
+            await asyncio.sleep(connection_counts.EVERY_SECONDS)

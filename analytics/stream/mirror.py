@@ -7,8 +7,8 @@ import msgspec
 
 from analytics.stream import events
 from analytics.stream.events import Position, Reason, Snapshot, Told
-from analytics.stream.following import PAGE_ENTRIES, Follower, Reading
 from analytics.stream.history import History
+from analytics.stream.redis_reader import PAGE_ENTRIES, Follower, Reading
 
 KEPT_BATCHES = 4_096  # as many as Redis keeps
 

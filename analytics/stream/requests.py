@@ -14,7 +14,7 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
 
 from analytics.stream.events import Position
-from cachecore.throttling import callers
+from cachecore.rate_limits import callers
 
 Headers = list[tuple[bytes, bytes]]
 Scope = MutableMapping[str, Any]

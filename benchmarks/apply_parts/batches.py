@@ -16,12 +16,12 @@ django.setup()
 
 from django.db import connection  # noqa: E402
 
-from analytics import configured, services  # noqa: E402
+from analytics import services, view_settings  # noqa: E402
 from analytics.columns import Columns  # noqa: E402
 from analytics.conditions import Condition  # noqa: E402
 from analytics.live import pending  # noqa: E402
-from analytics.live.apply import apply  # noqa: E402
-from analytics.live.writer import Writer, the_writer  # noqa: E402
+from analytics.live.apply_games import apply  # noqa: E402
+from analytics.live.writer_lock import Writer, the_writer  # noqa: E402
 from benchmarks import _table  # noqa: E402
 from benchmarks._harness import Spread, table  # noqa: E402
 from benchmarks.apply_parts import counters  # noqa: E402
@@ -51,7 +51,7 @@ Runs = dict[int, list[Run]]
 
 
 def main(rounds: int, calls: int) -> None:
-    conditions = configured.conditions()
+    conditions = view_settings.conditions()
     games = _table.generated(BEFORE + _needed(rounds, calls), now_ms())
     _table.copy(part(games, 0, BEFORE))
     _table.settle()

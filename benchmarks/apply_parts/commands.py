@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 
 
 def spent_us(command: str) -> int:

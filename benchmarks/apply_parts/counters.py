@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from analytics.columns import Columns
 from analytics.conditions import Condition
 from analytics.live.keys import ALL, BUCKET_SECONDS, LIVE, ViewKeys
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 
 PLAIN = ViewKeys("benchmark:")
 

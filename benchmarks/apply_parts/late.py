@@ -13,7 +13,7 @@ django.setup()
 
 import numpy as np  # noqa: E402
 
-from analytics import configured, services  # noqa: E402
+from analytics import services, view_settings  # noqa: E402
 from analytics.columns import Columns  # noqa: E402
 from analytics.live import pending, series  # noqa: E402
 from benchmarks import _table  # noqa: E402
@@ -27,7 +27,7 @@ SIZES = (1, 500, 5_000)
 def main(rounds: int, sizes: list[int]) -> None:
     for games in sizes:
         times, server = _measure(games, rounds)
-        print(f"\nA writer's whole run, {games:,} games at the end, {len(configured.conditions())} conditions\n")
+        print(f"\nA writer's whole run, {games:,} games at the end, {len(view_settings.conditions())} conditions\n")
         head = ["games", "in order, ms", "late, ms", "late / in order", "late games/s", "server ms, in order", "late"]
         rows = [
             [
@@ -98,7 +98,7 @@ def _run(games: Columns) -> tuple[float, float]:
     spent, began = spent_us("evalsha"), time.perf_counter()
     applied = services.apply_pending()
     taken = (time.perf_counter() - began) * 1000
-    if applied is None or applied.new != len(games) or series.missing(configured.conditions()):
+    if applied is None or applied.new != len(games) or series.missing(view_settings.conditions()):
         raise RuntimeError(f"{applied} of {len(games)} new games")
     return taken, (spent_us("evalsha") - spent) / 1000
 

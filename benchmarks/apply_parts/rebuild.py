@@ -14,12 +14,12 @@ import django
 
 django.setup()
 
-from analytics import configured, services  # noqa: E402
+from analytics import services, view_settings  # noqa: E402
 from benchmarks import _table  # noqa: E402
 from benchmarks._harness import Spread, table  # noqa: E402
 from benchmarks.apply_parts.commands import memory_bytes  # noqa: E402
 from cachecore.clock import now_ms  # noqa: E402
-from cachecore.roles import connections  # noqa: E402
+from cachecore.redis_client import connections  # noqa: E402
 
 READER_SECONDS = 30.0  # to end
 QUIET_SECONDS = 1.0  # of reading alone, before and after
@@ -80,7 +80,7 @@ def _with_readers() -> Rebuilt:
 
 
 def _report(games: int, memory: int, alone: float, runs: list[Rebuilt]) -> None:
-    print(f"\nThe view built anew from {games:,} games, {len(configured.conditions())} conditions\n")
+    print(f"\nThe view built anew from {games:,} games, {len(view_settings.conditions())} conditions\n")
     print(
         f"Nobody reads: {alone:.1f} s. With a reader: {Spread.of([run.seconds for run in runs]):.1f} s (aim <= 10 s)."
     )

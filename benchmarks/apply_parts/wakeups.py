@@ -17,12 +17,12 @@ from celery import current_app  # noqa: E402
 
 from analytics.live import pending, reader  # noqa: E402
 from analytics.live.keys import EVENTS  # noqa: E402
-from analytics.waking import WRITER_TASK  # noqa: E402
+from analytics.wakeup import WRITER_TASK  # noqa: E402
 from benchmarks import _table  # noqa: E402
 from benchmarks._harness import table  # noqa: E402
 from benchmarks._private import celery_worker  # noqa: E402
 from cachecore.clock import now_ms  # noqa: E402
-from cachecore.roles import connections  # noqa: E402
+from cachecore.redis_client import connections  # noqa: E402
 from games.rounds import Round  # noqa: E402
 from games.services import record_games  # noqa: E402
 from games.times import from_unix_ms  # noqa: E402

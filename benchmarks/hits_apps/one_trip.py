@@ -3,9 +3,9 @@
 from config.asgi import FrontDoor
 
 from cachecore import versions  # isort: skip
-from cachecore.answers.frontdoor import CachedAnswers, Prepared  # isort: skip
-from cachecore.answers.responses import Url  # isort: skip
-from cachecore.answers.watcher import VersionWatcher  # isort: skip
+from cachecore.responses.asgi_middleware import CachedAnswers, Prepared  # isort: skip
+from cachecore.responses.caching import Url  # isort: skip
+from cachecore.responses.version_watcher import VersionWatcher  # isort: skip
 
 
 class WithoutMemory(CachedAnswers):

@@ -7,7 +7,7 @@ from django.views.decorators.cache import cache_page
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from analytics.answers import intervals
+from analytics.endpoints import intervals
 from analytics.query import IntervalsQuery
 from analytics.views import PublicView
 from games import selectors as games

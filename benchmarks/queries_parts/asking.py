@@ -15,8 +15,8 @@ from rest_framework.request import Request
 
 from analytics.views import AnswerView
 from benchmarks.queries_parts.questions import Question
-from cachecore.answers.responses import Computed
-from cachecore.roles import connections
+from cachecore.redis_client import connections
+from cachecore.responses.caching import Computed
 
 Origin = Literal["live", "database"]
 Ask = Callable[[], float]  # one call; how long it took, in ms

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psutil
 import redis.asyncio
 
-from cachecore.operating.warming import WARMED_AT
+from cachecore.maintenance.warming import WARMED_AT
 
 SECONDS = 1.0
 

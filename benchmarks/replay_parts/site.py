@@ -20,7 +20,7 @@ from benchmarks.replay_parts.client import Answer, Client
 from benchmarks.replay_parts.log import Entry
 from benchmarks.replay_parts.seconds import Meter, Second
 from benchmarks.replay_parts.versions import rises
-from cachecore.operating.warming import COALESCE_SECONDS
+from cachecore.maintenance.warming import COALESCE_SECONDS
 
 APPLICATION = "config.asgi:application"
 WORKER_PROCESSES = 2  # as the Procfile has it

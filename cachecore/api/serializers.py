@@ -7,8 +7,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from cachecore.clock import now_ms
-from cachecore.statistics import server_info, stats
-from cachecore.statistics.measures import FamilyStats
+from cachecore.stats import server_info, stats
+from cachecore.stats.measures import FamilyStats
 
 
 class FamilyStatsSerializer(serializers.Serializer[Any]):

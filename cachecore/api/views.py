@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from cachecore import operations
 from cachecore.api.serializers import ClearedSerializer, InvalidatedSerializer, StatsAnswerSerializer, stats_answer
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.redis_client.connections import RoleUnavailable
 
 NOT_KEPT = {"Cache-Control": "no-store"}
 

@@ -5,9 +5,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
-from cachecore.pubsub.link import Alarm, Link, Reply
+from cachecore.pubsub.connection import Alarm, Link, Reply
 from cachecore.pubsub.registry import Subject, text
-from cachecore.roles.failures import is_unavailable
+from cachecore.redis_client.errors import is_unavailable
 
 logger = logging.getLogger(__name__)
 

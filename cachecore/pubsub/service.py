@@ -16,10 +16,10 @@ from typing import Any
 
 import msgspec
 
-from cachecore.pubsub.link import Alarm, Link, Reply
+from cachecore.pubsub.connection import Alarm, Link, Reply
 from cachecore.pubsub.listener import Listener
 from cachecore.pubsub.registry import Callback, Message, Registry, Subject, checked, text
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 
 logger = logging.getLogger(__name__)
 

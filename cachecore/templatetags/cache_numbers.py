@@ -6,7 +6,7 @@ from typing import Any
 from django import template
 from django.template.defaultfilters import filesizeformat
 
-from cachecore.statistics.measures import FamilyStats
+from cachecore.stats.measures import FamilyStats
 
 register = template.Library()
 

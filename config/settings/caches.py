@@ -65,7 +65,7 @@ CACHE_STATS_FLUSH_SECONDS = number("CACHE_STATS_FLUSH_SECONDS", 5.0, or_zero=Tru
 CACHE_REWARM_TOP = whole("CACHE_REWARM_TOP", 50)
 # Family -> seconds, within its tier's bounds (docs/cachecore.md); admin overrides it while the site runs.
 CACHE_TTLS = numbers("CACHE_TTLS", int)
-# Family -> the hit rate that its TTL is moved towards (cachecore/ttls/tuning.py). None is tuned unless named here.
+# Family -> the hit rate that its TTL is moved towards (cachecore/ttl/tuning.py). None is tuned unless named here.
 CACHE_TUNING = numbers("CACHE_TUNING", float)
 # Families whose answers are computed for every request (docs/api-caching.md names them); admin switches the others.
 CACHE_RESPONSES_OFF = env.list("CACHE_RESPONSES_OFF", default=[])

@@ -10,5 +10,7 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": choice("LOG_LEVEL", "WARNING", LEVELS)},
-    "loggers": {name: {"level": choice("LOG_LEVEL", "INFO", LEVELS)} for name in ("games", "analytics", "cachecore")},
+    "loggers": {
+        name: {"level": choice("LOG_LEVEL", "INFO", LEVELS)} for name in ("web", "games", "analytics", "cachecore")
+    },
 }

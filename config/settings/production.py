@@ -9,7 +9,7 @@ database("")  # it has been read; here it has no default either
 
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "config.staticfiles.StaticFiles"},
+    "staticfiles": {"BACKEND": "web.staticfiles.StaticFiles"},
 }
 
 # https://docs.djangoproject.com/en/5.2/topics/security/ ; TLS ends at the proxy in front of Granian.

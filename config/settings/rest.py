@@ -5,17 +5,17 @@ from typing import Any
 from config.settings.throttling import NUM_PROXIES
 
 REST_FRAMEWORK: dict[str, Any] = {
-    "DEFAULT_RENDERER_CLASSES": ["cachecore.answers.rendering.MsgspecJSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["cachecore.responses.renderer.MsgspecJSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
-    "DEFAULT_THROTTLE_CLASSES": ["cachecore.throttling.rest.ScopeThrottle"],  # views name their scope
+    "DEFAULT_THROTTLE_CLASSES": ["cachecore.rate_limits.rest.ScopeThrottle"],  # views name their scope
     "NUM_PROXIES": NUM_PROXIES,
     "DEFAULT_SCHEMA_CLASS": "config.openapi.Schema",
-    "EXCEPTION_HANDLER": "config.errors.exception_handler",
+    "EXCEPTION_HANDLER": "config.exception_handler.exception_handler",
     "URL_FORMAT_OVERRIDE": None,  # `format=` belongs to the export
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }

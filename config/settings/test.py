@@ -10,7 +10,7 @@ FEED = "none"
 CELERY_TASK_ALWAYS_EAGER = False
 REDIS_BREAKER_SECONDS = 0.2
 ANALYTICS_VERSION_EVERY_MS = 0
-ENABLE_REDIS_RATE_LIMITING = False  # tests/cachecore/test_throttling.py switches it on
+ENABLE_REDIS_RATE_LIMITING = False  # tests/cachecore/test_rate_limits.py switches it on
 CACHE_STATS_FLUSH_SECONDS = 0  # tests flush themselves
 WHITENOISE_AUTOREFRESH = True
 

@@ -11,7 +11,7 @@ from django.db import close_old_connections
 from games.feeds.base import Feed, Poll
 from games.feeds.pace import Pace
 from games.feeds.reported import Reported
-from games.feeds.stopping import Interrupted, Stop
+from games.feeds.shutdown import Interrupted, Stop
 from games.rounds import Errors, Round
 from games.services import RejectedRounds, record_games
 

@@ -8,7 +8,7 @@ from games.feeds.bcgame.client import HistoryClient
 from games.feeds.bcgame.feed import BCGameFeed, Options
 from games.feeds.none import NoFeed
 from games.feeds.replay.feed import ReplayFeed
-from games.feeds.stopping import Stop
+from games.feeds.shutdown import Stop
 
 FEEDS = ("replay", "bcgame", "none")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from games.importing.counts import Counts
 from games.importing.lines import BadLine, LineFile, require_length
 from games.importing.recording import Batch, Options
+from games.importing.repeats import Seen, Sight
 from games.importing.report import Report
-from games.importing.seen import Seen, Sight
 from games.importing.shapes import Shape, shape_of
 from games.importing.values import to_round
 

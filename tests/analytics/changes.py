@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from analytics import configured
+from analytics import view_settings
 from analytics.columns import Columns
 from analytics.live import rebuild
-from analytics.live.apply import apply
+from analytics.live.apply_games import apply
 from analytics.live.keys import EPOCH
-from analytics.live.writer import the_writer
-from cachecore.roles import connections
+from analytics.live.writer_lock import the_writer
+from cachecore.redis_client import connections
 
 END_MS = 1_780_745_451_691
 GAMES = {game_id: (100 + game_id, END_MS) for game_id in range(1, 31)}
@@ -23,14 +23,14 @@ def columns(games: dict[int, tuple[int, int]]) -> Columns:
 def build(games: dict[int, tuple[int, int]]) -> int:
     """A new view of these games (id -> hundredths, end ms); its version."""
     with the_writer(wait_seconds=5) as writer:
-        return rebuild.rebuild(writer, columns(games), configured.conditions(), floor=0, bucket_floor=0)
+        return rebuild.rebuild(writer, columns(games), view_settings.conditions(), floor=0, bucket_floor=0)
 
 
 def change(games: dict[int, tuple[int, int] | None]) -> int:
     """Apply one batch; None removes. The new version."""
     kept = {game_id: values for game_id, values in games.items() if values is not None}
     with the_writer(wait_seconds=5) as writer:
-        return apply(writer, dict.fromkeys(games, 1), columns(kept), configured.conditions()).version
+        return apply(writer, dict.fromkeys(games, 1), columns(kept), view_settings.conditions()).version
 
 
 def epoch() -> str:

@@ -13,15 +13,15 @@ from django.test import override_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from analytics import configured, services, upkeep
-from analytics.live import moments, pending
-from analytics.live.apply import NoView, apply
-from analytics.live.writer import Overtaken, the_writer
-from analytics.remembered import Remembered
-from analytics.table.reads import rows_of
+from analytics import services, view_maintenance, view_settings
+from analytics.bounded_cache import Remembered
+from analytics.database.game_reads import rows_of
+from analytics.live import pending, view_snapshot
+from analytics.live.apply_games import NoView, apply
+from analytics.live.writer_lock import Overtaken, the_writer
 from cachecore.locks import LOCK, LockHeld
-from cachecore.roles import connections
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.redis_client import connections
+from cachecore.redis_client.connections import RoleUnavailable
 from games.models import Game
 from tests.analytics import games, picture, questions
 from tests.analytics.oracle import expected_cells, meets
@@ -213,7 +213,7 @@ class ViewMachine(RuleBasedStateMachine):
         self._lock_runs_out()
         with the_writer() as writer:
             marked = pending.oldest(500)
-            self.stalled = (writer, marked, rows_of(marked), configured.conditions()) if marked else None
+            self.stalled = (writer, marked, rows_of(marked), view_settings.conditions()) if marked else None
         self.unheard = set()
 
     @precondition(lambda self: self.stalled)
@@ -428,7 +428,7 @@ class ViewMachine(RuleBasedStateMachine):
         assert not now.below
         assert not now.pending
         assert not now.strangers, now.strangers
-        assert now.conditions == [str(condition) for condition in configured.conditions()]
+        assert now.conditions == [str(condition) for condition in view_settings.conditions()]
         differences = _differences(now.cells, expected_cells(self.table, now.conditions, now.bucket_floor, now.floor))
         assert not differences, differences
         self.below = [_below(self.table, now.floor)]
@@ -453,18 +453,18 @@ class ViewMachine(RuleBasedStateMachine):
             case "rebuild":
                 return services.rebuild_view()
             case "reconcile_newest":
-                return self._reconcile(upkeep.likely_chunks())
+                return self._reconcile(view_maintenance.likely_chunks())
             case "reconcile_all":
-                return self._reconcile(upkeep.all_chunks())
+                return self._reconcile(view_maintenance.all_chunks())
             case "clean_up":
-                return upkeep.clean_up()
+                return view_maintenance.clean_up()
             case "mend":
-                return upkeep.mend_aggregates()
+                return view_maintenance.mend_aggregates()
         raise ValueError(job)
 
     def _reconcile(self, chunks: list[int]) -> object:
         self.marked |= self.table.keys() | self.seen.ledger.keys()
-        return upkeep.reconcile(chunks)
+        return view_maintenance.reconcile(chunks)
 
     def _job(self, job: str, trouble: Trouble | None) -> None:
         self._lock_runs_out()
@@ -532,7 +532,7 @@ def _empty_servers() -> None:
     Game.objects.all()._raw_delete("default")
     with connections.use("state") as client:
         client.flushall()
-    moments._needed_last = Remembered(moments.MAX_QUESTIONS)  # a history begins as a new process does
+    view_snapshot._needed_last = Remembered(view_snapshot.MAX_QUESTIONS)  # a history begins as a new process does
 
 
 def _lock_runs_out() -> None:

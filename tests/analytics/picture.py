@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 from tests.analytics.view import PREFIX
 
 RECORD = struct.Struct(">HIHI")  # six bytes each: crash point, end time

@@ -2,7 +2,7 @@
 
 from analytics.columns import Window
 from analytics.conditions import parse_names
-from analytics.live import all_time, slices
+from analytics.live import all_time, window_columns
 from analytics.live.reader import Head
 from tests.analytics import oracle
 from tests.analytics.picture import Games
@@ -20,11 +20,13 @@ def ask(kind: str, conditions: list[str], count: int, from_ms: int, to_ms: int) 
                 "newest": Window("games", count, count=count),
                 "range": Window("range", None, from_ms=from_ms, to_ms=to_ms),
             }
-            return _plain(slices.slices_of([windows[kind]]), lambda found: _games(found[0].columns))
+            return _plain(window_columns.slices_of([windows[kind]]), lambda found: _games(found[0].columns))
         case "occurrences":
             return _plain(all_time.occurrences(asked), lambda found: [_occurrences(one) for one in found[1]])
         case "last":
-            return _plain(slices.last_met(asked, count), lambda found: [(one.ids, one.games_since) for one in found])
+            return _plain(
+                window_columns.last_met(asked, count), lambda found: [(one.ids, one.games_since) for one in found]
+            )
     sort = "time" if kind == "series" else "length"
     return _plain(all_time.all_series(asked, sort, count), lambda found: [_series(one) for one in found[0]])
 

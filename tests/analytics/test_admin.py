@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from analytics import selectors, services, tasks
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 from tests.analytics import games
 
 pytestmark = pytest.mark.django_db

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from analytics import services, upkeep
+from analytics import services, view_maintenance
 from cachecore.clock import now_ms
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 from games.keys import GAMES
 from games.models import Game
 from tests.analytics import games
@@ -317,7 +317,7 @@ def test_dropping_chunks_remembers_their_newest_time(client, settings):
     games.put_all({1: (200, now_ms() - 10 * MINUTE_MS), 5_000: (200, now_ms() - MINUTE_MS)})
     services.apply_pending()
     settings.ANALYTICS_LEDGER_GAMES = 10
-    upkeep.clean_up()
+    view_maintenance.clean_up()
     sources = [
         client.get(f"/api/analytics/occurrences/?min=2&hours={hours}").json()["meta"]["source"] for hours in (1, 0.1)
     ]

@@ -4,7 +4,7 @@ from django.core.management import CommandError, call_command
 from analytics import services
 from analytics.live import pending
 from cachecore.locks import lock
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 from tests.analytics import games
 
 pytestmark = pytest.mark.django_db

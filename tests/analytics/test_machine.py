@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from analytics import services, upkeep, writing
+from analytics import services, view_maintenance, view_writes
+from analytics.database import game_reads
 from analytics.live import pending, reader, scripts
 from analytics.live.keys import WRITER
-from analytics.table import reads
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 from tests.analytics import picture, questions
 from tests.analytics.machine import ViewMachine, ground
 from tests.analytics.view import PREFIX
@@ -53,7 +53,7 @@ class SmallBatches(ViewMachine):
 
 @pytest.mark.parametrize("games", [1, 3])
 def test_the_view_is_right_however_small_the_batches(monkeypatch, games):
-    monkeypatch.setattr(writing, "BATCH_GAMES", games)
+    monkeypatch.setattr(view_writes, "BATCH_GAMES", games)
     run(SmallBatches, histories=50)
 
 
@@ -115,7 +115,7 @@ def test_games_of_a_lost_chunk_are_not_counted_twice(machine):
     machine.save(found={1: (200, None), 2: (100, None)}, marked=True)
     machine.drain()
     lose("ledger:0")
-    upkeep.reconcile(upkeep.likely_chunks())
+    view_maintenance.reconcile(view_maintenance.likely_chunks())
     services.apply_pending()
     view = reader.head()
     assert view is None or view.games == 2
@@ -140,11 +140,11 @@ def test_a_lock_whose_reply_was_lost_keeps_nobody_out(machine):
 
 def test_a_clean_up_that_was_overtaken_leaves_it_to_the_next_run(machine):
     with troubled(Trouble(1, scripts=True, meanwhile=take_over)):
-        assert upkeep.clean_up() is None
+        assert view_maintenance.clean_up() is None
 
 
 def test_the_rows_of_no_ids_are_no_columns():
-    assert len(reads.rows_of([])) == 0
+    assert len(game_reads.rows_of([])) == 0
 
 
 def test_the_last_game_above_the_ledgers_floor_may_leave(machine):

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from jsonschema import Draft202012Validator
 
 from analytics.live.keys import EVENTS, VERSION
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 from tests.analytics.changes import END, END_MS, GAMES, build, change, epoch
 from tests.analytics.listener import Heard, Process, run
 

@@ -10,8 +10,8 @@ import pytest
 from analytics.live.keys import EVENTS, VERSION
 from analytics.stream.client import MAX_BEHIND
 from analytics.stream.hub import HEARTBEAT_SECONDS, STALLED_SECONDS
-from analytics.stream.process import OTHER_FILES, drop_unread_after
-from cachecore.roles import connections
+from analytics.stream.process_limits import OTHER_FILES, drop_unread_after
+from cachecore.redis_client import connections
 from tests.analytics.changes import GAMES, build, change, epoch
 from tests.analytics.listener import SECONDS, Process, answer, eventually, run
 
@@ -412,7 +412,7 @@ def test_the_kernel_closes_a_connection_whose_peer_takes_nothing():
 
 LIMITS = """
 import resource, sys
-from analytics.stream.process import raise_file_limit
+from analytics.stream.process_limits import raise_file_limit
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, int(sys.argv[1])))
 print(raise_file_limit(500), *resource.getrlimit(resource.RLIMIT_NOFILE))
 """

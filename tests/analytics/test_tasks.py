@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import pytest
 
-from analytics import configured, services, sources, tasks, upkeep, writing
+from analytics import services, sources, tasks, view_maintenance, view_settings, view_writes
 from analytics.live import pending, reader, series
 from cachecore.locks import lock
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 from cachecore.schedule import last_run
 from games.models import Game
 from games.rounds import Round
@@ -129,11 +129,11 @@ def test_games_saved_while_redis_was_away_are_applied_with_the_next_one():
     record_games(rounds(9), source="test")
     assert tasks.apply_pending()["new"] == 4
     assert reader.head().games == 6
-    assert series.missing(configured.conditions()) == []  # they came in order
+    assert series.missing(view_settings.conditions()) == []  # they came in order
 
 
 def test_a_backlog_that_waits_already_is_not_marked_anew(monkeypatch):
-    monkeypatch.setattr(writing, "BATCH_GAMES", 10)
+    monkeypatch.setattr(view_writes, "BATCH_GAMES", 10)
     record_games(rounds(1, 2), source="test")
     tasks.apply_pending()
     record_games(rounds(*range(31, 41)), source="test")
@@ -156,7 +156,7 @@ def test_what_is_marked_and_applied_while_reconcile_looks_is_no_drift(message):
         services.apply_pending()
 
     with tapped(), troubled(Trouble(message, meanwhile=mark_and_apply)):
-        assert upkeep.reconcile(upkeep.likely_chunks()) == {"chunks": 1, "marked": 0}
+        assert view_maintenance.reconcile(view_maintenance.likely_chunks()) == {"chunks": 1, "marked": 0}
     assert reader.head().games == 2
 
 
@@ -198,9 +198,9 @@ def test_a_backfill_below_the_ledger_builds_the_view_so_often_at_most(settings, 
     for game_id in (2, 3, 4):
         record_games(rounds(game_id), source="test")
         built += tasks.apply_pending()["rebuilt"]
-        assert sources.all_occurrences(configured.conditions())[1].games == game_id + 3  # the table's, if need be
+        assert sources.all_occurrences(view_settings.conditions())[1].games == game_id + 3  # the table's, if need be
     assert built == builds
-    assert upkeep.find_drift() == []
+    assert view_maintenance.find_drift() == []
     assert reader.head().games == 7
 
 

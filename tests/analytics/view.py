@@ -2,7 +2,7 @@
 
 import struct
 
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 
 PREFIX = "{analytics}:"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import redis
 from django_redis import get_redis_connection
 
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 
 PATIENCE_SECONDS = 10.0  # with a server on two busy cores; the product's time limits have tests of their own
 

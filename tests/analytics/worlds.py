@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from analytics import services, upkeep
-from analytics.live import moments, pending
+from analytics import services, view_maintenance
+from analytics.live import pending, view_snapshot
 from games.rounds import Round
 from games.services import record_games
 from tests import chains
@@ -24,14 +24,14 @@ DROPPED_AFTER = 4_000  # ids of ledger in the world that loses chunks
 def freeze(monkeypatch, at_ms: int) -> None:
     """Answers are generated at this moment; everything else goes by the real clock."""
     for name in ANSWERS:
-        monkeypatch.setattr(f"analytics.answers.{name}.now_ms", lambda: at_ms)
+        monkeypatch.setattr(f"analytics.endpoints.{name}.now_ms", lambda: at_ms)
 
 
 @pytest.fixture
 def frozen(monkeypatch) -> None:
     """NOW_MS, in a process that remembers nothing of other tests' views."""
     freeze(monkeypatch, NOW_MS)
-    monkeypatch.setattr(moments, "_needed_last", type(moments._needed_last)(moments.MAX_QUESTIONS))
+    monkeypatch.setattr(view_snapshot, "_needed_last", type(view_snapshot._needed_last)(view_snapshot.MAX_QUESTIONS))
 
 
 def record(world: World) -> None:
@@ -135,5 +135,5 @@ def built(name: str, settings) -> World:
     world = WORLDS[name]()
     record(world)
     services.apply_pending()  # beat: what lies below the ledger changed, so the view is built again
-    upkeep.clean_up()
+    view_maintenance.clean_up()
     return world

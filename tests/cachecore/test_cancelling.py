@@ -6,8 +6,8 @@ from contextlib import suppress
 import pytest
 
 from cachecore import cancelling
-from cachecore.answers.frontdoor import CachedAnswers
-from cachecore.answers.watcher import VersionWatcher
+from cachecore.responses.asgi_middleware import CachedAnswers
+from cachecore.responses.version_watcher import VersionWatcher
 from games.keys import GAMES
 
 

@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from analytics import services
-from cachecore.statistics import stats
+from cachecore.stats import stats
 from config.env import BASE_DIR
 from games.rounds import Round
 from games.services import record_games

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from cachecore import options
-from cachecore.roles import connections
+from cachecore import conf
+from cachecore.redis_client import connections
 from games.rounds import Round
 from games.services import record_games
 
@@ -73,7 +73,7 @@ def test_a_fault_of_ours_stays_loud_and_opens_nothing():
 
 
 def told(caplog):
-    return [(one.levelname, one.message) for one in caplog.records if one.name == "cachecore.roles.connections"]
+    return [(one.levelname, one.message) for one in caplog.records if one.name == "cachecore.redis_client.connections"]
 
 
 def test_an_outage_is_told_once_when_it_begins_and_once_when_it_ends(valkey, caplog):
@@ -122,8 +122,8 @@ def test_the_limits_have_defaults(settings):
         delattr(settings, name)
     for name in ("CACHE_STATS_FLUSH_SECONDS", "CACHE_REWARM_TOP", "CACHE_RESPONSES_OFF"):
         delattr(settings, name)
-    assert (options.timeout_seconds(), options.connect_timeout_seconds(), options.breaker_seconds()) == (0.25, 0.25, 1)
-    assert (options.stats_flush_seconds(), options.rewarm_top(), options.responses_off()) == (5, 50, ())
+    assert (conf.timeout_seconds(), conf.connect_timeout_seconds(), conf.breaker_seconds()) == (0.25, 0.25, 1)
+    assert (conf.stats_flush_seconds(), conf.rewarm_top(), conf.responses_off()) == (5, 50, ())
     connections.async_client("state")
 
 

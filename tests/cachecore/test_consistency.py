@@ -7,16 +7,16 @@ from django.db import connection
 from analytics import keys as analytics_keys
 from analytics import services
 from cachecore import versions
-from cachecore.answers import responses
-from cachecore.answers.stored_answers import parse
 from cachecore.as_of import as_of
 from cachecore.clock import now_ms
 from cachecore.keys import Family, Key
-from cachecore.operating import consistency, warming
-from cachecore.operating.asking import ask
-from cachecore.operating.consistency import Report
-from cachecore.roles import connections
-from cachecore.values import cleared, envelope
+from cachecore.maintenance import consistency, warming
+from cachecore.maintenance.consistency import Report
+from cachecore.maintenance.internal_requests import ask
+from cachecore.redis_client import connections
+from cachecore.responses import caching
+from cachecore.responses.stored_response import parse
+from cachecore.storage import clear_times, envelope
 from games.keys import GAMES, GAMES_LIST
 from games.rounds import Round
 from games.services import record_games
@@ -76,7 +76,7 @@ def test_what_differs_is_named_and_mended(client):
     change(300)
     assert consistency.check(1, urls=[LIST]).disagreeing == [LIST]
     with connections.use("state") as redis:  # which every front door looks at
-        assert now_ms() - int(redis.hget(cleared.CLEARED.key(), GAMES_LIST.name)) < 5_000
+        assert now_ms() - int(redis.hget(clear_times.CLEARED.key(), GAMES_LIST.name)) < 5_000
     assert client.get(LIST).json()["results"][0]["crash_point"] == 3.0
     assert consistency.check(1, urls=[LIST]).agreed == 1
 
@@ -135,7 +135,7 @@ def hour_ago(client):
     then = now - 30 * MINUTE_MS
     client.get(HOUR)
     with as_of(then):
-        body = ask(HOUR, environ={responses.AFRESH: True}).content
+        body = ask(HOUR, environ={caching.AFRESH: True}).content
     keep(analytics_keys.OCCURRENCES, lambda _: body)
     return then
 
@@ -147,7 +147,7 @@ def counts(body: bytes) -> list[int]:
 def test_an_answer_about_the_last_hours_is_held_against_the_truth_as_of_its_moment(client, hour_ago):
     """Now the game is in no hour's window any more; of the kept answer's moment it was."""
     assert counts(client.get(HOUR).content) == [1]
-    assert counts(ask(HOUR, environ={responses.AFRESH: True}).content) == [0]
+    assert counts(ask(HOUR, environ={caching.AFRESH: True}).content) == [0]
     report = consistency.check(1, urls=[HOUR])
     assert (report.agreed, report.skipped, report.disagreeing) == (1, 0, [])
 

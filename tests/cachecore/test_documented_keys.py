@@ -7,8 +7,8 @@ from django.core.management import CommandError, call_command
 
 from cachecore import keys
 from cachecore.keys import Family
+from cachecore.maintenance import documentation
 from cachecore.management.commands import document_keys
-from cachecore.operating import documenting
 from config.env import BASE_DIR
 
 APPS = ("analytics", "cachecore", "games")
@@ -26,7 +26,7 @@ def project(tmp_path, monkeypatch):
     """A project directory with pages of its own."""
     (tmp_path / "docs").mkdir()
     pages = {"keys.md": lambda: "keys\n", "api-caching.md": lambda: "policies\n"}
-    monkeypatch.setattr(documenting, "project_directory", lambda: tmp_path)
+    monkeypatch.setattr(documentation, "project_directory", lambda: tmp_path)
     monkeypatch.setattr(document_keys, "PAGES", pages)
     return tmp_path
 
@@ -39,7 +39,7 @@ def families_in_the_code() -> set[str]:
 
 
 def test_every_family_of_the_code_stands_on_the_page():
-    page = documenting.keys_page()
+    page = documentation.keys_page()
     told = re.findall(r"^- \*\*family\*\* `([a-z-]+)`", page, re.MULTILINE)
     assert families_in_the_code() <= set(told)
     assert len(told) == len(set(told))
@@ -48,37 +48,37 @@ def test_every_family_of_the_code_stands_on_the_page():
 
 
 def test_a_family_is_told_whole_and_under_the_app_that_declares_it():
-    page = documenting.keys_page()
+    page = documentation.keys_page()
     assert (
         "### `analytics:interval:<parameters>:<version>`\n"
         "\n"
         "- **family** `analytics-interval`, role *cache*, string, TTL 120 s (tier analytics)\n"
-        "- **holds** counts per interval as JSON (stored_answers.StoredAnswer)\n"
+        "- **holds** counts per interval as JSON (stored_response.StoredAnswer)\n"
         "- **written by** analytics.views.IntervalsView\n"
         "- **purged by** version `analytics`\n"
     ) in page.partition("\n## Analytics\n")[2]
     assert "### `{stats}:batch:<process>`" in page
     headings = re.findall(r"^## (.*)$", page, re.MULTILINE)
-    assert headings == ["Cache", "Games", "Analytics"]
+    assert headings == ["Website", "Cache", "Games", "Analytics"]
 
 
 def test_what_has_no_ttl_says_what_bounds_it():
-    for part in documenting.keys_page().split("### ")[1:]:
+    for part in documentation.keys_page().split("### ")[1:]:
         assert ("TTL none" not in part) or ("**bounded by**" in part)
 
 
 def test_every_cached_endpoint_stands_with_its_policy():
-    rows = re.findall(r"^\| `(GET [^`]*)` \| ([a-z-]+) \|", documenting.api_page(), re.MULTILINE)
+    rows = re.findall(r"^\| `(GET [^`]*)` \| ([a-z-]+) \|", documentation.api_page(), re.MULTILINE)
     assert ENDPOINTS.items() <= dict(rows).items()
 
 
 def test_every_policy_has_its_endpoint():
-    assert [path for path, _ in documenting._policies() if not path.startswith("/")] == []
+    assert [path for path, _ in documentation._policies() if not path.startswith("/")] == []
 
 
 def test_a_key_reads_as_in_redis():
     family = keys.registry["analytics-ledger"]
-    assert documenting._pattern(family) == "{analytics}:<staging>ledger:<chunk>"
+    assert documentation._pattern(family) == "{analytics}:<staging>ledger:<chunk>"
     assert family.key(staging="", chunk=7) == "{analytics}:ledger:7"
 
 
@@ -94,7 +94,7 @@ def test_markup_in_a_text_is_no_markup(monkeypatch):
         written_by="x",
         purged_by="x",
     )
-    assert "- **holds** &lt;id> -> a \\* b" in list(documenting._family_lines(family))
+    assert "- **holds** &lt;id> -> a \\* b" in list(documentation._family_lines(family))
 
 
 def test_the_pages_are_written_once(project, capsys):

@@ -11,8 +11,8 @@ from rest_framework.test import APIClient
 from cachecore.invalidation import Cached
 from cachecore.keys import CacheOptions, Family
 from cachecore.service import ToWarm, cache
-from cachecore.statistics import stats
-from cachecore.values.envelope import NOT_FOUND
+from cachecore.stats import stats
+from cachecore.storage.envelope import NOT_FOUND
 from games.crash_points import to_number
 from games.models import Game
 from games.rounds import Round

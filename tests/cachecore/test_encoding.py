@@ -6,7 +6,7 @@ from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy
 
-from cachecore.values import envelope as envelopes
+from cachecore.storage import envelope as envelopes
 from tests.cachecore.test_envelope import PLAIN, family, read, stored
 
 

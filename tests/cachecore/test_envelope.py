@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachecore.keys import CacheOptions, Family
-from cachecore.values import envelope as envelopes
-from cachecore.values import freshness, sealing
-from cachecore.values.envelope import HEADER_BYTES, NOT_FOUND, Envelope, Payload, Times
-from cachecore.values.freshness import Freshness
+from cachecore.storage import encryption, expiry
+from cachecore.storage import envelope as envelopes
+from cachecore.storage.envelope import HEADER_BYTES, NOT_FOUND, Envelope, Payload, Times
+from cachecore.storage.expiry import Freshness
 
 FERNET_KEYS = [Fernet.generate_key().decode() for _ in range(2)]
 
@@ -70,17 +70,17 @@ def test_what_repeats_is_compressed_and_what_does_not_is_kept():
 
     repeating, noise = "x" * 5_000, random.Random(1).randbytes(5_000)
     assert len(stored(PLAIN, repeating)) < 200
-    assert envelopes.parse(stored(PLAIN, repeating)).form == sealing.COMPRESSED
+    assert envelopes.parse(stored(PLAIN, repeating)).form == encryption.COMPRESSED
     assert envelopes.parse(stored(PLAIN, noise)).form == 0
     assert envelopes.parse(stored(PLAIN, "x" * 1_000)).form == 0  # below 1 KiB
     assert (read(PLAIN, stored(PLAIN, repeating)), read(PLAIN, stored(PLAIN, noise))) == (repeating, noise)
 
 
 def test_what_would_open_to_more_than_the_limit_is_not_opened():
-    bomb = zstandard.ZstdCompressor().compress(bytes(sealing.MAX_OPENED_BYTES + 1))
-    assert sealing.opened(PLAIN.key(id=1), sealing.COMPRESSED, bomb) is None
+    bomb = zstandard.ZstdCompressor().compress(bytes(encryption.MAX_OPENED_BYTES + 1))
+    assert encryption.opened(PLAIN.key(id=1), encryption.COMPRESSED, bomb) is None
     silent = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(10))
-    assert sealing.opened(PLAIN.key(id=1), sealing.COMPRESSED, silent) is None  # never ours: it does not say its size
+    assert encryption.opened(PLAIN.key(id=1), encryption.COMPRESSED, silent) is None  # no size: not ours
 
 
 def test_the_limit_is_a_million_bytes_however_well_they_compress():
@@ -122,14 +122,14 @@ def test_an_encrypted_value_needs_its_key_and_a_sensitive_one_its_encryption(set
     turned = msgspec.structs.replace(envelopes.parse(secret), negative=True)
     assert envelopes.opened(SENSITIVE.key(id=1), turned) is None
     unbound = Fernet(FERNET_KEYS[0]).encrypt(msgspec.msgpack.encode("of an older release"))
-    assert sealing.opened(SENSITIVE.key(id=1), sealing.ENCRYPTED, unbound) is None
+    assert encryption.opened(SENSITIVE.key(id=1), encryption.ENCRYPTED, unbound) is None
     clear = envelopes.parse(stored(PLAIN, "x"))
     assert envelopes.opened(SENSITIVE.key(id=1), clear) is None  # stored before the family became sensitive
     settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[1:]
     assert envelopes.opened(SENSITIVE.key(id=1), envelopes.parse(secret)) is None
     settings.CACHE_ENCRYPTION_KEYS = []
     assert envelopes.opened(SENSITIVE.key(id=1), envelopes.parse(secret)) is None
-    with pytest.raises(sealing.EncryptionKeyMissing):
+    with pytest.raises(encryption.EncryptionKeyMissing):
         stored(SENSITIVE, "x")
 
 
@@ -148,16 +148,16 @@ def aged(soft_ms=10_000, hard_ms=20_000, compute_seconds=0.5):
     ],
 )
 def test_a_value_is_fresh_then_stale_then_dead(now_ms, expected):
-    assert freshness.judge(aged(), now_ms, beta=0) is expected
+    assert expiry.judge(aged(), now_ms, beta=0) is expected
 
 
 def test_xfetch_refreshes_earlier_the_longer_the_value_took():
     """P(early) at a distance d is exp(-d / (compute * beta)): at 0.5 s, half a second before, 1/e of the callers."""
     draws = [(index + 0.5) / 10_000 for index in range(10_000)]
     for distance_ms, beta, expected in [(500, 1.0, 0.3679), (1_000, 1.0, 0.1353), (1_000, 2.0, 0.3679), (500, 0, 0.0)]:
-        drawn = [freshness.judge(aged(), 10_000 - distance_ms, beta, lambda draw=draw: draw) for draw in draws]
+        drawn = [expiry.judge(aged(), 10_000 - distance_ms, beta, lambda draw=draw: draw) for draw in draws]
         assert drawn.count(Freshness.EARLY) / len(draws) == pytest.approx(expected, abs=2e-4)
 
 
 def test_a_value_that_took_no_time_is_not_refreshed_early():
-    assert freshness.judge(aged(compute_seconds=0.0), 9_999, 1.0, lambda: 0.999999) is Freshness.FRESH
+    assert expiry.judge(aged(compute_seconds=0.0), 9_999, 1.0, lambda: 0.999999) is Freshness.FRESH

@@ -8,9 +8,9 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
-from cachecore.asynchronous import AsyncCache
-from cachecore.roles import connections
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.async_cache import AsyncCache
+from cachecore.redis_client import connections
+from cachecore.redis_client.connections import RoleUnavailable
 from cachecore.service import Cache
 from config.sentinel import Watched, watched
 from config.settings.caches import _redis_cache

@@ -13,13 +13,13 @@ from django.urls import reverse
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from cachecore.asynchronous import AsyncCache
+from cachecore.async_cache import AsyncCache
 from cachecore.keys import Family, canonical_parameters
 from cachecore.pubsub import PubSub
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 from cachecore.service import Cache
 from cachecore.service import cache as process_cache
-from cachecore.statistics import stats
+from cachecore.stats import stats
 from games.rounds import Round
 from games.services import record_games
 from tests.cachecore.test_envelope import family

@@ -9,9 +9,9 @@ from django.db import transaction
 from django.test.utils import isolate_apps
 
 from cachecore.invalidation import Cached, declared
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 from cachecore.service import Cache
-from cachecore.values import writing
+from cachecore.storage import redis_writes
 from tests.cachecore.test_envelope import family
 from tests.cachecore.test_service import elsewhere
 
@@ -163,7 +163,7 @@ def test_a_write_without_signals_is_purged_by_hand(users, cold):
 def test_it_is_told_on_the_channel(users):
     with connections.use("cache") as client:
         listener = client.pubsub(ignore_subscribe_messages=True)
-        listener.subscribe(writing.CHANNEL)
+        listener.subscribe(redis_writes.CHANNEL)
         listener.get_message(timeout=1)
         User.objects.create(pk=1, username="one", last_name="New")
         message = listener.get_message(timeout=1)

@@ -6,9 +6,9 @@ import pytest
 import redis
 
 from cachecore import tags
-from cachecore.roles import connections
-from cachecore.values import leases, writing
-from cachecore.values.leases import Changed, Held, Taken
+from cachecore.redis_client import connections
+from cachecore.storage import leases, redis_writes
+from cachecore.storage.leases import Changed, Held, Taken
 
 KEY = "leased:1"
 NAMES = ("a", "b")
@@ -16,7 +16,7 @@ NAMES = ("a", "b")
 
 def take(seen=b"", names=NAMES, seconds=5.0):
     token, call = leases.take(KEY, names, seen, seconds)
-    return leases.taken(token, names, writing.run(call))
+    return leases.taken(token, names, redis_writes.run(call))
 
 
 def client():
@@ -44,7 +44,7 @@ def test_the_second_learns_how_long_to_wait_at_most():
 
 def test_who_asks_again_because_the_reply_was_lost_does_not_wait_for_itself():
     token, call = leases.take(KEY, NAMES, b"", 5.0)
-    first, again = (leases.taken(token, NAMES, writing.run(call)) for _ in range(2))
+    first, again = (leases.taken(token, NAMES, redis_writes.run(call)) for _ in range(2))
     assert isinstance(first, Taken)
     assert again == first
 
@@ -70,13 +70,13 @@ def test_a_holder_that_read_older_versions_is_overtaken_at_once():
         server.set("tag:b", b"87654321")
     taken = take()
     assert isinstance(taken, Taken)
-    assert writing.run(leases.store(KEY, doomed.lease, doomed.versions, b"old", 1_000)) == 0
-    assert writing.run(leases.store(KEY, taken.lease, taken.versions, b"new", 1_000)) == 1
+    assert redis_writes.run(leases.store(KEY, doomed.lease, doomed.versions, b"old", 1_000)) == 0
+    assert redis_writes.run(leases.store(KEY, taken.lease, taken.versions, b"new", 1_000)) == 1
 
 
 def test_the_holder_stores_ends_its_lease_and_leaves_the_latch():
     taken = take()
-    assert writing.run(leases.store(KEY, taken.lease, taken.versions, b"value", 1_000)) == 1
+    assert redis_writes.run(leases.store(KEY, taken.lease, taken.versions, b"value", 1_000)) == 1
     with client() as server:
         assert server.get(KEY) == b"value"
         assert 0 < server.pttl(KEY) <= 1_000
@@ -91,9 +91,9 @@ def test_who_lost_the_lease_stores_nothing(loss):
     with client() as server:
         match loss:
             case "delete":
-                writing.write({KEY: (b"", 0)})
+                redis_writes.write({KEY: (b"", 0)})
             case "set":
-                writing.write({KEY: (b"set", 1_000)})
+                redis_writes.write({KEY: (b"set", 1_000)})
             case "expire":
                 server.delete("lease:leased:1")
             case "tag":
@@ -102,7 +102,7 @@ def test_who_lost_the_lease_stores_nothing(loss):
                 server.delete("tag:a")
             case "flush":
                 server.flushall()
-        assert writing.run(leases.store(KEY, taken.lease, taken.versions, b"late", 1_000)) == 0
+        assert redis_writes.run(leases.store(KEY, taken.lease, taken.versions, b"late", 1_000)) == 0
         assert server.get(KEY) == (b"set" if loss == "set" else None)
 
 
@@ -110,16 +110,16 @@ def test_a_lost_version_wakes_the_waiters_all_the_same():
     taken = take()
     with client() as server:
         server.delete("tag:a")
-        writing.run(leases.store(KEY, taken.lease, taken.versions, b"late", 1_000))
+        redis_writes.run(leases.store(KEY, taken.lease, taken.versions, b"late", 1_000))
         assert server.exists("latch:leased:1", "lease:leased:1") == 1  # the latch
 
 
 def test_who_lost_the_lease_does_not_end_the_next_holders():
     first = take()
-    writing.write({KEY: (b"", 0)})
+    redis_writes.write({KEY: (b"", 0)})
     second = take()
-    writing.run(leases.give_up(KEY, first.lease))
-    assert writing.run(leases.store(KEY, second.lease, second.versions, b"value", 1_000)) == 1
+    redis_writes.run(leases.give_up(KEY, first.lease))
+    assert redis_writes.run(leases.store(KEY, second.lease, second.versions, b"value", 1_000)) == 1
 
 
 def test_one_element_wakes_all_who_wait_and_all_who_come_late(settings):
@@ -133,7 +133,7 @@ def test_one_element_wakes_all_who_wait_and_all_who_come_late(settings):
         waiting = [pool.submit(wait) for _ in range(6)]
         while patient.info("clients")["blocked_clients"] < 6:
             pass
-        writing.run(leases.give_up(KEY, taken.lease))
+        redis_writes.run(leases.give_up(KEY, taken.lease))
         assert [one.result() for one in waiting] == [b"1"] * 6
     assert wait() == b"1"
     patient.close()
@@ -141,7 +141,7 @@ def test_one_element_wakes_all_who_wait_and_all_who_come_late(settings):
 
 def test_a_new_lease_takes_the_old_latch_away():
     taken = take()
-    writing.run(leases.give_up(KEY, taken.lease))
+    redis_writes.run(leases.give_up(KEY, taken.lease))
     take()
     with client() as server:
         assert not server.exists("latch:leased:1")
@@ -150,15 +150,15 @@ def test_a_new_lease_takes_the_old_latch_away():
 def test_writing_says_how_many_stood_there_and_leaves_no_latch_where_nobody_waits():
     with client() as server:
         server.set("leased:2", "x")
-        assert writing.write({"leased:2": (b"", 0), "leased:3": (b"new", 1_000)}) == 1
+        assert redis_writes.write({"leased:2": (b"", 0), "leased:3": (b"new", 1_000)}) == 1
         assert server.mget("leased:2", "leased:3") == [None, b"new"]
         assert not server.exists("latch:leased:2", "latch:leased:3")
 
 
 def test_counting_ends_the_lease_and_wakes_who_waits():
     taken = take()
-    assert [writing.run(leases.increment(KEY, amount, 1_000)) for amount in (2, 3)] == [2, 5]
-    assert writing.run(leases.store(KEY, taken.lease, taken.versions, b"late", 1_000)) == 0
+    assert [redis_writes.run(leases.increment(KEY, amount, 1_000)) for amount in (2, 3)] == [2, 5]
+    assert redis_writes.run(leases.store(KEY, taken.lease, taken.versions, b"late", 1_000)) == 0
     with client() as server:
         assert (server.get(KEY), server.exists("lease:leased:1")) == (b"5", 0)
         assert 0 < server.pttl(KEY) <= 1_000
@@ -170,6 +170,6 @@ def test_a_counter_of_another_kind_is_an_error_and_stays_as_it_is():
     with client() as server:
         server.set(KEY, b"\xc1text")
     with pytest.raises(Exception, match="value is not an integer"):
-        writing.run(leases.increment(KEY, 1, 1_000))
+        redis_writes.run(leases.increment(KEY, 1, 1_000))
     with client() as server:
         assert (server.get(KEY), server.pttl(KEY)) == (b"\xc1text", -1)

@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from cachecore.locks import LOCK, LockHeld, LockLost, lock
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 
 
 def test_a_held_lock_is_refused_and_free_again_afterwards():

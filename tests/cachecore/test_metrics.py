@@ -7,11 +7,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
 from cachecore import metrics, versions
-from cachecore.roles import connections
-from cachecore.statistics import stats
-from cachecore.statistics.counters import Counters
-from cachecore.statistics.totals import Totals
-from cachecore.ttls import tuning
+from cachecore.redis_client import connections
+from cachecore.stats import stats
+from cachecore.stats.counters import Counters
+from cachecore.stats.totals import Totals
+from cachecore.ttl import tuning
 from games.keys import GAMES
 
 REQUESTS = "crash_monitor_cache_requests_total"

@@ -13,9 +13,9 @@ from rest_framework.test import APIClient
 
 from cachecore import locks, versions
 from cachecore.keys import Family, registry
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 from cachecore.service import cache
-from cachecore.statistics import stats
+from cachecore.stats import stats
 from games.keys import GAMES, GAMES_LIST, GAMES_SINGLE
 from tests import test_schema
 

@@ -9,12 +9,12 @@ from contextlib import closing
 import pytest
 
 from cachecore import pubsub
-from cachecore.pubsub.link import Alarm
+from cachecore.pubsub.connection import Alarm
 from cachecore.pubsub.listener import backoff_seconds
 from cachecore.pubsub.registry import Message
 from cachecore.pubsub.service import PubSub
-from cachecore.roles import connections
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.redis_client import connections
+from cachecore.redis_client.connections import RoleUnavailable
 
 NO_REDIS = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 LIMIT = 10.0  # seconds, for anything a test waits for

@@ -15,10 +15,10 @@ import pytest
 
 from cachecore import tags
 from cachecore.keys import registry
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 from cachecore.service import Cache, cache
-from cachecore.values import leases
-from cachecore.values.clearing import clear_family
+from cachecore.storage import leases
+from cachecore.storage.clearing import clear_family
 from tests.cachecore.test_envelope import family
 
 LONG = os.environ.get("CACHE_RACES") == "long"

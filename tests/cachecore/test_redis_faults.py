@@ -12,11 +12,11 @@ from itertools import pairwise
 
 import pytest
 
-from cachecore.asynchronous import AsyncCache
-from cachecore.roles import connections
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.async_cache import AsyncCache
+from cachecore.redis_client import connections
+from cachecore.redis_client.connections import RoleUnavailable
 from cachecore.service import Cache, ToWarm
-from cachecore.statistics import stats
+from cachecore.stats import stats
 from tests.cachecore.test_envelope import family
 from tests.faults import Detour
 

@@ -11,19 +11,19 @@ from django.urls import path
 
 from analytics.services import apply_pending
 from cachecore import tasks, versions
-from cachecore.answers import switches
-from cachecore.answers.frontdoor import CachedAnswers
-from cachecore.answers.learned import Known, Url, known_urls
-from cachecore.answers.policies import Policy
-from cachecore.answers.watcher import VersionWatcher
 from cachecore.keys import registry
-from cachecore.operating import usage, warming
-from cachecore.operating.usage import ASKED, Asked
-from cachecore.roles import connections
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.maintenance import usage, warming
+from cachecore.maintenance.usage import ASKED, Asked
+from cachecore.redis_client import connections
+from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.responses import switches
+from cachecore.responses.asgi_middleware import CachedAnswers
+from cachecore.responses.policies import Policy
+from cachecore.responses.url_registry import Known, Url, known_urls
+from cachecore.responses.version_watcher import VersionWatcher
 from cachecore.schedule import last_run
-from cachecore.statistics import stats
-from cachecore.values import leases
+from cachecore.stats import stats
+from cachecore.storage import leases
 from config.urls import urlpatterns as project_urls
 from games.keys import GAMES
 from games.rounds import Round

@@ -9,18 +9,18 @@ import pytest
 from django.core.management import call_command
 
 from cachecore import tags, tiers
-from cachecore.filling import background
-from cachecore.filling.filler import FactoryTimeout
 from cachecore.keys import CacheOptions, Family, registry
-from cachecore.roles import connections
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.read_through import refresh_pool
+from cachecore.read_through.single_flight import FactoryTimeout
+from cachecore.redis_client import connections
+from cachecore.redis_client.connections import RoleUnavailable
 from cachecore.service import Cache, ToWarm
-from cachecore.statistics import stats
-from cachecore.statistics.measures import READS
-from cachecore.ttls import lifetimes
-from cachecore.values import clearing, leases
-from cachecore.values.envelope import NOT_FOUND, ValueTooLarge
-from cachecore.values.sealing import EncryptionKeyMissing, NotStorable
+from cachecore.stats import stats
+from cachecore.stats.measures import READS
+from cachecore.storage import clearing, leases
+from cachecore.storage.encryption import EncryptionKeyMissing, NotStorable
+from cachecore.storage.envelope import NOT_FOUND, ValueTooLarge
+from cachecore.ttl import effective_ttl
 from tests.cachecore.test_envelope import FERNET_KEYS, family
 
 PLAIN = family("service-plain")
@@ -73,7 +73,7 @@ def age(key, milliseconds):
     """Move a stored value's times into the past, as if it had been stored earlier."""
     import msgspec
 
-    from cachecore.values import envelope as envelopes
+    from cachecore.storage import envelope as envelopes
 
     with connections.use("cache") as client:
         data = client.get(key)
@@ -190,8 +190,8 @@ def test_a_tiers_name_is_a_ttl(cache):
 
 
 def test_jitter_only_shortens():
-    assert lifetimes.jittered(100, lambda least, most: least) == 90
-    assert lifetimes.jittered(100, lambda least, most: most) == 100
+    assert effective_ttl.jittered(100, lambda least, most: least) == 90
+    assert effective_ttl.jittered(100, lambda least, most: most) == 100
 
 
 def test_keys_come_from_families_of_the_cache_role(cache):
@@ -719,7 +719,7 @@ def test_factories_that_ask_for_each_other_s_values_wait_and_then_compute_alone(
 def hung(cache, settings, monkeypatch):
     """Three callers of a family whose factory hangs: one has a thread, one waits for one, one is too many."""
     settings.CACHE_REFRESH_THREADS = 2
-    monkeypatch.setattr(background, "MAX_WAITING", 1)
+    monkeypatch.setattr(refresh_pool, "MAX_WAITING", 1)
     end, begun = threading.Event(), threading.Event()
 
     def hang():

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from cachecore.changing import paying
-from cachecore.roles import connections
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.redis_client import connections
+from cachecore.redis_client.connections import RoleUnavailable
 from cachecore.service import Cache
-from cachecore.statistics import stats
+from cachecore.stats import stats
+from cachecore.writes import paying
 from tests.cachecore.test_envelope import family
 
 PLAIN = family("faults-plain")

@@ -10,16 +10,16 @@ import pytest
 from django.test import RequestFactory
 
 from cachecore import versions
-from cachecore.answers.responses import Computed, Policy, cached
 from cachecore.keys import registry
-from cachecore.roles import connections
-from cachecore.statistics import stats, totals
-from cachecore.statistics.counters import Counters
-from cachecore.statistics.measures import BOUNDS_SECONDS
-from cachecore.statistics.totals import STATS_TOTALS, Totals
+from cachecore.redis_client import connections
+from cachecore.responses.caching import Computed, Policy, cached
+from cachecore.stats import stats, totals
+from cachecore.stats.counters import Counters
+from cachecore.stats.measures import BOUNDS_SECONDS
+from cachecore.stats.totals import STATS_TOTALS, Totals
 from config.env import BASE_DIR
 from games.keys import GAMES
-from tests.cachecore import test_frontdoor
+from tests.cachecore import test_asgi_middleware
 from tests.cachecore.asgi import ask
 
 FAMILY = "games-list"
@@ -124,7 +124,7 @@ def test_processes_add_up():
 def test_real_processes_add_up_at_their_exit():
     script = (
         "import django; from django.conf import settings; django.setup(); settings.CACHE_STATS_FLUSH_SECONDS = 3600\n"
-        "from cachecore.statistics import stats\nfor _ in range(1000): stats.count('games-list', 'hit')\n"
+        "from cachecore.stats import stats\nfor _ in range(1000): stats.count('games-list', 'hit')\n"
     )
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings.test"}
     children = [subprocess.Popen([sys.executable, "-c", script], cwd=BASE_DIR, env=environment) for _ in range(2)]
@@ -233,7 +233,7 @@ def test_the_front_door_counts_where_it_found_the_answer():
     async def scenario(door, django):
         return [(await ask(door, "/x/")).headers["x-cache"] for _ in range(4)]
 
-    assert test_frontdoor.run(scenario) == ["MISS", "HIT", "HIT", "HIT"]
+    assert test_asgi_middleware.run(scenario) == ["MISS", "HIT", "HIT", "HIT"]
     found = stats.snapshot().family(FAMILY)
     assert {event: found.events(event) for event in ("miss", "hit", "local_hit")} == {
         "miss": 1,

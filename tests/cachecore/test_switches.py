@@ -6,8 +6,8 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from cachecore import versions
-from cachecore.answers import switches
-from cachecore.roles import connections
+from cachecore.redis_client import connections
+from cachecore.responses import switches
 from games.keys import GAMES, GAMES_LIST
 
 pytestmark = pytest.mark.django_db

@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachecore import tags
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 from cachecore.service import Cache
-from cachecore.values import writing
+from cachecore.storage import redis_writes
 from tests.cachecore.test_envelope import family
 
 PLAIN = family("tags-plain")
@@ -24,8 +24,8 @@ def test_the_key_of_a_tag_is_what_its_family_prints():
 
 
 def test_reading_versions_makes_those_that_are_missing_and_keeps_the_others():
-    first = writing.tag_versions(("a",))
-    both = writing.tag_versions(("a", "b"))
+    first = redis_writes.tag_versions(("a",))
+    both = redis_writes.tag_versions(("a", "b"))
     assert both["a"] == first["a"]
     assert len(both["b"]) == tags.VERSION_BYTES
     with connections.use("cache") as client:
@@ -33,10 +33,10 @@ def test_reading_versions_makes_those_that_are_missing_and_keeps_the_others():
 
 
 def test_reading_a_version_renews_its_life():
-    writing.tag_versions(("a",))
+    redis_writes.tag_versions(("a",))
     with connections.use("cache") as client:
         client.pexpire("tag:a", 5_000)
-        writing.tag_versions(("a",))
+        redis_writes.tag_versions(("a",))
         assert client.pttl("tag:a") > 5_000
 
 
@@ -45,7 +45,7 @@ def test_a_version_never_comes_back():
     seen = set()
     for _ in range(200):
         cache.invalidate_tag("a")
-        seen.add(writing.tag_versions(("a",))["a"])
+        seen.add(redis_writes.tag_versions(("a",))["a"])
     assert len(seen) == 200
 
 

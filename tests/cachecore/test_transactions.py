@@ -6,11 +6,11 @@ import django.db
 import pytest
 from django.db import transaction
 
-from cachecore.changing import backlog as backlogs
-from cachecore.changing import paying, transactions
-from cachecore.roles import connections
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.redis_client import connections
+from cachecore.redis_client.connections import RoleUnavailable
 from cachecore.service import Cache
+from cachecore.writes import paying, transactions
+from cachecore.writes import retry_queue as backlogs
 from tests.cachecore.test_envelope import family
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -11,10 +11,10 @@ import pytest
 
 from cachecore import keys, versions
 from cachecore.keys import CacheOptions, Family
-from cachecore.statistics import stats
-from cachecore.ttls import dttl, tuning
-from cachecore.ttls.dttl import Bounds, ChangeIntervals
-from cachecore.ttls.tuning import PERIOD_SECONDS, TUNING_STEPPING, TUNING_STEPS, Step
+from cachecore.stats import stats
+from cachecore.ttl import dttl, tuning
+from cachecore.ttl.dttl import Bounds, ChangeIntervals
+from cachecore.ttl.tuning import PERIOD_SECONDS, TUNING_STEPPING, TUNING_STEPS, Step
 from games.keys import GAMES
 
 FAMILY = "games-list"

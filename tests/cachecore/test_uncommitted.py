@@ -7,9 +7,9 @@ from django.contrib.auth.models import Group
 from django.db import connection, connections, transaction
 from django.test import TestCase
 
-from cachecore.changing import uncommitted
-from cachecore.filling.steps import drive
+from cachecore.read_through.effects import drive
 from cachecore.service import Cache
+from cachecore.writes import uncommitted
 from tests.cachecore.test_envelope import family
 
 PLAIN = family("uncommitted-plain")

@@ -2,7 +2,7 @@ import pytest
 
 from cachecore import versions
 from cachecore.clock import now_ms
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 from games.keys import GAMES
 
 

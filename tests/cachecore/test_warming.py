@@ -4,18 +4,19 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from analytics import views
-from analytics.dashboard.answers import asked
-from analytics.dashboard.charts.survival import EDGES
+from analytics.compute.distribution import CHART_EDGES
+from analytics.query.endpoints import bins_parameter
 from analytics.services import apply_pending
 from cachecore import tasks, versions
-from cachecore.operating import warming
-from cachecore.roles import connections
+from cachecore.maintenance import warming
+from cachecore.redis_client import connections
 from cachecore.schedule import last_run
 from cachecore.service import cache
 from games.keys import GAMES
 from games.rounds import Round
 from games.services import record_games
 from tests.cachecore.test_envelope import family
+from web.dashboard.api import asked
 
 SEEN = family("warming-seen")
 
@@ -45,7 +46,7 @@ def test_what_the_dashboard_asks_first_is_warm(a_game):
     call_command("warm_cache", "analytics-series-answer", "analytics-distribution", "analytics-interval")
     panels = [
         asked(views.SeriesView, "series", "UTC", min="10", games="1000", sort="time", limit="100"),
-        asked(views.DistributionView, "distribution", "UTC", games="10000", bins=",".join(EDGES)),
+        asked(views.DistributionView, "distribution", "UTC", games="10000", bins=bins_parameter(CHART_EDGES)),
         asked(views.IntervalsView, "intervals", "UTC", min="10", hours="24", interval="10"),
     ]
     assert [answer.outcome for answer in panels] == ["HIT", "HIT", "HIT"]

@@ -1,7 +1,7 @@
 """What the tests of the feeds share: a stop that does not sleep, and a feed that says what it is given."""
 
 from games.feeds.base import Poll
-from games.feeds.stopping import Stop
+from games.feeds.shutdown import Stop
 
 
 class Waits(Stop):

@@ -20,7 +20,7 @@ from games.feeds.pace import Pace
 from games.feeds.replay.feed import ReplayFeed
 from games.feeds.reported import Reported
 from games.feeds.selection import feed_for
-from games.feeds.stopping import Interrupted, Stop, stops_on_signals
+from games.feeds.shutdown import Interrupted, Stop, stops_on_signals
 from games.models import Game
 from games.services import record_games
 from games.signals import games_changed

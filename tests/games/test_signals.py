@@ -2,7 +2,7 @@ import pytest
 from django.db import transaction
 
 from cachecore import versions
-from cachecore.roles import connections
+from cachecore.redis_client import connections
 from games.keys import GAMES
 from games.models import Game
 from games.rounds import Round

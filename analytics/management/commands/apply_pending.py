@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from analytics import services
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.redis_client.connections import RoleUnavailable
 
 
 class Command(BaseCommand):

@@ -3,10 +3,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from analytics import upkeep
-from analytics.live.writer import Overtaken
+from analytics import view_maintenance
+from analytics.live.writer_lock import Overtaken
 from cachecore.locks import LockHeld
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.redis_client.connections import RoleUnavailable
 
 SHOWN = 20
 
@@ -19,10 +19,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            found = upkeep.find_drift(wait_seconds=options["wait"])
+            found = view_maintenance.find_drift(wait_seconds=options["wait"])
         except (LockHeld, Overtaken) as error:
             raise CommandError("Another writer is at work; try again.") from error
-        except upkeep.Unsettled as error:
+        except view_maintenance.Unsettled as error:
             raise CommandError("Games changed during every look; try again.") from error
         except RoleUnavailable as error:
             raise CommandError(str(error)) from error

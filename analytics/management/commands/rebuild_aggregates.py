@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from analytics import services
-from analytics.live.writer import Overtaken
+from analytics.live.writer_lock import Overtaken
 from cachecore.locks import LockHeld
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.redis_client.connections import RoleUnavailable
 from games.models import Game
 
 

@@ -10,10 +10,10 @@ from rich.table import Table
 
 from cachecore.api.serializers import stats_answer
 from cachecore.keys import Role
-from cachecore.operating import consistency
-from cachecore.roles.connections import RoleUnavailable
-from cachecore.statistics import server_info, stats
-from cachecore.statistics.measures import FamilyStats
+from cachecore.maintenance import consistency
+from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.stats import server_info, stats
+from cachecore.stats.measures import FamilyStats
 
 WIDTH = 140  # columns where no terminal says how many it has
 

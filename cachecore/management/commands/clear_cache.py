@@ -4,9 +4,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from cachecore import keys, versions
-from cachecore.roles.connections import RoleUnavailable
+from cachecore.redis_client.connections import RoleUnavailable
 from cachecore.service import cache
-from cachecore.values.clearing import bump_tag, clear_family, has_values
+from cachecore.storage.clearing import bump_tag, clear_family, has_values
 
 
 class Command(BaseCommand):

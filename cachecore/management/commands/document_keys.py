@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from cachecore.operating import documenting
+from cachecore.maintenance import documentation
 
-PAGES: dict[str, Callable[[], str]] = {"keys.md": documenting.keys_page, "api-caching.md": documenting.api_page}
+PAGES: dict[str, Callable[[], str]] = {"keys.md": documentation.keys_page, "api-caching.md": documentation.api_page}
 
 
 class Command(BaseCommand):
@@ -17,7 +17,7 @@ class Command(BaseCommand):
         parser.add_argument("--check", action="store_true", help="Write nothing; fail when a page is out of date.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        directory = documenting.project_directory() / "docs"
+        directory = documentation.project_directory() / "docs"
         pages = {directory / name: page() for name, page in PAGES.items()}
         outdated = [path for path, text in pages.items() if not path.exists() or path.read_text() != text]
         if not options["check"]:

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import track
 
-from cachecore.operating import warming
+from cachecore.maintenance import warming
 
 
 class Command(BaseCommand):

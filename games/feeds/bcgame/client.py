@@ -9,7 +9,7 @@ from tenacity.stop import stop_base
 
 from games.feeds.base import FeedTrouble
 from games.feeds.bcgame.format import Page, parse_page, shorten
-from games.feeds.stopping import Stop
+from games.feeds.shutdown import Stop
 
 PAGE_SIZE = 50
 MAX_BODY_BYTES = 2 * 1024 * 1024  # fifty rounds are about 20 KB

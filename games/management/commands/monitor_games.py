@@ -9,7 +9,7 @@ from games.feeds.base import FeedImpossible
 from games.feeds.bcgame.feed import Options
 from games.feeds.monitor import Monitor
 from games.feeds.selection import feed_for
-from games.feeds.stopping import Interrupted, Stop, stops_on_signals
+from games.feeds.shutdown import Interrupted, Stop, stops_on_signals
 
 
 class Command(BaseCommand):

@@ -1,0 +1,141 @@
+"""The games of windows, from the table: in one statement each, unless they are very many.
+
+The statements are written out: to put them together with the ORM takes longer than to run them.
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from analytics.columns import Columns, Slice, Stretch, Window
+from analytics.conditions import Condition
+from analytics.database.column_loading import read
+from analytics.database.game_reads import blocks_of, newest_id
+from analytics.database.large_reads import MANY_GAMES, large_read
+from analytics.database.snapshots import one_moment
+from games.models import Game
+from games.times import from_unix_ms
+
+GAMES = "SELECT game_id, crash_hundredths, end_time FROM games_game "
+NEWEST = GAMES + "ORDER BY game_id DESC LIMIT %s OFFSET %s"
+ENDED_BETWEEN = GAMES + "WHERE end_time >= %s AND end_time < %s LIMIT %s"
+RECORDED_BETWEEN = GAMES + "WHERE game_id BETWEEN %s AND %s"
+RECORDED_SINCE = GAMES + "WHERE game_id >= {first} ORDER BY game_id DESC LIMIT %s"
+
+# Beside the games that were `found`
+RECORDED = "(SELECT count(*) FROM games_game WHERE game_id BETWEEN found.first_id AND found.last_id)"
+ENDED_BEFORE = "(SELECT min(end_time) FROM games_game WHERE end_time IS NOT NULL) <= %s"
+
+# Around them: a series begins after the newest game, up to one of its own, that met the condition, and the streak after
+# it ends before the next game that missed it. {crash} has a plus on SQLite, which would else sort all that met the
+# condition where a walk from {game} soon finds one; PostgreSQL knows by itself which is shorter.
+ENDS = "SELECT (SELECT min(game_id) FROM games_game), (SELECT max(game_id) FROM games_game), "
+NEWEST_IDS = "(SELECT game_id FROM games_game ORDER BY game_id DESC LIMIT %s)"
+MET_UP_TO = (
+    "(SELECT game_id FROM games_game WHERE game_id <= {game} AND {crash} BETWEEN %s AND %s"
+    " ORDER BY game_id DESC LIMIT 1)"
+)
+MISSED_AFTER = (
+    "(SELECT game_id FROM games_game WHERE {crash} NOT BETWEEN %s AND %s AND game_id > (SELECT game_id"
+    " FROM games_game WHERE game_id >= {game} AND {crash} BETWEEN %s AND %s ORDER BY game_id LIMIT 1)"
+    " ORDER BY game_id LIMIT 1)"
+)
+
+
+def slices_of(windows: Sequence[Window]) -> list[Slice]:
+    """The games of these windows. Raises django.db.Error, TableBusy."""
+    with one_moment() if len(windows) > 1 else nullcontext():
+        return [_slice(window) for window in windows]
+
+
+def stretch_of(window: Window, conditions: Sequence[Condition]) -> Stretch:
+    """A window, and around it every series of these conditions that holds a game of it. Raises as above."""
+    if window.kind == "games" and not window.skip:
+        around = _around_newest(window.count, conditions)
+        if len(around) <= MANY_GAMES:
+            return Stretch(_newest(window, around), around, reaches_newest=True)
+    with one_moment():
+        found = _slice(window)
+        if window.kind == "all" or not len(found.columns):
+            return Stretch(found, found.columns, reaches_newest=True)
+        return Stretch(found, _around(found, conditions), reaches_newest=found.coverage.last_game == newest_id())
+
+
+def _slice(window: Window) -> Slice:
+    if window.kind == "all":
+        everything = _very_many(Game.objects.all())
+        return Slice(everything, len(everything), reaches_back=True)
+    if window.kind == "games":
+        newest, _ = read(NEWEST, parameters=(window.count, window.skip))
+        return Slice(newest, len(newest), reaches_back=len(newest) == window.count)
+    start, end = from_unix_ms(window.from_ms), from_unix_ms(window.to_ms)
+    inside, (recorded, earlier) = read(
+        ENDED_BETWEEN, RECORDED, ENDED_BEFORE, parameters=(start, end, MANY_GAMES + 1, start)
+    )
+    if len(inside) <= MANY_GAMES:
+        return Slice(inside, recorded, bool(earlier))
+    with one_moment():
+        inside = _very_many(Game.objects.filter(end_time__gte=start, end_time__lt=end))
+        recorded = Game.objects.filter(game_id__range=_ends(inside)).count()
+        return Slice(inside, recorded, Game.objects.filter(end_time__lte=start).exists())
+
+
+def _newest(window: Window, around: Columns) -> Slice:
+    newest = around.newest(window.count)
+    return Slice(newest, len(newest), reaches_back=len(newest) == window.count)
+
+
+def _around_newest(count: int, conditions: Sequence[Condition]) -> Columns:
+    """The newest `count` games and the older ones of their series; where they are more than MANY_GAMES, not all."""
+    if not conditions:
+        return read(NEWEST, parameters=(count, 0))[0]
+    starts = ", ".join([f"coalesce({_near('oldest.id', MET_UP_TO)}, 0)"] * len(conditions))
+    least = "min" if connection.vendor == "sqlite" else "least"
+    oldest = f"(SELECT min(game_id) AS id FROM {NEWEST_IDS} AS newest) AS oldest"  # noqa: S608 - our words
+    games = RECORDED_SINCE.format(first=f"(SELECT {least}(oldest.id, {starts}) FROM {oldest})")  # noqa: S608
+    ranges = [bound for condition in conditions for bound in (condition.lowest, condition.highest)]
+    return read(games, parameters=(*ranges, count, MANY_GAMES + 1))[0]
+
+
+def _around(found: Slice, conditions: Sequence[Condition]) -> Columns:
+    """All recorded games between the first and the last that were found, and those of their series."""
+    if not conditions and found.recorded_between == len(found.columns):
+        return found.columns
+    first, last = _ends(found.columns)
+    if conditions:
+        first, last = _with_series(first, last, conditions)
+    if last - first < MANY_GAMES:
+        return read(RECORDED_BETWEEN, parameters=(first, last))[0]
+    return _very_many(Game.objects.filter(game_id__range=(first, last)))
+
+
+def _with_series(first: int, last: int, conditions: Sequence[Condition]) -> tuple[int, int]:
+    """Between which ids the series lie that hold a game from `first` to `last`, and the streaks after them."""
+    begin, end = _near("%s", MET_UP_TO), _near("%s", MISSED_AFTER)
+    parameters: list[int] = []
+    for condition in conditions:
+        asked = condition.lowest, condition.highest
+        parameters += (first, *asked, *asked, last, *asked)
+    with connection.cursor() as cursor:
+        cursor.execute(ENDS + ", ".join([begin, end] * len(conditions)), parameters)
+        oldest, newest, *found = cursor.fetchone()
+    begins, ends = found[::2], found[1::2]
+    first = oldest if None in begins else min(begins)
+    return first, newest if None in ends else max(ends)
+
+
+def _near(game: str, statement: str) -> str:
+    crash = "+crash_hundredths" if connection.vendor == "sqlite" else "crash_hundredths"
+    return statement.format(game=game, crash=crash)
+
+
+def _very_many(games: QuerySet[Game]) -> Columns:
+    """In blocks, and few such reads at once. Raises TableBusy."""
+    with large_read(), one_moment():
+        return Columns.joined(list(blocks_of(games)))
+
+
+def _ends(games: Columns) -> tuple[int, int]:
+    return (int(games.ids[0]), int(games.ids[-1])) if len(games) else (0, 0)

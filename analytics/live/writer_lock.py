@@ -1,0 +1,38 @@
+"""One writer at a time: a lock so that two rarely try, a token so that a stalled one cannot do harm."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from analytics.live import scripts
+from analytics.live.keys import WRITER
+from cachecore.locks import Held, LockLost, lock
+from cachecore.redis_client import connections
+
+WRITER_SECONDS = 30
+
+
+class Overtaken(Exception):
+    """A newer writer took over while this one stalled; what it had not applied is still pending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    token: int
+    _lock: Held
+
+    def go_on(self) -> None:
+        """Extend the lock before the next step. Raises Overtaken when it was lost meanwhile."""
+        try:
+            self._lock.renew()
+        except LockLost as error:
+            raise Overtaken from error
+
+
+@contextmanager
+def the_writer(*, wait_seconds: float = 0.0) -> Iterator[Writer]:
+    """Be the writer for the block. Raises LockHeld while another is, RoleUnavailable."""
+    with lock("analytics-writer", WRITER_SECONDS, wait_seconds=wait_seconds) as held:
+        with connections.use("state") as client:
+            token = int(scripts.take_token(client, [WRITER.key()]))
+        yield Writer(token, held)

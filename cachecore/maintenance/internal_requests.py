@@ -1,0 +1,36 @@
+"""Ask a view of this process for what a client would get: no front door, no middleware, no rate limit between."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpResponse
+from django.urls import resolve
+
+from cachecore.read_through.request import by_ourselves
+
+
+def ask(url: str, zone: str = "", environ: Mapping[str, Any] | None = None) -> HttpResponse:
+    """The view's answer to GET. `environ`: what only this process may say. Raises Http404, and what the view raises."""
+    path, _, query = url.partition("?")
+    match = resolve(path)
+    request = WSGIRequest(
+        {
+            "REQUEST_METHOD": "GET",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "SERVER_NAME": "localhost",
+            "SERVER_PORT": "80",
+            "wsgi.url_scheme": "http",
+            "wsgi.input": io.BytesIO(),
+            **({"HTTP_X_TIMEZONE": zone} if zone else {}),
+            **(environ or {}),
+        }
+    )
+    asked = by_ourselves.set(True)
+    try:
+        response: HttpResponse = match.func(request, *match.args, **match.kwargs)
+    finally:
+        by_ourselves.reset(asked)
+    return response

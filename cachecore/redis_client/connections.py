@@ -1,0 +1,129 @@
+"""The one place where a raw Redis connection is had, under the role's circuit breaker.
+
+What a failure means is told in failures.py, whose RoleUnavailable is raised here; clients of event loops are made in
+async_clients.py.
+"""
+
+import logging
+from functools import cache
+from typing import Any
+
+import redis.asyncio
+from django.core.signals import setting_changed
+from django_redis import get_redis_connection
+from redis.exceptions import AuthenticationError, AuthorizationError
+
+from cachecore import conf
+from cachecore.keys import Role
+from cachecore.redis_client.aliases import alias_of
+from cachecore.redis_client.async_clients import async_client
+from cachecore.redis_client.circuit_breaker import CircuitBreaker
+from cachecore.redis_client.errors import NOT_TRIED, UNAVAILABLE, RoleUnavailable, is_exhaustion, is_unavailable
+from cachecore.redis_client.fast_commands import Lines
+
+__all__ = [
+    "UNAVAILABLE", "RoleUnavailable", "Use", "alias_of", "ask", "async_client", "breaker", "use", "use_async",
+]  # fmt: skip
+
+logger = logging.getLogger(__name__)
+
+
+@cache
+def breaker(role: Role) -> CircuitBreaker:
+    return CircuitBreaker(conf.breaker_seconds())
+
+
+def use(role: Role) -> "Use":
+    """A redis.Redis of django-redis's pool; replies are bytes. Raises RoleUnavailable, at once while the breaker is
+    open.
+    """
+    return Use(role, _client(role))
+
+
+def use_async(role: Role, client: redis.asyncio.Redis) -> "Use":
+    """The same for the event loop: one breaker serves both, so a probe is one whoever makes it."""
+    return Use(role, client)
+
+
+def ask(role: Role, *command: str | bytes | int) -> Any:
+    """The bare reply to one command, on the shortest way (lines.py). Raises RoleUnavailable as `use` does."""
+    circuit = breaker(role)
+    if not circuit.allow():
+        raise RoleUnavailable(role, NOT_TRIED)
+    try:
+        reply = _lines(role).ask(*command)
+    except BaseException as error:
+        _failed(role, circuit, error)
+        raise
+    _succeeded(role, circuit)
+    return reply
+
+
+class Use:
+    """A block of commands: one use of the breaker. Typed Any: redis-py cannot say that a client answers in bytes."""
+
+    __slots__ = ("_circuit", "_client", "_role")
+
+    def __init__(self, role: Role, client: Any) -> None:
+        self._role = role
+        self._client = client
+        self._circuit = breaker(role)
+
+    def __enter__(self) -> Any:
+        if not self._circuit.allow():
+            raise RoleUnavailable(self._role, NOT_TRIED)
+        return self._client
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            _succeeded(self._role, self._circuit)
+        else:
+            _failed(self._role, self._circuit, error)
+
+    async def __aenter__(self) -> Any:
+        return self.__enter__()
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.__exit__(kind, error, trace)
+
+
+def _succeeded(role: Role, circuit: CircuitBreaker) -> None:
+    if (seconds := circuit.succeeded()) is not None:
+        logger.warning("Redis role %r is back after %.1f s", role, seconds)
+
+
+def _failed(role: Role, circuit: CircuitBreaker, error: BaseException) -> None:
+    """Raises RoleUnavailable for what is the server's; returns for what is ours, which the caller raises on."""
+    if not is_unavailable(error):
+        circuit.released()
+        return
+    reason = f"{type(error).__name__}: {error}"  # redis-py names the address, never a password
+    if is_exhaustion(error):
+        circuit.released()
+        _lines(role).hand_back()
+    elif circuit.failed():  # once an outage: a thousand callers have nothing to add
+        mended_by_waiting = not isinstance(error, AuthenticationError | AuthorizationError)
+        level = logging.WARNING if mended_by_waiting else logging.ERROR
+        logger.log(level, "Redis role %r is away: %s", role, reason)
+    raise RoleUnavailable(role, reason) from error
+
+
+@cache
+def _client(role: Role) -> Any:
+    """One for all threads; its pool knows when the process has forked."""
+    return get_redis_connection(alias_of(role))
+
+
+@cache
+def _lines(role: Role) -> Lines:
+    return Lines(_client(role).connection_pool)
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    """Settings are changed by tests only."""
+    if setting == "CACHES":
+        _client.cache_clear()
+        _lines.cache_clear()
+
+
+setting_changed.connect(_forget)

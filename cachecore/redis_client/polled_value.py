@@ -1,0 +1,55 @@
+"""What the state role holds for every process to act on, as this process knew it less than a second ago."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from cachecore.redis_client import connections
+from cachecore.redis_client.connections import RoleUnavailable
+
+logger = logging.getLogger(__name__)
+
+TRUSTED_SECONDS = 1.0
+
+T = TypeVar("T")
+
+
+class Known(Generic[T]):
+    """Asks Redis at most once a second, and with Redis away keeps to what it last heard; `nothing` before that."""
+
+    def __init__(
+        self, read: Callable[[Any], T], nothing: T, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._read = read
+        self._value = self._nothing = nothing
+        self._monotonic = monotonic
+        self.forget()
+
+    def now(self) -> T:
+        """Never raises."""
+        if self._monotonic() - self._heard_at > TRUSTED_SECONDS:
+            self.look()
+        return self._value
+
+    def last(self) -> T:
+        """Without asking."""
+        return self._value
+
+    def hear(self, value: T) -> None:
+        """Somebody has just read it for this process."""
+        self._value, self._heard_at = value, self._monotonic()
+
+    def look(self) -> None:
+        """Never raises."""
+        try:
+            with connections.use("state") as client:
+                self.hear(self._read(client))
+        except RoleUnavailable:  # asked in vain counts too: a hung server costs its callers one time limit a second
+            self._heard_at = self._monotonic()
+        except Exception:  # a wrong setting, a key of another type: whoever reads a value has done nothing wrong
+            self._heard_at = self._monotonic()
+            logger.exception("what operators have set cannot be read; what was last heard holds")
+
+    def forget(self) -> None:
+        self._value, self._heard_at = self._nothing, float("-inf")

@@ -1,0 +1,65 @@
+"""A whole HTTP answer as the cache role keeps it, an ordinary value of the cache service."""
+
+import gzip as zipping
+import hashlib
+import logging
+
+import msgspec
+
+from cachecore.clock import now_ms
+from cachecore.keys import CacheOptions, Key
+from cachecore.storage import envelope as envelopes
+
+logger = logging.getLogger(__name__)
+
+GZIP_FROM_BYTES = 1024
+
+
+class StoredAnswer(msgspec.Struct, array_like=True, frozen=True):
+    version: int
+    stored_at_ms: int
+    expires_at_ms: int
+    etag: str
+    body: bytes
+    gzip: bytes | None
+
+    @classmethod
+    def of(cls, body: bytes, version: int, fresh_ms: int) -> "StoredAnswer":
+        """Made now. Its ETag is weak because one stands for both encodings."""
+        stored_at = now_ms()
+        return cls(
+            version=version,
+            stored_at_ms=stored_at,
+            expires_at_ms=stored_at + fresh_ms,
+            etag=f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"',
+            body=body,
+            gzip=zipping.compress(body, compresslevel=6, mtime=0) if len(body) >= GZIP_FROM_BYTES else None,
+        )
+
+    @property
+    def fresh_ms(self) -> int:
+        """How long it was to be kept when it was made."""
+        return self.expires_at_ms - self.stored_at_ms
+
+    @property
+    def age_seconds(self) -> int:
+        return max(0, now_ms() - self.stored_at_ms) // 1000
+
+
+# It carries its gzip, which clients take as it is; to compress it once more would cost every reader.
+ANSWER = CacheOptions(value_type=StoredAnswer, compressed=False, held_in_front=True)
+
+_decoder = msgspec.msgpack.Decoder(StoredAnswer)
+
+
+def parse(key: Key, data: bytes) -> StoredAnswer | None:
+    """What the cache role holds, or None where it is not ours (another release's shape)."""
+    envelope = envelopes.parse(data)
+    payload = envelopes.opened(key, envelope) if envelope is not None else None
+    if payload is not None:
+        try:
+            return _decoder.decode(payload.data)
+        except msgspec.MsgspecError:
+            pass
+    logger.warning("a stored answer could not be read; it is computed again")
+    return None

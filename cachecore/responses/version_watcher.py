@@ -1,0 +1,96 @@
+"""Namespace versions as one process knows them, and what was switched off or cleared: read every 500 ms, hastened by
+pub/sub.
+
+An answer from this process's memory is served only while the version it hangs on was read less than a second
+ago. The bound holds without pub/sub: the messages only shorten it.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+import redis
+import redis.asyncio
+
+from cachecore import cancelling, versions
+from cachecore.clock import now_ms
+from cachecore.redis_client import connections
+from cachecore.responses import switches
+from cachecore.storage import clear_times
+from cachecore.versions import Namespace
+
+logger = logging.getLogger(__name__)
+
+REFRESH_SECONDS = 0.5
+TRUSTED_SECONDS = 1.0
+RESUBSCRIBE_SECONDS = 0.5
+
+
+class VersionWatcher:
+    def __init__(self, spaces: Iterable[Namespace], clock: Callable[[], float] = time.monotonic) -> None:
+        self._spaces = tuple(spaces)
+        self._clock = clock
+        self._versions: dict[str, int | None] = {}
+        self._cleared: dict[str, int] = {}
+        self._read_at = float("-inf")
+        self._word = asyncio.Event()
+
+    def verified(self, space: Namespace) -> int | None:
+        """The version, or None while it is unknown or was last read too long ago to be trusted."""
+        if self._clock() - self._read_at > TRUSTED_SECONDS:
+            return None
+        return space.version(self._versions, now_ms())
+
+    def cleared_ms(self, family: str) -> int:
+        """Nothing that was stored until then is to be served."""
+        return self._cleared.get(family, 0)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        client = connections.async_client("state")
+        listener = asyncio.create_task(self._listen())
+        try:
+            while True:
+                await self._refresh(client)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._word.wait(), REFRESH_SECONDS)
+        finally:
+            await cancelling.end([listener])
+            await client.aclose()
+
+    async def _refresh(self, client: redis.asyncio.Redis) -> None:
+        self._word.clear()
+        asked_at = self._clock()  # before the question: the answer is at least this fresh
+        try:
+            async with client.pipeline(transaction=False) as pipeline:
+                for space in self._spaces:
+                    pipeline.get(space.key)
+                pipeline.smembers(switches.SWITCHED_OFF.key())
+                pipeline.hgetall(clear_times.CLEARED.key())
+                *values, switched_off, cleared_at = await pipeline.execute()
+        except Exception as error:  # noqa: BLE001  whatever it is, the next look may succeed; meanwhile nothing is trusted
+            logger.warning("versions could not be read: %r", error)
+            return
+        self._versions = versions.parse(self._spaces, values)
+        switches.heard(switched_off)
+        self._cleared = clear_times.parse(cleared_at)
+        self._read_at = asked_at
+
+    async def _listen(self) -> None:
+        while True:
+            with suppress(Exception):  # the messages only hasten
+                await self._follow_channels()
+            await asyncio.sleep(RESUBSCRIBE_SECONDS)
+
+    async def _follow_channels(self) -> None:
+        client = connections.async_client("state", wait_for_ever=True)
+        try:
+            async with client.pubsub(ignore_subscribe_messages=True) as pubsub:
+                await pubsub.subscribe(*{space.channel for space in self._spaces})
+                self._word.set()  # what was said before we listened
+                async for _ in pubsub.listen():
+                    self._word.set()
+        finally:
+            await client.aclose()

@@ -1,0 +1,67 @@
+"""What the server of a role says of itself. Two roles on one server tell the same numbers."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from cachecore import versions
+from cachecore.keys import Role
+from cachecore.redis_client import connections
+from cachecore.redis_client.connections import RoleUnavailable
+
+ROLES: tuple[Role, ...] = get_args(Role)
+Status = Literal["ok", "degraded", "unavailable"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """The numbers are None where the server does not answer. `breaker`: closed, half-open, open."""
+
+    role: Role
+    breaker: str
+    memory_used_bytes: int | None = None
+    memory_limit_bytes: int | None = None  # 0: no limit
+    evicted_keys: int | None = None
+    keys: int | None = None
+
+    @property
+    def up(self) -> bool:
+        return self.keys is not None
+
+
+def of(role: Role) -> ServerInfo:
+    """In one round trip; at once while the breaker is open."""
+    try:
+        with connections.use(role) as client, client.pipeline(transaction=False) as pipeline:
+            memory, counts, keys = pipeline.info("memory").info("stats").dbsize().execute()
+    except RoleUnavailable:
+        return ServerInfo(role, connections.breaker(role).state)
+    return ServerInfo(
+        role,
+        connections.breaker(role).state,
+        memory_used_bytes=memory["used_memory"],
+        memory_limit_bytes=memory.get("maxmemory"),
+        evicted_keys=counts["evicted_keys"],
+        keys=keys,
+    )
+
+
+def of_all_roles() -> dict[Role, ServerInfo]:
+    return {role: of(role) for role in ROLES}
+
+
+def status(servers: dict[Role, ServerInfo]) -> Status:
+    up = sum(server.up for server in servers.values())
+    return "ok" if up == len(servers) else "degraded" if up else "unavailable"
+
+
+def namespace_versions() -> dict[str, int | None]:
+    """The version of every namespace as Redis has it; empty while the state role is away."""
+    spaces = tuple(versions.namespaces.values())
+    if not spaces:
+        return {}
+    try:
+        with connections.use("state") as client:
+            values = client.mget([space.key for space in spaces])
+    except RoleUnavailable:
+        return {}
+    return versions.parse(spaces, values)

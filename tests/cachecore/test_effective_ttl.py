@@ -1,0 +1,208 @@
+"""How long values live: whose word counts, what is refused, how an operator's word reaches every process."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.core.checks import run_checks
+from django.urls import reverse
+
+from cachecore.keys import registry
+from cachecore.redis_client import connections
+from cachecore.service import cache
+from cachecore.ttl import effective_ttl
+from cachecore.ttl.effective_ttl import TTLS, Lifetime
+from config import sentinel
+from games.keys import GAMES_LIST  # tier list: 20 s, 5 to 60
+
+OVERVIEW = reverse("admin:cachecore_cache_changelist")
+CHANGE = reverse("admin:cachecore_cache_ask", args=["ttl", GAMES_LIST.name])
+
+
+@pytest.fixture(autouse=True)
+def _nothing_told():
+    effective_ttl._by_operators.forget()
+    yield
+    effective_ttl._by_operators.forget()
+
+
+@pytest.fixture
+def operator(client, db):
+    client.force_login(User.objects.create_superuser("root"))
+    return client
+
+
+def told(response) -> list[str]:
+    return [str(message) for message in response.context["messages"]]
+
+
+def test_the_first_that_there_is_of_admin_the_setting_and_the_tier(settings):
+    assert effective_ttl.lifetime_of(GAMES_LIST) == Lifetime(20, "tier")
+    settings.CACHE_TTLS = {GAMES_LIST.name: 30}
+    assert effective_ttl.lifetime_of(GAMES_LIST) == Lifetime(30, "setting")
+    effective_ttl.set_ttl(GAMES_LIST, 40)
+    assert effective_ttl.lifetime_of(GAMES_LIST) == Lifetime(40, "admin")
+    effective_ttl.unset_ttl(GAMES_LIST)
+    assert effective_ttl.lifetime_of(GAMES_LIST) == Lifetime(30, "setting")
+
+
+def test_a_family_without_a_tier_has_its_own():
+    family = next(one for one in registry.values() if one.role == "cache" and one.ttl_seconds and not one.options.tier)
+    assert effective_ttl.lifetime_of(family) == Lifetime(family.ttl_seconds, "family")
+
+
+@pytest.mark.parametrize("seconds", [4, 61])
+def test_a_ttl_outside_of_the_tiers_bounds_is_refused(settings, seconds):
+    with pytest.raises(ValueError, match=f"TTL of family games-list is {seconds} s, not 5 to 60"):
+        effective_ttl.set_ttl(GAMES_LIST, seconds)
+    settings.CACHE_TTLS = {GAMES_LIST.name: seconds}
+    with pytest.raises(ValueError, match=f"TTL setting for family games-list is {seconds} s, not 5 to 60"):
+        effective_ttl.ttl_of(GAMES_LIST)
+
+
+def test_what_redis_holds_out_of_bounds_counts_for_nothing():
+    with connections.use("state") as client:
+        client.hset(TTLS.key(), GAMES_LIST.name, 1_000_000)
+    assert effective_ttl.lifetime_of(GAMES_LIST) == Lifetime(20, "tier")
+
+
+def test_another_process_hears_of_it_within_a_second():
+    assert effective_ttl.ttl_of(GAMES_LIST) == 20
+    with connections.use("state") as client:  # as another process does
+        client.hset(TTLS.key(), GAMES_LIST.name, 50)
+    assert effective_ttl.ttl_of(GAMES_LIST) == 20  # known from less than a second ago
+    effective_ttl._by_operators.forget()
+    assert effective_ttl.ttl_of(GAMES_LIST) == 50
+
+
+def test_without_redis_the_last_word_holds(valkey):
+    effective_ttl.set_ttl(GAMES_LIST, 50)
+    valkey.stop()
+    effective_ttl._by_operators._heard_at = float("-inf")
+    assert effective_ttl.ttl_of(GAMES_LIST) == 50
+
+
+def test_an_operator_sets_it_in_admin_and_takes_it_back(operator):
+    response = operator.post(CHANGE, {"seconds": "50"}, follow=True)
+    assert told(response) == ["What is stored of games-list from now on lives 50 s at most."]
+    assert effective_ttl.lifetime_of(GAMES_LIST) == Lifetime(50, "admin")
+    assert "<td>50</td>\n    <td>admin</td>" in operator.get(OVERVIEW).content.decode()
+    response = operator.post(CHANGE, {"seconds": ""}, follow=True)
+    assert told(response) == ["The TTL of games-list is as the settings say."]
+    assert effective_ttl.lifetime_of(GAMES_LIST) == Lifetime(20, "tier")
+    assert sorted(entry.change_message for entry in LogEntry.objects.all()) == [
+        "Left the TTL of games-list to the settings.",
+        "Set the TTL of games-list to 50 s.",
+    ]
+
+
+def test_values_live_as_long_as_the_operator_says(operator):
+    key = GAMES_LIST.key(parameters="page:1", version=1)
+    operator.post(CHANGE, {"seconds": "50"})
+    cache.set(key, 1)
+    with connections.use("cache") as client:
+        assert 20_000 < client.pttl(key) <= 50_000
+
+
+@pytest.mark.parametrize("seconds", ["4", "61", "-1", "1.5", "x", "9" * 400])
+def test_a_wrong_number_is_asked_again_and_changes_nothing(operator, seconds):
+    response = operator.post(CHANGE, {"seconds": seconds})
+    assert response.status_code == 200
+    assert 'class="errorlist"' in response.content.decode()
+    assert effective_ttl.lifetime_of(GAMES_LIST) == Lifetime(20, "tier")
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["nothing", "analytics-ledger"])
+def test_only_values_of_the_cache_have_a_ttl_to_set(operator, name):
+    url = reverse("admin:cachecore_cache_ask", args=["ttl", name])
+    assert operator.post(url, {"seconds": "50"}).status_code == 404
+
+
+def test_the_page_stands_with_a_setting_out_of_bounds(operator, settings):
+    settings.CACHE_TTLS = {GAMES_LIST.name: 1}
+    assert "<td>out of bounds</td>" in operator.get(OVERVIEW).content.decode()
+
+
+def messages(check: str) -> list[str]:
+    return [message.msg for message in run_checks() if message.id == check]
+
+
+def test_a_check_tells_wrong_ttls(settings):
+    assert messages("cachecore.E001") == []
+    settings.CACHE_TTLS = {GAMES_LIST.name: 1, "nothing": 60}
+    assert messages("cachecore.E001") == [
+        "CACHE_TTLS: TTL setting for family games-list is 1 s, not 5 to 60",
+        'CACHE_TTLS: there is no cached family "nothing".',
+    ]
+
+
+def test_a_check_tells_wrong_targets(settings):
+    assert messages("cachecore.E002") == []
+    settings.CACHE_TUNING = {GAMES_LIST.name: 1, "nothing": 0.5}
+    assert messages("cachecore.E002") == [
+        "CACHE_TUNING: the target of games-list is 1; a hit rate lies between 0 and 1.",
+        'CACHE_TUNING: there is no cached family "nothing".',
+    ]
+
+
+def test_a_check_tells_wrong_keys(settings):
+    assert messages("cachecore.E003") == []
+    settings.CACHE_ENCRYPTION_KEYS = ["short"]
+    assert messages("cachecore.E003") == ["CACHE_ENCRYPTION_KEYS: number 1 is no Fernet key."]
+
+
+def test_a_check_tells_families_that_cannot_be_off(settings):
+    assert messages("cachecore.E004") == []
+    settings.CACHE_RESPONSES_OFF = [GAMES_LIST.name, "game-list"]
+    assert messages("cachecore.E004") == ['CACHE_RESPONSES_OFF: there is no cached family "game-list".']
+
+
+def test_a_check_tells_a_prefix_that_is_not_heeded(settings):
+    assert messages("cachecore.W002") == []
+    settings.CACHES = {**settings.CACHES, "default": {**settings.CACHES["default"], "KEY_PREFIX": "staging"}}
+    assert messages("cachecore.W002") == ["CACHES['default'] has KEY_PREFIX, which the cache service does not heed."]
+
+
+LIMITS = {"SOCKET_TIMEOUT": 0.25, "SOCKET_CONNECT_TIMEOUT": 0.25}
+
+
+def an_alias(location, **options):
+    """django-redis makes one pool per location and keeps it: each of these tests has its own."""
+    return {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": location, "OPTIONS": options}
+
+
+def test_a_check_tells_a_redis_without_time_limits(settings):
+    assert messages("cachecore.W003") == []
+    settings.CACHES = {
+        "default": an_alias("redis://half/0", SOCKET_TIMEOUT=0.25),
+        "state": an_alias("redis://bare/0"),
+        "no role's": an_alias("redis://bare/1"),
+    }
+    assert messages("cachecore.W003") == [
+        "CACHES['default'] has no SOCKET_CONNECT_TIMEOUT: a Redis that hangs hangs its callers.",
+        "CACHES['state'] has no SOCKET_TIMEOUT and SOCKET_CONNECT_TIMEOUT: a Redis that hangs hangs its callers.",
+    ]
+
+
+def test_time_limits_count_wherever_django_redis_takes_them_from(settings):
+    of_the_pool = {name.lower(): seconds for name, seconds in LIMITS.items()}
+    settings.CACHES = {
+        "default": an_alias("redis://limited/0?socket_timeout=0.25&socket_connect_timeout=0.25"),
+        "state": an_alias("redis://limited/1", CONNECTION_POOL_KWARGS=of_the_pool),
+    }
+    assert messages("cachecore.W003") == []
+
+
+@pytest.mark.parametrize(("service", "limits"), [("limited", LIMITS), ("unlimited", {})])
+def test_a_role_that_sentinels_watch_has_limits_too(settings, service, limits):
+    watched = sentinel.options([("localhost", 26379)], {})
+    settings.CACHES = {"default": an_alias(f"redis://{service}/0", **watched, **limits)}
+    assert len(messages("cachecore.W003")) == (not limits)
+
+
+def test_a_check_tells_caches_of_another_kind(settings):
+    assert messages("cachecore.E006") == []
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    assert messages("cachecore.E006") == [
+        "CACHES['default'] is a django.core.cache.backends.locmem.LocMemCache, which cachecore cannot work on."
+    ]

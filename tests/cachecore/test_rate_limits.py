@@ -1,0 +1,597 @@
+"""Rate limits: exact counts on a real server, what callers are told, and what an absent Redis costs."""
+
+import asyncio
+import importlib
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import limits
+import pytest
+import redis
+from a2wsgi import WSGIMiddleware
+from django.contrib.auth.models import Permission, User
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections as databases
+from django.test import Client
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from rest_framework.authtoken.models import Token
+
+from analytics.live.keys import ANALYTICS
+from cachecore import versions
+from cachecore.maintenance import warming
+from cachecore.rate_limits import callers
+from cachecore.rate_limits.scopes import LimitsUnavailable, charge
+from cachecore.rate_limits.windows import Quota, sliding_quota, take_in_moving_window, take_in_sliding_window
+from cachecore.redis_client import connections
+from cachecore.responses.asgi_middleware import CachedAnswers
+from cachecore.responses.version_watcher import VersionWatcher
+from cachecore.stats import stats
+from config.settings import throttling as settings_module
+from config.wsgi import application as django
+from games.keys import GAMES
+from games.rounds import Round
+from games.services import record_games
+from tests.cachecore.asgi import ask
+
+RATE = limits.parse("5/minute")
+WINDOWS = {"sliding": take_in_sliding_window, "moving": take_in_moving_window}
+COUNTERS = ["rate:{test:me}:5/60s:previous", "rate:{test:me}:5/60s:current"]
+LOG = "rate:{test:me}:5/60s:log"
+T0 = 1_800_000_000.0
+
+
+@pytest.fixture(params=WINDOWS.values(), ids=WINDOWS)
+def take(request):
+    return request.param
+
+
+@pytest.fixture
+def state():
+    with connections.use("state") as client:
+        yield client
+
+
+@pytest.fixture
+def limited(settings):
+    """Limiting switched on, two requests a minute for every scope."""
+    settings.ENABLE_REDIS_RATE_LIMITING = True
+    settings.RATE_LIMITS = dict.fromkeys(("analytics", "games", "play", "ingest", "login"), "2/minute")
+    return settings
+
+
+def told(response) -> dict[str, str]:
+    names = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After")
+    return {name: response.headers[name] for name in names if name in response.headers}
+
+
+# The windows ---------------------------------------------------------------------------------------------------
+
+
+def test_exactly_as_many_as_the_limit_are_let_through(take, state):
+    quotas = [take(state, RATE, "test", "me") for _ in range(8)]
+    assert [quota.allowed for quota in quotas] == [True] * 5 + [False] * 3
+    assert [quota.remaining for quota in quotas] == [4, 3, 2, 1, 0, 0, 0, 0]
+    assert {quota.limit for quota in quotas} == {5}
+    assert all(55_000 < quota.next_ms <= 60_000 for quota in quotas)
+
+
+def test_callers_scopes_and_rates_have_windows_of_their_own(take, state):
+    for _ in range(5):
+        take(state, RATE, "test", "me")
+    assert take(state, RATE, "test", "you").remaining == 4
+    assert take(state, RATE, "other", "me").remaining == 4
+    assert take(state, limits.parse("6/minute"), "test", "me").remaining == 5
+    assert not take(state, RATE, "test", "me").allowed
+
+
+def test_two_clients_racing_get_exactly_the_limit_between_them(take, valkey):
+    rate = limits.parse("100/minute")
+    clients = [redis.Redis.from_url(valkey.url) for _ in range(2)]
+
+    def hammer(client) -> int:
+        return sum(take(client, rate, "test", "me").allowed for _ in range(80))
+
+    with ThreadPoolExecutor(2) as pool:
+        allowed = list(pool.map(hammer, clients))
+    for client in clients:
+        client.close()
+    assert sum(allowed) == 100
+
+
+def test_a_request_costs_one_round_trip(take, state):
+    take(state, RATE, "test", "me")  # the script is sent once
+    before = state.info("stats")["total_reads_processed"]
+    for _ in range(10):
+        take(state, RATE, "test", "me")
+    assert state.info("stats")["total_reads_processed"] - before == 10 + 1  # this very question is one
+
+
+def test_a_script_that_the_server_lost_is_sent_again(take, state):
+    take(state, RATE, "test", "me")
+    state.script_flush()
+    assert take(state, RATE, "test", "me").remaining == 3
+
+
+def test_the_keys_are_literal_and_run_out(state):
+    for _ in range(9):
+        take_in_sliding_window(state, RATE, "test", "me")
+        take_in_moving_window(state, RATE, "test", "me")
+    assert sorted(key.decode() for key in state.scan_iter()) == sorted([COUNTERS[1], LOG])
+    assert 119_000 < state.pttl(COUNTERS[1]) <= 120_000
+    assert 59_000 < state.pttl(LOG) <= 60_000
+    assert (state.get(COUNTERS[1]), state.llen(LOG)) == (b"5", 5)  # what is refused is not kept
+
+
+def test_a_moving_window_forgets_each_request_at_its_own_time(state):
+    def at(seconds: float) -> Quota:
+        return take_in_moving_window(state, RATE, "test", "me", now=T0 + seconds)
+
+    assert [at(seconds).remaining for seconds in (0, 10, 20, 30, 40)] == [4, 3, 2, 1, 0]
+    assert at(50) == Quota(allowed=False, limit=5, remaining=0, next_ms=10_000)
+    assert at(60) == Quota(allowed=False, limit=5, remaining=0, next_ms=0)  # the first counts to its last moment
+    assert at(60.001) == Quota(allowed=True, limit=5, remaining=0, next_ms=9_999)
+    assert at(60.001).allowed is False
+    assert at(85) == Quota(allowed=True, limit=5, remaining=1, next_ms=5_000)
+
+
+def test_a_moving_window_allows_no_burst_over_the_boundary_of_two_minutes(state):
+    times = [T0 + 59 + i / 1000 for i in range(5)] + [T0 + 61 + i / 1000 for i in range(5)]
+    assert sum(take_in_moving_window(state, RATE, "test", "me", now=now).allowed for now in times) == 5
+
+
+def test_a_moving_window_uses_the_clock_of_the_server(state):
+    seconds, micros = state.time()
+    state.rpush(LOG, *[seconds + micros / 1e6 - 50.5] * 5)
+    quota = take_in_moving_window(state, RATE, "test", "me")
+    assert (quota.allowed, quota.next_seconds) == (False, 10)
+
+
+def test_a_sliding_window_weighs_the_window_before(state):
+    rate = limits.parse("10/minute")
+    keys = [name.replace("5/60s", "10/60s") for name in COUNTERS]
+    state.set(keys[0], 8, px=29_990)  # half of the window before: 8 * 29.99 / 60, so 3
+    state.set(keys[1], 5, px=89_990)
+    quota = take_in_sliding_window(state, rate, "test", "me")
+    assert (quota.allowed, quota.remaining, quota.next_seconds) == (True, 1, 8)
+    assert take_in_sliding_window(state, rate, "test", "me").remaining == 0
+    assert not take_in_sliding_window(state, rate, "test", "me").allowed
+
+
+def test_a_refused_caller_who_waits_as_told_succeeds(state):
+    """For any state of the window: move the data by what was told, and the slot is there."""
+    generator = random.Random(4)
+    rate = limits.parse("10/minute")
+    keys = [name.replace("5/60s", "10/60s") for name in COUNTERS]
+    refused = 0
+    for _ in range(200):
+        state.delete(*keys)
+        previous, current, ttl = generator.randint(0, 10), generator.randint(1, 10), generator.randint(1, 60_000)
+        if previous:
+            state.set(keys[0], previous, px=ttl)
+        state.set(keys[1], current, px=ttl + 60_000)
+        quota = take_in_sliding_window(state, rate, "test", "me")
+        if quota.allowed or previous * ttl // 60_000 + current > 10:  # the second cannot come about
+            continue
+        refused += 1
+        for key in keys:
+            if (left := state.pttl(key)) > 0:
+                state.pexpire(key, max(1, left - quota.next_seconds * 1000 - 1))
+        assert take_in_sliding_window(state, rate, "test", "me").allowed, (previous, current, ttl, quota)
+    assert refused > 20
+
+
+def test_a_sliding_window_answers_as_the_library_does():
+    class Window(MemoryStorage):
+        now: tuple[int, float, int, float]
+
+        def get_sliding_window(self, key, expiry):
+            return self.now
+
+    generator = random.Random(17)
+    storage, rate = Window(), limits.parse("100/minute")
+    library = SlidingWindowCounterRateLimiter(storage)
+    for _ in range(500):
+        previous, current = generator.randint(0, 100), generator.randint(0, 100)
+        ttl = generator.randint(1, 59_999)
+        storage.now = previous, ttl / 1000, current, ttl / 1000 + 60
+        expected = library.get_window_stats(rate, "x")
+        asked_at = time.time()
+        quota = sliding_quota(rate, 1, previous, ttl, current, ttl + 60_000)
+        assert quota.remaining == expected.remaining
+        assert quota.next_ms == pytest.approx((expected.reset_time - asked_at) * 1000, abs=50)
+
+
+# Callers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "identity"),
+    [
+        ("203.0.113.7", "ip:203.0.113.7"),
+        ("::ffff:203.0.113.7", "ip:203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "ip:2001:db8:1:2::/64"),
+        ("2001:0DB8:1:2::9", "ip:2001:db8:1:2::/64"),
+        ("}:*\n", "ip:unknown"),
+        ("203.0.113.7:4711", "ip:unknown"),
+        ("", "ip:unknown"),
+    ],
+)
+def test_an_address_is_counted_in_one_spelling(text, identity):
+    assert callers.address(text) == identity
+
+
+@pytest.mark.parametrize("name", [" admin", "ADMIN", "\uff41dmin", "admin "])
+def test_a_username_is_counted_as_the_login_form_reads_it(name):
+    assert callers.login("203.0.113.7", name) == callers.login("203.0.113.7", "admin")
+
+
+@pytest.mark.parametrize("name", ["", "admin2", "a" * 10_000, "}{*", "\ud800"])
+def test_a_strange_username_makes_a_short_key_of_its_own(name):
+    identity = callers.login("203.0.113.7", name)
+    assert identity != callers.login("203.0.113.7", "admin")
+    assert len(identity) == len("ip:203.0.113.7:name:") + 32
+
+
+# Views -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_view_tells_its_limit_and_refuses_what_is_above(client, limited):
+    first, second, third = [client.get(f"/api/games/?page={page}") for page in (1, 1, 1)]
+    assert [response.status_code for response in (first, second, third)] == [200, 200, 429]
+    assert told(first) == {"RateLimit-Limit": "2", "RateLimit-Remaining": "1", "RateLimit-Reset": "60"}
+    assert told(second) == {"RateLimit-Limit": "2", "RateLimit-Remaining": "0", "RateLimit-Reset": "60"}
+    assert told(third) == {**told(second), "Retry-After": "60"}
+    assert third.json() == {"detail": "Request was throttled. Expected available in 60 seconds."}
+
+
+@pytest.mark.django_db
+def test_an_error_of_the_caller_counts_too(client, limited):
+    response = client.get("/api/games/?page=x")
+    assert (response.status_code, told(response)["RateLimit-Remaining"]) == (400, "1")
+
+
+@pytest.mark.django_db
+def test_scopes_are_counted_apart_and_the_views_of_one_together(client, limited):
+    for url in ("/api/analytics/status/", "/api/analytics/occurrences/?min=2"):
+        assert client.get(url).status_code == 200
+    assert client.get("/api/analytics/intervals/?min=2").status_code == 429
+    assert client.get("/api/games/").status_code == 200
+
+
+@pytest.mark.django_db
+def test_addresses_are_counted_apart(client, limited):
+    for _ in range(3):
+        client.get("/api/games/", REMOTE_ADDR="203.0.113.7")
+    assert client.get("/api/games/", REMOTE_ADDR="203.0.113.7").status_code == 429
+    assert client.get("/api/games/", REMOTE_ADDR="203.0.113.8").status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_forwarded_address_means_nothing_without_a_trusted_proxy(client, limited):
+    statuses = [client.get("/api/games/", headers={"X-Forwarded-For": f"10.0.0.{i}"}).status_code for i in range(4)]
+    assert statuses == [200, 200, 429, 429]
+
+
+@pytest.mark.django_db
+def test_behind_a_trusted_proxy_only_what_it_appended_counts(client, limited):
+    limited.REST_FRAMEWORK = {**limited.REST_FRAMEWORK, "NUM_PROXIES": 1}
+
+    def status(forwarded: str) -> int:
+        return client.get("/api/games/", headers={"X-Forwarded-For": forwarded}).status_code
+
+    assert [status(f"10.0.0.{i}, 203.0.113.7") for i in range(4)] == [200, 200, 429, 429]
+    assert status("10.0.0.0, 203.0.113.8") == 200
+
+
+@pytest.mark.django_db
+def test_ingest_is_counted_by_user_from_wherever_it_comes(client, limited):
+    def post(user: User, address: str):
+        headers = {"Authorization": f"Token {Token.objects.get_or_create(user=user)[0]}"}
+        return client.post(
+            "/api/games/", [{"game_id": 1, "crash_point": 2}], "application/json", headers=headers, REMOTE_ADDR=address
+        )
+
+    feeds = [User.objects.create_user(name) for name in ("one", "other")]
+    for feed in feeds:
+        feed.user_permissions.add(Permission.objects.get(codename="ingest_games"))
+    statuses = [post(feeds[0], f"203.0.113.{i}").status_code for i in range(3)]
+    assert statuses == [201, 200, 429]
+    assert post(feeds[1], "203.0.113.1").status_code == 200
+    assert client.get("/api/games/", REMOTE_ADDR="203.0.113.1").status_code == 200
+    with connections.use("state") as state:
+        assert state.llen(f"rate:{{ingest:user:{feeds[0].pk}}}:2/60s:log") == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("how", [{"ENABLE_REDIS_RATE_LIMITING": False}, {"RATE_LIMITS": {"games": ""}}], ids=str)
+def test_what_is_switched_off_is_not_counted(client, limited, how):
+    for name, value in how.items():
+        setattr(limited, name, value)
+    responses = [client.get("/api/games/") for _ in range(4)]
+    assert {(response.status_code, str(told(response))) for response in responses} == {(200, "{}")}
+
+
+@pytest.mark.django_db
+def test_a_view_without_a_scope_is_not_limited(client, limited):
+    assert [client.get("/api/docs/").status_code for _ in range(3)] == [200] * 3
+
+
+@pytest.mark.django_db
+def test_warming_is_not_counted(limited):
+    versions.raise_version(GAMES)  # without one nothing is stored
+    report = warming.Report()
+    for page in range(1, 5):
+        warming.warm_url(f"/api/games/?per_page={page}", report)
+    assert (len(report.warmed), report.failed) == (4, [])
+
+
+# What was computed already -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(limited):
+    """Answers are kept: there is a version to keep them under."""
+    for space in (GAMES, ANALYTICS):
+        versions.raise_version(space)
+    record_games([Round(game_id=1, crash_hundredths=200)], source="test")
+    return limited
+
+
+def counted(scope: str, address: str = "127.0.0.1") -> int:
+    with connections.use("state") as state:
+        return int(state.get(f"rate:{{{scope}:ip:{address}}}:2/60s:current") or 0)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("url", "scope"),
+    [
+        ("/api/games/", "games"),
+        ("/api/games/1/", "games"),
+        ("/api/games/1/verification/", "games"),
+        ("/api/analytics/occurrences/?min=2", "analytics"),
+        ("/api/analytics/intervals/?min=2", "analytics"),
+        ("/api/analytics/game-sets/?min=2", "analytics"),
+        ("/api/analytics/series/?min=2", "analytics"),
+        ("/api/analytics/last-games/?min=2", "analytics"),
+        ("/api/analytics/distribution/", "analytics"),
+        ("/api/analytics/volatility/", "analytics"),
+        ("/api/analytics/audit/", "analytics"),
+    ],
+)
+def test_a_hit_inside_django_is_not_counted_and_tells_no_limit(client, kept, url, scope):
+    miss, *hits = [client.get(url) for _ in range(4)] + [client.head(url)]
+    assert (miss.status_code, miss.headers["X-Cache"], told(miss)["RateLimit-Remaining"]) == (200, "MISS", "1")
+    assert {(hit.status_code, hit.headers["X-Cache"], str(told(hit))) for hit in hits} == {(200, "HIT", "{}")}
+    assert counted(scope) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_above_the_limit_what_is_kept_is_served_and_nothing_is_computed(client, kept, django_assert_num_queries):
+    for page_size in (1, 2):
+        assert client.get(f"/api/games/?per_page={page_size}").status_code == 200
+    with django_assert_num_queries(0):
+        refused = client.get("/api/games/?per_page=3")
+        hit = client.get("/api/games/?per_page=1")
+    assert (refused.status_code, hit.status_code, hit.headers["X-Cache"]) == (429, 200, "HIT")
+    assert refused.json() == {"detail": "Request was throttled. Expected available in 60 seconds."}
+    assert told(refused) == {
+        "RateLimit-Limit": "2",
+        "RateLimit-Remaining": "0",
+        "RateLimit-Reset": "60",
+        "Retry-After": "60",
+    }
+    assert "X-Cache" not in refused.headers
+    with connections.use("cache") as cached:
+        assert sorted(key.split(b":")[5] for key in cached.keys("games:list:*")) == [b"1", b"2"]
+    assert counted("games") == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_not_kept_counts_every_time(client, kept):
+    with connections.use("state") as state:
+        state.delete(GAMES.key)
+    answers = [client.get("/api/games/") for _ in range(3)]
+    assert [(one.status_code, one.headers.get("X-Cache")) for one in answers] == [
+        (200, "BYPASS"),
+        (200, "BYPASS"),
+        (429, None),
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_callers_who_ask_together_pay_once_between_them(kept):
+    kept.RATE_LIMITS = dict.fromkeys(kept.RATE_LIMITS, "2/minute")
+    barrier = threading.Barrier(4)
+
+    def asking(_):
+        try:
+            barrier.wait(5)
+            return Client().get("/api/games/").status_code
+        finally:
+            databases.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(asking, range(4))) == [200] * 4
+    assert counted("games") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_computing_refuses_counts_too(client, kept):
+    missing = client.get("/api/games/2/")
+    assert (missing.status_code, told(missing)["RateLimit-Remaining"]) == (404, "1")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_bad_question_is_told_what_is_wrong_with_it_and_counted(client, kept):
+    answers = [client.get("/api/games/?page=x") for _ in range(3)]
+    assert [(one.status_code, told(one)["RateLimit-Remaining"]) for one in answers] == [
+        (400, "1"),
+        (400, "0"),
+        (400, "0"),
+    ]
+    assert client.get("/api/games/").status_code == 429
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_view_that_keeps_nothing_counts_at_once(client, kept, django_assert_num_queries):
+    for _ in range(2):
+        assert client.get("/api/games/export/?format=csv").getvalue()  # read to its end: the rows are being fetched
+    with django_assert_num_queries(0):
+        assert client.get("/api/games/export/?format=csv").status_code == 429
+    assert client.options("/api/games/").status_code == 429
+
+
+# Redis away ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("fault", ["stop", "pause"])
+def test_without_redis_an_open_scope_is_let_through_and_counted(client, limited, valkey, fault):
+    stats.forget()
+    getattr(valkey, fault)()
+    response = client.get("/api/games/")
+    assert (response.status_code, told(response)) == (200, {})
+    assert stats._counters.totals()[("rate-counter", "error")] == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("fault", ["stop", "pause"])
+def test_without_redis_a_closed_scope_is_a_503_that_says_when(client, limited, valkey, fault):
+    limited.RATE_LIMIT_FAIL_CLOSED = {"games"}
+    getattr(valkey, fault)()
+    response = client.get("/api/games/")
+    assert (response.status_code, told(response)) == (503, {"Retry-After": "5"})
+    assert response.json() == {"detail": "The rate limit cannot be checked now."}
+
+
+def test_an_outage_is_logged_once_and_not_by_each_request_that_was_not_checked(limited, valkey, caplog):
+    valkey.stop()
+    for _ in range(5):
+        assert charge("games", "me") is None
+        with pytest.raises(LimitsUnavailable):
+            charge("ingest", "me")
+    assert [one.message.partition(":")[0] for one in caplog.records] == ["Redis role 'state' is away"]
+
+
+def test_a_hung_redis_does_not_cost_each_request_a_time_limit(limited, valkey):
+    valkey.pause()
+    started = time.monotonic()
+    assert [charge("games", "me") for _ in range(20)] == [None] * 20
+    for _ in range(20):
+        with pytest.raises(LimitsUnavailable):
+            charge("ingest", "me")
+    assert time.monotonic() - started < 40 * limited.REDIS_TIMEOUT_SECONDS / 4
+
+
+# The front door --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_the_front_door_serves_is_not_counted_and_tells_no_limit(limited):
+    async def scenario():
+        door = CachedAnswers(WSGIMiddleware(django, workers=1), VersionWatcher([GAMES]))
+        version = await asyncio.to_thread(versions.raise_version, GAMES)
+        await door.start()
+        try:
+            async with asyncio.timeout(5):
+                while door._watcher.verified(GAMES) != version:
+                    await asyncio.sleep(0.01)
+            return [await ask(from_address(door), "/api/games/") for _ in range(5)]
+        finally:
+            await door.stop()
+
+    def from_address(door):
+        async def app(scope, receive, send):
+            await door({**scope, "client": ("203.0.113.7", 4711)}, receive, send)
+
+        return app
+
+    answers = asyncio.run(scenario())
+    assert [answer.headers["x-cache"] for answer in answers] == ["MISS"] + ["HIT"] * 4
+    assert {answer.status for answer in answers} == {200}
+    assert answers[0].headers["ratelimit-remaining"] == "1"
+    assert not [name for answer in answers[1:] for name in answer.headers if name.startswith("ratelimit")]
+    with connections.use("state") as state:
+        assert state.get("rate:{games:ip:203.0.113.7}:2/60s:current") == b"1"
+
+
+# Logging in ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def log_in(limited, db):
+    if "cachecore.rate_limits.login.LoginThrottle" not in limited.MIDDLEWARE:
+        limited.MIDDLEWARE = [*limited.MIDDLEWARE, "cachecore.rate_limits.login.LoginThrottle"]
+    User.objects.create_superuser("admin", password="right")
+
+    def post(username="admin", *, right=False, address="203.0.113.7", client=None):
+        form = {"username": username, "password": "right" if right else "wrong"}
+        return (client or Client()).post("/admin/login/?next=/admin/", form, REMOTE_ADDR=address)
+
+    return post
+
+
+def test_attempts_above_the_limit_are_refused_even_with_the_right_password(log_in):
+    first, second, third = log_in(), log_in(), log_in(right=True)
+    assert [response.status_code for response in (first, second, third)] == [200, 200, 429]
+    assert told(first) == {"RateLimit-Limit": "2", "RateLimit-Remaining": "1", "RateLimit-Reset": "60"}
+    assert told(third)["Retry-After"] == "60"
+    assert third.content == b"Too many attempts to log in. Try again in 60 seconds.\n"
+    assert "sessionid" not in third.cookies
+
+
+def test_another_name_and_another_address_have_attempts_of_their_own(log_in):
+    for _ in range(3):
+        log_in()
+    assert log_in(" ADMIN").status_code == 429
+    assert log_in("other").status_code == 200
+    assert log_in(right=True, address="203.0.113.8").status_code == 302
+
+
+def test_looking_at_the_form_and_a_form_without_its_token_are_not_counted(log_in):
+    careful = Client(enforce_csrf_checks=True)
+    for _ in range(4):
+        assert Client().get("/admin/login/", REMOTE_ADDR="203.0.113.7").status_code == 200
+        assert log_in(client=careful).status_code == 403
+    assert log_in(right=True).status_code == 302
+
+
+def test_without_redis_nobody_guesses(log_in, valkey):
+    valkey.stop()
+    response = log_in(right=True)
+    assert (response.status_code, told(response)) == (503, {"Retry-After": "5"})
+    assert response.content == b"Logging in is not possible now. Try again in 5 seconds.\n"
+
+
+# Settings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def configured(monkeypatch):
+    """The settings as an environment makes them; the test run's own again afterwards."""
+
+    def configure(**environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return importlib.reload(settings_module)
+
+    yield configure
+    monkeypatch.undo()
+    importlib.reload(settings_module)
+
+
+@pytest.mark.parametrize("rate", ["many", "600", "600/fortnight", "1/second; 20/minute"])
+def test_a_rate_that_is_none_stops_the_start(configured, rate):
+    with pytest.raises(ImproperlyConfigured) as refused:
+        configured(RATE_LIMIT_PLAY=rate)
+    assert str(refused.value) == f"RATE_LIMIT_PLAY: {rate!r} is not one rate such as 600/minute (empty: no limit)"
+
+
+def test_the_scopes_take_their_rates_from_the_environment(configured):
+    rates = configured(RATE_LIMIT_PLAY="30 per 10 second", RATE_LIMIT_GAMES="").RATE_LIMITS
+    assert (rates["play"], rates["games"], rates["ingest"]) == ("30 per 10 second", "", "600/minute")

@@ -1,0 +1,85 @@
+"""A factory that fails: when the old value stands in, how often it is tried, and what is an answer and no failure."""
+
+import pytest
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.http import Http404
+
+from cachecore.read_through.stale_if_error import NotAFailure
+from cachecore.redis_client import connections
+from cachecore.service import Cache
+from tests.cachecore.test_envelope import family
+from tests.cachecore.test_service import age
+
+SOFT = family("failing-soft", soft=1, beta=0)
+NEAR = family("failing-near", soft=1, beta=0, near=True)
+KEY = SOFT.key(id=1)
+
+
+@pytest.fixture
+def cache():
+    return Cache()
+
+
+class Failing:
+    def __init__(self, error):
+        self.error = error
+        self.calls = 0
+
+    def __call__(self):
+        self.calls += 1
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [ObjectDoesNotExist, Http404, PermissionDenied])
+@pytest.mark.parametrize("kind", [SOFT, NEAR], ids=["far", "near"])
+def test_that_there_is_nothing_is_an_answer_and_the_old_value_goes(cache, kind, error):
+    key = kind.key(id=1)
+    cache.set(key, "old")
+    age(key, 2_000)
+    assert cache.get(key) == "old"
+    with pytest.raises(error):
+        cache.remember(key, None, Failing(error()))
+    assert (cache.get(key), Cache().get(key)) == (None, None)
+    assert cache.remember(key, None, lambda: "there again") == "there again"
+
+
+def test_what_is_for_its_own_caller_leaves_the_old_value_to_others(cache, caplog):
+    cache.set(KEY, "old")
+    age(KEY, 2_000)
+    with pytest.raises(NotAFailure):
+        cache.remember(KEY, None, Failing(NotAFailure()))
+    assert "the factory failed" not in caplog.text
+    assert cache.get(KEY) == "old"
+    assert cache.remember(KEY, None, lambda: "new") == "new"
+
+
+@pytest.mark.parametrize("error", [ObjectDoesNotExist, NotAFailure])
+def test_an_answer_is_one_also_while_redis_is_away(valkey, error):
+    near = Cache(local_seconds=1e-9)
+    near.remember(NEAR.key(id=1), None, lambda: "old")
+    valkey.stop()
+    assert near.remember(NEAR.key(id=1), None, Failing(RuntimeError())) == "old"
+    with pytest.raises(error):
+        near.remember(NEAR.key(id=1), None, Failing(error()))
+
+
+def test_with_an_old_value_at_hand_a_failing_factory_is_tried_once_a_lease(cache):
+    factory = Failing(RuntimeError("the database is away"))
+    cache.set(KEY, "old")
+    age(KEY, 2_000)
+    processes = [cache, Cache(), Cache()]
+    assert [process.remember(KEY, None, factory) for process in processes for _ in range(5)] == ["old"] * 15
+    assert factory.calls == 1
+    with connections.use("cache") as client:
+        assert 0 < client.pttl(f"lease:{KEY}") <= 5_000
+        client.delete(f"lease:{KEY}")  # as when its time is over
+    assert cache.remember(KEY, None, lambda: "new") == "new"
+
+
+def test_what_is_invalidated_meanwhile_waits_for_no_lease_of_a_failed_factory(cache):
+    cache.set(KEY, "old", tags=["a"])
+    age(KEY, 2_000)
+    assert cache.remember(KEY, None, Failing(RuntimeError()), tags=["a"]) == "old"
+    cache.invalidate_tag("a")
+    assert cache.remember(KEY, None, lambda: "new", tags=["a"]) == "new"
+    assert Cache().get(KEY) == "new"  # stored: the lease under the old version was taken over

@@ -1,0 +1,236 @@
+"""From the save to the answer through real processes: a worker, a web server, a broker; and what kills them."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from analytics import services, tasks, view_settings
+from analytics.live import pending, reader
+from cachecore.locks import LOCK
+from cachecore.redis_client import connections
+from config.stack.valkey import Valkey
+from games.models import Game
+from games.services import record_games
+from tests import chains
+from tests.analytics import oracle, view
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PROJECT = Path(__file__).resolve().parents[1]
+SECONDS = 30.0
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+    return found
+
+
+def database_url() -> str:
+    """The test database as another process reaches it."""
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{database['NAME']}"
+    return f"postgres://{database['USER']}@:{database['PORT']}/{database['HOST']}/{database['NAME']}"
+
+
+@pytest.fixture
+def process(tmp_path):
+    """Start a process of the project on the test's own servers; all of them end with the test."""
+    started = []
+
+    def start(*command: str, **environment: str) -> subprocess.Popen[bytes]:
+        with (tmp_path / f"{len(started)}.log").open("wb") as log:
+            child = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=PROJECT,
+                env={**os.environ, "DATABASE_URL": database_url(), **environment},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        kill(child)
+
+
+def kill(child: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def start_worker(process, concurrency: int = 1) -> subprocess.Popen[bytes]:
+    options = ["--concurrency", str(concurrency), "--without-gossip", "--without-mingle"]
+    return process("-m", "celery", "-A", "config", "worker", *options)
+
+
+def assert_view_equals_table() -> None:
+    names = [str(condition) for condition in view_settings.conditions()]
+    rows = {
+        game.game_id: (game.crash_hundredths, round(game.end_time.timestamp() * 1000) if game.end_time else 0)
+        for game in Game.objects.all()
+    }
+    with connections.use("state") as client:
+        bucket_floor = int(client.hget("{analytics}:state", "bucket_floor"))
+    assert view.actual_cells(names) == oracle.expected_cells(rows, names, bucket_floor)
+
+
+def writer_is_idle() -> bool:
+    with connections.use("state") as client:
+        return not client.exists(LOCK.key(name="analytics-writer"))
+
+
+def applied() -> int:
+    head = reader.head()
+    return head.games if head else 0
+
+
+def test_a_save_reaches_the_view_through_a_worker(process):
+    start_worker(process)
+    record_games(chains.bcgame_rounds(50), source="test")
+    wait_until(lambda: applied() == 50)
+    assert_view_equals_table()
+
+
+def test_a_worker_killed_between_commit_and_apply_loses_nothing(process):
+    rounds = chains.bcgame_rounds(60)
+    worker = start_worker(process)
+    record_games(rounds[:20], source="test")
+    wait_until(lambda: applied() == 20 and pending.size() == 0 and writer_is_idle())
+    os.killpg(worker.pid, signal.SIGSTOP)  # it has the message of what follows, and has not begun
+    record_games(rounds[20:40], source="test")
+    kill(worker)
+    record_games(rounds[40:], source="test")
+    assert applied() == 20
+    assert pending.size() == 40
+    start_worker(process)
+    tasks.apply_pending.delay()  # beat, five seconds later
+    wait_until(lambda: applied() == 60)
+    assert_view_equals_table()
+
+
+def test_a_worker_outlives_its_broker_also_with_a_task_in_hand(process, valkey, tmp_path):
+    """kombu gives what is not acknowledged back to the broker, which is not there."""
+    worker = start_worker(process, concurrency=2)  # one waits for messages
+    with connections.use("state") as client:
+        client.set(LOCK.key(name="analytics-writer"), "somebody", ex=60)
+    tasks.rebuild.delay()  # waits for the lock
+    wait_until(lambda: is_running("rebuild"))
+    valkey.kill()
+    wait_until(lambda: b"Cannot connect to redis" in (tmp_path / "0.log").read_bytes() or worker.poll() is not None)
+    assert worker.poll() is None
+    valkey.start()
+    connections.breaker("state").succeeded()
+    record_games(chains.bcgame_rounds(20), source="test")
+    wait_until(lambda: applied() == 20)
+    assert_view_equals_table()
+
+
+def is_running(job: str) -> bool:
+    with connections.use("state") as client:
+        return bool(client.exists(LOCK.key(name=f"job:{job}")))
+
+
+@pytest.fixture
+def broker(tmp_path):
+    server = Valkey(tmp_path / "broker", persist=False)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("fault", ["stop", "pause"])
+def test_a_broker_that_is_down_fails_no_save(process, broker, tmp_path, fault):
+    """The broker alone is away: the state role has the ids, and the next run applies them."""
+    file = tmp_path / "games.jsonl"
+    file.write_text("".join(f'{{"game_id": {game_id}, "crash": 2.5}}\n' for game_id in range(1, 101)))
+    url = broker.url
+    getattr(broker, fault)()
+    importing = process("manage.py", "import_games", str(file), "--batch-size", "1", BROKER_URL=url)
+    assert importing.wait(SECONDS) == 0
+    assert Game.objects.count() == 100
+    assert pending.size() == 100
+    tasks.apply_pending()
+    assert applied() == 100
+    assert_view_equals_table()
+
+
+def test_a_web_process_answers_for_the_newest_game_of_another(process, unused_tcp_port):
+    process(
+        *("-m", "granian", "--interface", "asgi", "--port", str(unused_tcp_port), "--workers", "1"),
+        "config.asgi:application",
+    )
+    base = f"http://127.0.0.1:{unused_tcp_port}"
+    rounds = chains.bcgame_rounds(30)
+    record_games(rounds[:29], source="test")
+    services.apply_pending()
+    wait_until(lambda: reachable(base))
+    path = "/api/analytics/occurrences/?min=1.01&all=true"
+    outcomes = [get(base + path)[0]["X-Cache"] for _ in range(3)]
+    assert outcomes[0] == "MISS"
+    assert outcomes[-1] == "HIT"
+    record_games(rounds[29:], source="test")
+    services.apply_pending()
+    wait_until(lambda: get(base + path)[1]["meta"]["window"]["games"] == 30)
+    assert get(base + "/api/games/?per_page=1")[1]["count"] == 30
+    assert get(base + path)[0]["X-Cache"] == "HIT"
+
+
+def test_without_the_database_the_view_still_answers_and_the_rest_says_so(process, unused_tcp_port):
+    record_games(chains.bcgame_rounds(30), source="test")
+    services.apply_pending()
+    process(
+        *("-m", "granian", "--interface", "asgi", "--port", str(unused_tcp_port), "--workers", "1"),
+        "config.asgi:application",
+        DATABASE_URL="postgres://nobody@127.0.0.1:1/nothing",
+    )
+    base = f"http://127.0.0.1:{unused_tcp_port}"
+    wait_until(lambda: reachable(base))
+    _, answer = get(f"{base}/api/analytics/occurrences/?min=2")
+    assert (answer["meta"]["source"], answer["meta"]["window"]["games"]) == ("live", 30)
+    for path in ("/api/games/", "/api/games/export/", "/api/analytics/last-games/?min=2"):
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            get(f"{base}{path}")
+        assert (refusal.value.code, refusal.value.headers["Retry-After"]) == (503, "5")
+        assert json.load(refusal.value) == {"detail": "The database does not answer now."}
+    with pytest.raises(urllib.error.HTTPError) as unready:
+        get(f"{base}/readyz")
+    parts = json.load(unready.value)
+    assert (unready.value.code, parts["database"]["ok"], parts["state"]["ok"]) == (503, False, True)
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def get(url: str) -> tuple[dict[str, str], dict]:
+    with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310
+        return dict(response.headers.items()) | {"X-Cache": response.headers["X-Cache"]}, json.load(response)
+
+
+def reachable(base: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{base}/healthz", timeout=1):  # noqa: S310
+            return True
+    except OSError:
+        return False

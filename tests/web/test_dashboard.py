@@ -1,0 +1,246 @@
+"""The dashboard as the server sends it: whole without JavaScript, one rendering per version."""
+
+import csv
+import io
+import re
+from dataclasses import replace
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.utils import timezone
+
+from analytics import services
+from games.services import record_games
+from tests import chains
+from tests.web.html import Page, page
+from web.dashboard import rendering
+from web.dashboard.panels import PANELS
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def record(django_capture_on_commit_callbacks):
+    """Record games, as committed, and apply them to the view."""
+
+    def recorded(rounds):
+        with django_capture_on_commit_callbacks(execute=True):
+            record_games(rounds, source="test")
+        services.apply_pending()
+
+    return recorded
+
+
+@pytest.fixture
+def games(record):
+    """300 genuine games, the newest a minute old, in table and view."""
+    rounds = chains.timed(chains.bcgame_rounds(300), timezone.now() - timedelta(minutes=1))
+    record(rounds)
+    return rounds
+
+
+def get(client, url="/"):
+    response = client.get(url)
+    assert response.status_code == 200, response.content
+    return page(response)
+
+
+def conditions(found: Page) -> dict[str, list[str]]:
+    return {row[0]: row[1:] for row in found.rows if row and row[0].startswith(("at least", "at most"))}
+
+
+def test_the_last_games_stand_newest_first_with_their_verdicts(client, games):
+    found = get(client)
+    shown = [int(chip["data-game"]) for chip in found.all("a") if "data-game" in chip]
+    assert shown == [told.game_id for told in reversed(games)][:44]
+    assert found.all("span", class_="mark ok")
+    assert not found.all("span", class_="mark no")
+    newest = games[-1]
+    assert [tag["data-latest"] for tag in found.all("a") if "data-latest" in tag] == [str(newest.game_id)]
+    assert f"{newest.crash_hundredths / 100:,.2f}\N{MULTIPLICATION SIGN}" in found.text
+
+
+def test_a_game_that_its_hash_contradicts_is_marked(client, games, record):
+    newest = games[-1]
+    record([replace(newest, crash_hundredths=newest.crash_hundredths + 1)])
+    found = get(client)
+    assert len(found.all("span", class_="mark no")) == 1
+    assert f"/games/{newest.game_id}/" in found.links()
+
+
+def test_the_table_of_conditions_holds_shares_droughts_and_the_expected(client, games):
+    points = [told.crash_hundredths for told in games]
+    rows = conditions(get(client))
+    met = sum(point >= 200 for point in points[-100:])
+    since = next(i for i, point in enumerate(reversed(points)) if point >= 200)
+    row = rows["at least 2\N{MULTIPLICATION SIGN}"]
+    assert row[0] == "49.50%"
+    assert row[1] == f"{met:.2f}%"
+    assert row[3] == row[4] == f"{100 * sum(point >= 200 for point in points) / 300:.2f}%"
+    assert (row[5], row[7]) == (str(since), "2.0")
+
+
+def test_every_panel_links_to_calls_that_answer_and_to_its_numbers(client, games):
+    links = get(client, "/?max=1.5&hours=6&tz=Asia/Kathmandu").links()
+    calls = {link for link in links if link.startswith("/api/") and link != "/api/docs/"}
+    assert len(calls) >= 11
+    for call in calls:
+        assert client.get(call).status_code == 200, call
+    sheets = [link for link in links if ".csv" in link]
+    assert [sheet.partition(".csv")[0].removeprefix("/panels/") for sheet in sheets] == [*PANELS]
+    assert all(sheet.endswith("?max=1.5&hours=6&tz=Asia/Kathmandu") for sheet in sheets)
+    for sheet in sheets:
+        response = client.get(sheet)
+        assert (response.status_code, response["Content-Type"]) == (200, "text/csv; charset=utf-8")
+        lines = list(csv.reader(io.StringIO(response.content.decode())))
+        assert len(lines) > 1
+        assert {len(line) for line in lines} == {len(lines[0])}
+
+
+def test_what_a_sheet_says_is_what_the_api_says(client, games):
+    lines = list(csv.DictReader(io.StringIO(client.get("/panels/heat.csv?min=3&hours=6").content.decode())))
+    told = client.get("/api/analytics/intervals/?min=3&hours=6&interval=10").json()["results"][0]["intervals"]
+    assert [(line["start"], int(line["count"]), int(line["games"])) for line in lines] == [
+        (one["start"].replace("Z", "+00:00"), one["count"], one["games"]) for one in told
+    ]
+    assert len(lines) == 36
+
+
+def test_a_sheet_writes_times_and_verdicts_as_the_export_does(client, games):
+    exported = b"".join(client.get("/api/games/export/?format=csv").streaming_content).decode()
+    by_id = {line["game_id"]: line for line in csv.DictReader(io.StringIO(exported))}
+    lines = list(csv.DictReader(io.StringIO(client.get("/panels/strip.csv").content.decode())))
+    assert len(lines) == 44
+    for line in lines:
+        assert line == {name: by_id[line["game_id"]][name] for name in line}
+    assert (lines[0]["verified"], lines[0]["end_time"][-6:]) == ("true", "+00:00")
+
+
+def test_the_url_says_what_is_shown(client, games):
+    found = get(client, "/?floor=2&hours=168&games=1000&sort=length&tz=Europe/London")
+    text = found.text
+    times = "\N{MULTIPLICATION SIGN}"
+    assert f"2.00{times} to 2.99{times} by the hour" in text
+    assert "in 7 days" in text
+    chosen = {tag["value"] for tag in found.all("option") if "selected" in tag}
+    assert chosen == {"floor", "168", "1000"}
+    assert found.all("input", name="tz")[0]["value"] == "Europe/London"
+    assert found.all("input", name="value")[0]["value"] == "2"
+    assert {link["href"] for link in found.all("a", aria_current="true")} >= {
+        "/?floor=2&hours=168&games=1000&sort=length&tz=Europe/London"
+    }
+
+
+def test_the_form_without_javascript_leads_to_the_short_url(client):
+    response = client.get("/?kind=max&value=1.5&hours=24&games=10000&tz=UTC&sort=time")
+    assert (response.status_code, response["Location"]) == (302, "/?max=1.5")
+    response = client.get("/?kind=min&value=10&hours=72&games=all&tz=Europe/London&sort=length")
+    assert response["Location"] == "/?hours=72&games=all&sort=length&tz=Europe/London"
+    assert client.get("/?kind=min&value=10&hours=24")["Location"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("max=0.2&hours=72&tz=Europe/London&sort=length", "max: "),
+        ("max=0.2&hours=72&tz=Europe/London&sort=length&foo=1", "foo: Unknown parameter."),
+    ],
+)
+def test_a_bad_value_is_told_above_the_form_as_it_was_filled(client, query, why):
+    response = client.get(f"/?{query}")
+    found = page(response)
+    assert (response.status_code, why in found.text) == (400, True)
+    assert {tag["value"] for tag in found.all("option") if "selected" in tag} == {"max", "72", "10000"}
+    assert [found.all("input", name=name)[0]["value"] for name in ("value", "tz", "sort")] == [
+        "0.2",
+        "Europe/London",
+        "length",
+    ]
+
+
+def test_a_version_is_rendered_once(client, games, record, monkeypatch):
+    calls = []
+    render = rendering._text
+    monkeypatch.setattr(rendering, "_text", lambda *arguments: calls.append(arguments[0]) or render(*arguments))
+    get(client)
+    assert len(calls) == len(PANELS) + 1
+    answer = client.get("/panels/?min=10")
+    assert answer["X-Cache"] == "HIT"
+    get(client)
+    assert len(calls) == len(PANELS) + 1
+    told = answer.json()
+    assert set(told) == {"version", "generated_at", "answered", "panels"}
+    assert set(told["panels"]) == {*PANELS, "status"}
+    record([replace(games[-1], crash_hundredths=games[-1].crash_hundredths + 1)])
+    assert client.get("/panels/?min=10")["X-Cache"] == "MISS"
+
+
+def test_the_panels_fetched_later_are_those_of_the_page(client, games):
+    html = client.get("/?min=5").content.decode()
+    for name, panel in client.get("/panels/?min=5").json()["panels"].items():
+        assert panel in html, name
+
+
+def test_without_a_game_the_page_says_so(client):
+    services.apply_pending()
+    found = get(client)
+    assert "No games yet. They appear here by themselves" in found.text
+    assert conditions(found)["at least 2\N{MULTIPLICATION SIGN}"][1:5] == ["\N{EN DASH}"] * 4
+
+
+def test_without_a_view_the_answers_come_from_the_table(client):
+    record_games(chains.bcgame_rounds(20), source="test")
+    found = get(client)
+    assert "View being built until then answers come from the database" in found.text
+    assert len([chip for chip in found.all("a") if "data-game" in chip]) == 20
+
+
+def test_without_redis_the_answers_come_from_the_database_and_the_page_says_so(client, games, valkey):
+    before = conditions(get(client))
+    valkey.stop()
+    found = get(client)
+    assert "Redis away answers come from the database: right, and slower" in found.text
+    assert conditions(found) == before
+
+
+def test_a_condition_that_none_can_meet_often_is_still_shown(client, games):
+    row = conditions(get(client, "/?min=10000000"))["at least 10000000\N{MULTIPLICATION SIGN}"]
+    assert (row[0], row[1], row[7]) == ("0.0000099%", "0.00%", "10,101,010")
+
+
+@pytest.mark.parametrize("query", ["tz=Mars", "hours=7", "colour=red"])
+def test_a_mistake_elsewhere_leaves_the_condition_as_it_is(client, query):
+    found = page(client.get(f"/?{query}"))
+    assert found.all("input", name="value")[0]["value"] == "10"
+
+
+def test_times_name_their_zone(client, games):
+    text = get(client, "/?tz=Asia/Kolkata").text
+    shown = games[-1].end_time.astimezone(ZoneInfo("Asia/Kolkata"))
+    assert f"{shown:%H:%M:%S} Asia/Kolkata" in text
+    assert "Times are Asia/Kolkata" in text
+    assert "From (Asia/Kolkata)" in text
+    assert "Began (Asia/Kolkata)" in text
+
+
+def test_a_games_page_is_in_the_zone_of_the_page_that_leads_there(client, games):
+    to_games = re.compile(r"/games/\d+/")
+    for url in ("/?tz=Etc/GMT%2B5", "/games/?tz=Etc/GMT%2B5", f"/games/{games[5].game_id}/?tz=Etc/GMT%2B5"):
+        links = [link for link in get(client, url).links() if to_games.match(link)]
+        assert len(links) > 1
+        assert all(link.endswith("/?tz=Etc/GMT%2B5") for link in links)
+        assert "Etc/GMT+5" in get(client, links[0]).text
+
+
+def test_a_large_multiplier_fits_its_chip_and_is_exact_beside(client, games, record):
+    record([replace(games[-1], crash_hundredths=199_999)])
+    found = get(client)
+    times = "\N{MULTIPLICATION SIGN}"
+    assert f"1,999.99{times}" in found.text
+    assert f"1,999{times}" in found.text
+
+
+@pytest.mark.parametrize("query", ["min=1", "max=1", "floor=1", "max=10000000", "floor=10000000"])
+def test_the_ends_of_the_scale_are_conditions_too(client, games, query):
+    get(client, f"/?{query}")

@@ -1,0 +1,134 @@
+"""What strangers find: the public pages, and nothing of admin or monitoring; what staff find without a permission."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils.regex_helper import normalize
+
+from cachecore import operations, versions
+from cachecore.redis_client import connections
+from cachecore.responses import caching
+from games.keys import GAMES, GAMES_LIST, GAMES_SINGLE
+from games.services import record_games
+from tests import chains
+from tests.web.html import page
+
+pytestmark = pytest.mark.django_db
+
+LOGIN = "/admin/login/"
+OPEN = {LOGIN, "/admin/logout/", "/admin/jsi18n/"}  # the ways in and out, and the names of months
+SAMPLES = {"app_label": "games", "verb": "clear", "name": "games-list", "tag": "games", "url": "anything/"}
+
+
+def paths_under(prefix: str) -> list[str]:
+    """Every path that is routed there, arguments filled with samples."""
+    return sorted(path for path in set(_paths("/", get_resolver().url_patterns)) if path.startswith(prefix))
+
+
+def _paths(base: str, patterns: list[URLPattern | URLResolver]) -> Iterator[str]:
+    for one in patterns:
+        path = base + _filled(one)
+        if isinstance(one, URLResolver):
+            yield from _paths(path, one.url_patterns)
+        else:
+            yield path
+
+
+def _filled(one: URLPattern | URLResolver) -> str:
+    """The first path that the pattern takes."""
+    text, names = normalize(one.pattern.regex.pattern.replace(r"\Z", "$"))[0]
+    return text % {name: SAMPLES.get(name, "1") for name in names}
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_stranger_is_sent_from_every_page_of_the_admin_to_the_login(client, method):
+    paths = [path for path in paths_under("/admin/") if path not in OPEN]
+    assert len(paths) > 30
+    for path in paths:
+        response = getattr(client, method)(path)
+        found = (response.status_code, response.get("Location", "").partition("?")[0])
+        assert found in {(302, LOGIN), (301, path + "/")}, (path, found)
+    assert not LogEntry.objects.exists()
+
+
+def test_the_login_tells_a_stranger_nothing(client):
+    found = page(client.get(LOGIN))
+    assert not [link for link in found.links() if link.startswith("/admin/") and link != "/admin/"]
+
+
+@pytest.mark.parametrize("method", ["get", "post", "delete", "put", "patch"])
+def test_a_stranger_is_refused_at_every_monitoring_url(client, method):
+    paths = paths_under("/api/admin/")
+    assert len(paths) >= 3
+    for path in paths:
+        assert getattr(client, method)(path).status_code in (401, 403), path
+
+
+@pytest.mark.parametrize("path", ["/", "/games/", f"/games/{chains.BCGAME_LAST}/", "/verify/", "/healthz", "/readyz"])
+def test_public_pages_are_public_and_lead_nowhere_else(client, path):
+    record_games(chains.bcgame_rounds(3), source="test")
+    response = client.get(path)
+    assert response.status_code == 200
+    assert "/admin" not in response.content.decode()
+
+
+@pytest.fixture
+def staff(client):
+    def with_permissions(*codenames):
+        user = User.objects.create(username="clerk", is_staff=True)
+        user.user_permissions.add(*Permission.objects.filter(codename__in=codenames))
+        client.force_login(user)
+        return client
+
+    return with_permissions
+
+
+def presses() -> list[str]:
+    """Every button there is: each verb of each page with a name that it takes."""
+    view = [f"/admin/analytics/liveview/{verb}/view/" for verb in ("apply", "reconcile", "check", "rebuild")]
+    cache = [f"/admin/cachecore/cache/clear/{name}/" for name in operations.clearable()]
+    cache += [f"/admin/cachecore/cache/bump/{name}/" for name in versions.namespaces]
+    cache += [f"/admin/cachecore/cache/{verb}/{name}/" for verb in ("on", "off") for name in caching.policies]
+    return [*view, *cache, "/admin/cachecore/cache/warm/all/"]
+
+
+def test_who_may_only_look_finds_no_button_anywhere_and_no_press_is_taken(staff):
+    client = staff("view_liveview", "view_cache", "view_game")
+    kept, version = fill(), versions.raise_version(GAMES)
+    for path in ("/admin/", "/admin/analytics/liveview/", "/admin/cachecore/cache/"):
+        response = client.get(path)
+        assert response.status_code == 200
+        assert not {link for link in page(response).links() if link in presses()}, path
+        assert "clear/" not in response.content.decode()
+    for path in presses():
+        assert client.get(path).status_code == 403, path
+        assert client.post(path).status_code == 403, path
+    assert not LogEntry.objects.exists()
+    with connections.use("cache") as redis:
+        assert redis.exists(*kept) == len(kept)
+    assert versions.current(GAMES) == version
+
+
+def test_a_permission_for_the_one_is_none_for_the_other(staff):
+    client = staff("view_liveview", "change_liveview")
+    assert client.get("/admin/analytics/liveview/rebuild/view/").status_code == 200
+    for path in presses():
+        if "/cachecore/" in path:
+            assert client.post(path).status_code == 403, path
+
+
+def test_staff_without_permissions_may_not_clear_over_the_api_either(staff):
+    client = staff("view_cache")
+    assert client.delete("/api/admin/monitoring/cache/clear/").status_code == 403
+
+
+def fill() -> list[str]:
+    """A key of each family that a press could clear."""
+    keys = [GAMES_LIST.key(parameters="page:1", version=1), GAMES_SINGLE.key(parameters="id:1", version=1)]
+    with connections.use("cache") as redis:
+        for key in keys:
+            redis.set(key, "kept")
+    return keys

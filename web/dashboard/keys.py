@@ -1,0 +1,18 @@
+"""The dashboard's key family."""
+
+from dataclasses import replace
+
+from cachecore.keys import Family
+from cachecore.responses.stored_response import ANSWER
+
+DASHBOARD = Family(
+    name="analytics-dashboard",
+    pattern="analytics:dashboard:{parameters}:{version}",
+    role="cache",
+    type="string",
+    ttl_seconds=30,
+    holds="the dashboard's panels as HTML, in JSON (stored_response.StoredAnswer)",
+    written_by="web.dashboard.views.panels",
+    purged_by="version `analytics`",
+    options=replace(ANSWER, tier="list-long"),
+)

@@ -1,0 +1,45 @@
+"""Error pages for people, and the same errors as JSON under /api/: Django's handler400, handler404 and handler500."""
+
+import sys
+
+from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
+from django.views import defaults
+
+from web.database_unavailable import DATABASE_AWAY, RETRY_SECONDS, unavailable
+
+DATABASE_DETAIL = "The database does not answer now."
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if not _wants_json(request):
+        return defaults.bad_request(request, exception)
+    return JsonResponse({"detail": "The request could not be read."}, status=400)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if not _wants_json(request):
+        return defaults.page_not_found(request, exception)
+    return JsonResponse({"detail": "Not found."}, status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Answer 503 if the database is unavailable, else 500. Django calls it while it handles the exception.
+
+    The admin and its sessions cannot work without the database, so its errors arrive here.
+    """
+    if isinstance(sys.exception(), DATABASE_AWAY):
+        return _database_unavailable(request)
+    if not _wants_json(request):
+        return defaults.server_error(request)
+    return JsonResponse({"detail": "The server could not answer; the error is logged."}, status=500)
+
+
+def _database_unavailable(request: HttpRequest) -> HttpResponseBase:
+    if not _wants_json(request):
+        return unavailable(request)
+    return JsonResponse({"detail": DATABASE_DETAIL}, status=503, headers={"Retry-After": str(RETRY_SECONDS)})
+
+
+def _wants_json(request: HttpRequest) -> bool:
+    return request.path.startswith("/api/")
