@@ -8,9 +8,9 @@ from django.http import HttpRequest
 
 from analytics import selectors, tasks, wakeup
 from analytics.models import LiveView
-from analytics.wakeup import NotWoken
-from cachecore.operations_admin import OperationsAdmin, Question, log
-from cachecore.redis_client.connections import RoleUnavailable
+from analytics.wakeup import TaskNotQueued
+from cachecore.operations_admin import Operation, OperationsAdmin, log
+from cachecore.redis_client.connections import RedisUnavailable
 
 VIEW = "view"
 TOLD = {"apply": "Pending and Newest game below tell when it is done."}
@@ -48,11 +48,11 @@ def _wake(verb: str, task: str) -> Any:
 class LiveViewAdmin(OperationsAdmin):
     page_title = "Live view"
     page_template = "analytics/live_view.html"
-    questions = {verb: Question(asks, follows, _wake(verb, task)) for verb, (asks, follows, task) in JOBS.items()}
-    not_done = (NotWoken, RoleUnavailable)
+    questions = {verb: Operation(asks, follows, _wake(verb, task)) for verb, (asks, follows, task) in JOBS.items()}
+    expected_errors = (TaskNotQueued, RedisUnavailable)
 
     def page_context(self, request: HttpRequest) -> dict[str, Any]:
         return {"status": selectors.status(), "size": selectors.size(), "jobs": selectors.jobs(), "verbs": JOBS}
 
-    def known(self, verb: str) -> Collection[str]:
+    def valid_names(self, verb: str) -> Collection[str]:
         return (VIEW,)

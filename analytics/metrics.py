@@ -9,7 +9,7 @@ from analytics import selectors
 from analytics.stream import connection_counts
 from analytics.stream.events import Reason
 from cachecore.metrics import PREFIX, register
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 
 
 @register
@@ -44,7 +44,7 @@ def streams() -> Iterator[Metric]:
     """Of all processes; nothing while Redis is away."""
     try:
         told = connection_counts.told()
-    except RoleUnavailable:
+    except RedisUnavailable:
         return
     help_ = "Live streams that are open, in all processes."
     yield GaugeMetricFamily(f"{PREFIX}_stream_connections", help_, value=told.connections)

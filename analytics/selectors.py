@@ -12,7 +12,7 @@ from analytics.live import pending, reader, repairs, series
 from analytics.view_settings import conditions
 from cachecore import schedule
 from cachecore.clock import now_ms
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.schedule import LastRun
 from games.times import from_unix_ms
 
@@ -26,7 +26,7 @@ def status(zone: tzinfo = UTC) -> dict[str, Any]:
     }
     try:
         return answer | _view_status(zone)
-    except RoleUnavailable:
+    except RedisUnavailable:
         return answer | {"view": "unavailable"} | dict.fromkeys(VIEW_FIELDS)
 
 
@@ -81,7 +81,7 @@ def jobs(names: Sequence[str] = JOBS) -> dict[str, LastRun | None]:
     """The last run of each job by a worker; None for those that never ran, or while Redis is away."""
     try:
         return {name: schedule.last_run(name) for name in names}
-    except RoleUnavailable:
+    except RedisUnavailable:
         return dict.fromkeys(names)
 
 
@@ -91,7 +91,7 @@ def size() -> dict[str, int | None]:
         view, index = reader.head(), reader.index()
         memory = reader.memory_bytes(index, conditions())
         missing = len(series.missing(conditions()))
-    except RoleUnavailable:
+    except RedisUnavailable:
         view = None
     if view is None:
         return dict.fromkeys(("memory_bytes", "bytes_per_game", "floor", "ledger_first", "chunks", "series_missing"))

@@ -8,7 +8,7 @@ from analytics.live.writer_lock import Overtaken
 from analytics.view_writes import Applied, Built, Told, apply_all, build, nobody, writing
 from analytics.wakeup import wake_writer
 from cachecore.locks import LockHeld
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ def games_changed(ids: Sequence[int]) -> None:
     try:
         pending.mark(ids)
         wake_writer()
-    except RoleUnavailable as error:
+    except RedisUnavailable as error:
         logger.warning("%d changed games were not marked: %s", len(ids), error)
 
 
@@ -26,7 +26,7 @@ def apply_pending(*, below_after_seconds: float = 0) -> Applied | None:
     """Apply every pending game, a batch at a time; build the view first where there is none, and where games below its
     ledger changed and it was built so long ago.
 
-    Returns None when another writer is at it. Raises RoleUnavailable, django.db.Error; what was not applied stays
+    Returns None when another writer is at it. Raises RedisUnavailable, django.db.Error; what was not applied stays
     pending.
     """
     try:
@@ -42,7 +42,7 @@ def apply_pending(*, below_after_seconds: float = 0) -> Applied | None:
 def rebuild_view(*, wait_seconds: float = 0.0, told: Told = nobody) -> Built:
     """Build the view from the table and swap it in; `told` hears of the games as they are read.
 
-    Raises LockHeld, Overtaken, RoleUnavailable, django.db.Error.
+    Raises LockHeld, Overtaken, RedisUnavailable, django.db.Error.
     """
     with writing(wait_seconds) as writer:
         return build(writer, told)

@@ -22,7 +22,7 @@ from analytics.live.all_time import AllSeries
 from analytics.live.reader import Head
 from analytics.live.view_snapshot import Moving
 from cachecore.clock import now_ms
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ def _ask_view(ask: Callable[[], tuple[Head, Answer] | None]) -> tuple[Source, An
             settled = view is not None and is_current(view)
             return _database(view, settled=settled), None
         view, found = answer
-    except RoleUnavailable:  # told once an outage (cachecore/redis_client/connections.py), not with every answer
+    except RedisUnavailable:  # told once an outage (cachecore/redis_client/connections.py), not with every answer
         return _database(None, settled=False), None
     except Moving:
         logger.warning("answering from the table: the view moved on during every try")

@@ -30,7 +30,7 @@ class Unsettled(Exception):
 def reconcile(numbers: Iterable[int]) -> dict[str, int]:
     """Compare ledger and table chunk by chunk and mark every id that differs. Only marks: the writer repairs.
 
-    Raises RoleUnavailable, django.db.Error.
+    Raises RedisUnavailable, django.db.Error.
     """
     checked = drift = 0
     view = reader.head()
@@ -71,7 +71,7 @@ def _differing(number: int) -> set[int]:
 def find_drift(*, wait_seconds: float = 0.0) -> list[Drift]:
     """Apply what is pending, then hold every cell of the view against the table; repairs nothing.
 
-    A view that is not whole is one drift. Raises Unsettled, LockHeld, Overtaken, RoleUnavailable, django.db.Error.
+    A view that is not whole is one drift. Raises Unsettled, LockHeld, Overtaken, RedisUnavailable, django.db.Error.
     """
     with writing(wait_seconds) as writer:
         return _drift(writer)
@@ -98,7 +98,7 @@ def _drift(writer: Writer) -> list[Drift]:
 def mend_aggregates() -> int:
     """Rebuild the view when a cell of it differs from the table; returns how many did.
 
-    Raises LockHeld, Overtaken, RoleUnavailable, django.db.Error.
+    Raises LockHeld, Overtaken, RedisUnavailable, django.db.Error.
     """
     with writing() as writer:
         try:

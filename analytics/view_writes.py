@@ -52,7 +52,7 @@ class Built(NamedTuple):
 
 @contextmanager
 def writing(wait_seconds: float = 0.0) -> Iterator[Writer]:
-    """Be the writer, and wake the next one where games were marked meanwhile. Raises LockHeld, RoleUnavailable."""
+    """Be the writer, and wake the next one where games were marked meanwhile. Raises LockHeld, RedisUnavailable."""
     with the_writer(wait_seconds=wait_seconds) as writer:
         awake()
         yield writer

@@ -14,7 +14,7 @@ from analytics.endpoints import audit, distribution, game_sets, intervals, last_
 from analytics.live.keys import ANALYTICS
 from analytics.serializers import answer_of
 from cachecore.keys import Family
-from cachecore.responses.caching import Computed, Policy, cached
+from cachecore.responses.caching import ComputedResult, Policy, cached_response
 from games.query import Query, ZoneQuery
 
 
@@ -30,11 +30,11 @@ class AnswerView(PublicView):
 
     query_class: type[Query]
     policy: Policy
-    answer: Callable[[Any], Computed]  # a staticmethod
+    answer: Callable[[Any], ComputedResult]  # a staticmethod
 
     def get(self, request: Request) -> HttpResponseBase:
         asked = self.query_class.of(request)
-        return cached(request, self.policy, asked.parameters(), lambda: self.answer(asked))
+        return cached_response(request, self.policy, asked.parameters(), lambda: self.answer(asked))
 
 
 def _policy(family: Family) -> Policy:

@@ -19,34 +19,34 @@ BROKER_RETRY_SECONDS = 15.0
 broker = CircuitBreaker(BROKER_RETRY_SECONDS)
 
 
-class NotWoken(Exception):
+class TaskNotQueued(Exception):
     """The broker did not take the message."""
 
 
 def wake(task: str) -> None:
-    """Enqueue a task by name. Raises NotWoken, at once while the broker is known to be away."""
+    """Enqueue a task by name. Raises TaskNotQueued, at once while the broker is known to be away."""
     if not broker.allow():
-        raise NotWoken("the broker did not answer a moment ago")
+        raise TaskNotQueued("the broker did not answer a moment ago")
     try:
         current_app.send_task(task)
     except (BrokerUnavailable, CeleryError, OSError) as error:
         broker.failed()
-        raise NotWoken(str(error) or type(error).__name__) from error
+        raise TaskNotQueued(str(error) or type(error).__name__) from error
     broker.succeeded()
 
 
 def wake_writer() -> None:
-    """Enqueue one task unless one is on its way. Never fails for the broker's sake. Raises RoleUnavailable."""
-    with connections.use("state") as client:
+    """Enqueue one task unless one is on its way. Never fails for the broker's sake. Raises RedisUnavailable."""
+    with connections.guarded_client("state") as client:
         if not client.set(WOKEN.key(), 1, nx=True, ex=WOKEN.ttl_seconds):
             return
     try:
         wake(WRITER_TASK)  # by name: the task imports the services that wake it
-    except NotWoken as error:
+    except TaskNotQueued as error:
         logger.warning("the writer could not be woken, beat will: %s", error)
 
 
 def awake() -> None:
-    """The writer has begun: saves from here on wake one of their own. Raises RoleUnavailable."""
-    with connections.use("state") as client:
+    """The writer has begun: saves from here on wake one of their own. Raises RedisUnavailable."""
+    with connections.guarded_client("state") as client:
         client.delete(WOKEN.key())

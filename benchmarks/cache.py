@@ -59,7 +59,7 @@ class Ours:
             holds="a dictionary",
             written_by="benchmarks.cache",
             purged_by="its tags",
-            options=CacheOptions(near=near),
+            options=CacheOptions(local=near),
         )
 
     def remember(self, key: str, factory: Factory) -> Any:

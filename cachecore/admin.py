@@ -10,9 +10,9 @@ from django.http import HttpRequest
 from cachecore import operations, versions
 from cachecore.keys import Family
 from cachecore.models import Cache
-from cachecore.operations import NotWoken, Unknown
-from cachecore.operations_admin import OperationsAdmin, Question
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.operations import TaskNotQueued, Unknown
+from cachecore.operations_admin import Operation, OperationsAdmin
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.responses import caching, switches
 from cachecore.stats import server_info, stats
 from cachecore.stats.measures import Snapshot
@@ -26,7 +26,7 @@ def _clear(name: str, by: Any) -> str:
 
 
 def _bump(name: str, by: Any) -> str:
-    return f"Tag {name} is at version {operations.bump(name, by)}."
+    return f"Tag {name} is at version {operations.invalidate_tag_or_namespace(name, by)}."
 
 
 def _off(name: str, by: Any) -> str:
@@ -61,20 +61,20 @@ def _warm(_: str, by: Any) -> str:
     return "A worker is asked to compute the standard answers."
 
 
-QUESTIONS: Mapping[str, Question] = {
-    "clear": Question(
+QUESTIONS: Mapping[str, Operation] = {
+    "clear": Operation(
         "Clear the family {name}?", "Its keys are deleted; answers are computed again when asked for.", _clear
     ),
-    "bump": Question("Raise the tag {name}?", "Everything that hangs on it is cold at once, in every process.", _bump),
-    "off": Question("Switch {name} off?", "Its answers are computed for every request until it is switched on.", _off),
-    "on": Question("Switch {name} on?", "Its answers are kept again.", _on),
-    "ttl": Question(
+    "bump": Operation("Raise the tag {name}?", "Everything that hangs on it is cold at once, in every process.", _bump),
+    "off": Operation("Switch {name} off?", "Its answers are computed for every request until it is switched on.", _off),
+    "on": Operation("Switch {name} on?", "Its answers are kept again.", _on),
+    "ttl": Operation(
         "How long do values of {name} live?",
         "What is stored already keeps its TTL. Every process acts on it within a second.",
         _ttl,
         _ttl_fields,
     ),
-    "warm": Question("Warm?", "A worker computes the standard answers that are cold.", _warm),
+    "warm": Operation("Warm?", "A worker computes the standard answers that are cold.", _warm),
 }
 
 
@@ -83,7 +83,7 @@ class CacheAdmin(OperationsAdmin):
     page_title = "Cache: statistics and controls"
     page_template = "cachecore/overview.html"
     questions = QUESTIONS
-    not_done = (Unknown, NotWoken, RoleUnavailable)
+    expected_errors = (Unknown, TaskNotQueued, RedisUnavailable)
 
     def page_context(self, request: HttpRequest) -> dict[str, Any]:
         servers, snapshot = server_info.of_all_roles(), stats.snapshot()
@@ -94,11 +94,11 @@ class CacheAdmin(OperationsAdmin):
             "servers": servers.values(),
             "status": server_info.status(servers),
             "lifetimes": [_lifetime(family) for _, family in sorted(operations.with_lifetime().items())],
-            "policies": [(name, name in switches.known()) for name in sorted(caching.policies)],
+            "policies": [(name, name in switches.switched_off()) for name in sorted(caching.policies)],
             "versions": dict.fromkeys(versions.namespaces) | server_info.namespace_versions(),
         }
 
-    def known(self, verb: str) -> Collection[str]:
+    def valid_names(self, verb: str) -> Collection[str]:
         return _known(verb)
 
 

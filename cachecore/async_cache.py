@@ -16,13 +16,23 @@ import redis.asyncio
 
 from cachecore import cancelling
 from cachecore.keys import Family, Key
-from cachecore.read_through.effects import Compute, Join, Mget, Run, Spawn, Steps, Verify, Wait, drive_async
+from cachecore.read_through.effects import (
+    Compute,
+    EffectGenerator,
+    Join,
+    Mget,
+    Revalidate,
+    Run,
+    Spawn,
+    Wait,
+    drive_async,
+)
 from cachecore.read_through.reader import value_of
 from cachecore.read_through.sync_driver import split
 from cachecore.redis_client import connections
-from cachecore.redis_client.read_batcher import GatheredReads
+from cachecore.redis_client.read_batcher import ReadBatcher
 from cachecore.service import Cache
-from cachecore.storage.flights import computing
+from cachecore.storage.flights import running_factories
 from cachecore.tags import listed
 
 logger = logging.getLogger(__name__)
@@ -36,12 +46,12 @@ class AsyncCache:
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._client: redis.asyncio.Redis | None = None
-        self._reads: GatheredReads | None = None
+        self._reads: ReadBatcher | None = None
         self._aside: set[asyncio.Task[None]] = set()
         self._how: dict[type, Callable[[Any], Awaitable[Any]]] = {
             Mget: self._mget,
             Run: self._run,
-            Verify: self._verify,
+            Revalidate: self._verify,
             Wait: self._wait,
             Join: _join,
             Compute: _compute,
@@ -50,7 +60,7 @@ class AsyncCache:
 
     async def __aenter__(self) -> "AsyncCache":
         self._client = connections.async_client("cache")
-        self._reads = GatheredReads("cache", self._client)
+        self._reads = ReadBatcher("cache", self._client)
         return self
 
     async def __aexit__(
@@ -71,15 +81,15 @@ class AsyncCache:
         family: Family | None = None,
     ) -> Any:
         """As `Cache.remember`; the factory is awaited. Cancelling the caller ends its lease, another takes over."""
-        asked, server = listed(tags), self._cache.server
-        if (entry := server.near(key, asked)) is not None:
+        asked, server = listed(tags), self._cache.reader
+        if (entry := server.read_local(key, asked)) is not None:
             return value_of(entry)
-        return await drive_async(server.remember(server.ask(key, ttl, factory, asked, family)), self._perform)
+        return await drive_async(server.remember(server.request(key, ttl, factory, asked, family)), self._perform)
 
     async def get(self, key: Key, default: Any = None, *, tags: Sequence[str] = ()) -> Any:
         """As `Cache.get`."""
-        asked, server = listed(tags), self._cache.server
-        if (entry := server.near(key, asked)) is not None:
+        asked, server = listed(tags), self._cache.reader
+        if (entry := server.read_local(key, asked)) is not None:
             return value_of(entry)
         return await drive_async(server.get(key, default, asked), self._perform)
 
@@ -96,7 +106,7 @@ class AsyncCache:
         async with self._use() as client:
             return await step.call.script.run_async(client, step.call.keys, step.call.args)
 
-    async def _verify(self, step: Verify) -> tuple[list[bytes], list[bytes | None]]:
+    async def _verify(self, step: Revalidate) -> tuple[list[bytes], list[bytes | None]]:
         async with self._use() as client, client.pipeline(transaction=False) as pipeline:
             for key in step.keys:
                 pipeline.getrange(key, 0, step.header_bytes - 1)
@@ -114,7 +124,7 @@ class AsyncCache:
         task.add_done_callback(self._aside.discard)
         return True  # a task costs no thread
 
-    async def _drive_aside(self, steps: Steps[Any]) -> None:
+    async def _drive_aside(self, steps: EffectGenerator[Any]) -> None:
         try:
             await drive_async(steps, self._perform)
         except Exception:
@@ -123,7 +133,7 @@ class AsyncCache:
     def _use(self) -> Any:
         if self._client is None:
             raise RuntimeError(OUTSIDE)
-        return connections.use_async("cache", self._client)
+        return connections.guarded("cache", self._client)
 
 
 async def _join(step: Join) -> Any:
@@ -134,9 +144,9 @@ async def _join(step: Join) -> Any:
 
 
 async def _compute(step: Compute) -> Any:
-    outer = computing.set(computing.get() | {step.key})
+    outer = running_factories.set(running_factories.get() | {step.key})
     try:
         return await step.factory()
     finally:
         with suppress(ValueError):  # another context: the coroutine is destroyed, and what it set with it
-            computing.reset(outer)
+            running_factories.reset(outer)

@@ -22,9 +22,9 @@ BACKEND = "django_redis.cache.RedisCache"
 def state_role_keeps_what_it_is_given(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """cachecore.W001: the state role may evict. Silent where the server does not answer or hides its settings."""
     try:
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             policy = client.info("memory").get("maxmemory_policy", "noeviction")
-    except connections.RoleUnavailable:
+    except connections.RedisUnavailable:
         return []
     if policy == "noeviction":
         return []

@@ -26,7 +26,7 @@ def encryption_keys() -> Sequence[str]:
 
 def lease_seconds(family: Family) -> float:
     """How long a holder that died delays the others."""
-    return family.options.lease or float(getattr(settings, "CACHE_LEASE_SECONDS", 5.0))
+    return family.options.lease_seconds or float(getattr(settings, "CACHE_LEASE_SECONDS", 5.0))
 
 
 def local_bytes() -> int:

@@ -28,7 +28,7 @@ from django.db.models.signals import (
     pre_save,
 )
 
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.service import Cache, cache
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=Model)
 
 
-class Cached(Generic[M]):
+class ModelTags(Generic[M]):
     """`read`: the tags of what shows one object, by its primary key. `purge`: the tags that a write to it makes cold.
 
     `moves`: `purge` depends on fields that may change (the list an object stands in), so the tags of its old row
@@ -65,7 +65,7 @@ class Cached(Generic[M]):
         return list(self._read(pk))
 
     def purge_now(self, *instances: M, using: str | None = None) -> None:
-        """For writes without signals; on commit in a transaction. Raises RoleUnavailable outside of one."""
+        """For writes without signals; on commit in a transaction. Raises RedisUnavailable outside of one."""
         self._cache.invalidate_tags({tag for one in instances for tag in self._purge(one)}, using=using)
 
     def disconnect(self) -> None:
@@ -142,11 +142,11 @@ class Cached(Generic[M]):
         noted = carrier.__dict__["_cachecore_noted"].pop(id(self))
         try:
             self._cache.invalidate_tags(noted, using=using)
-        except RoleUnavailable as error:
+        except RedisUnavailable as error:
             logger.error("written, not invalidated yet: %s", error)
 
 
-declared: dict[type[Model], Cached[Any]] = {}
+declared: dict[type[Model], ModelTags[Any]] = {}
 
 
 def _family(model: type[Model]) -> Iterator[type[Model]]:

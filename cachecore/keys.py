@@ -19,40 +19,46 @@ MAX_PARAMETERS_LENGTH = 200  # characters; longer parameter lists are hashed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheOptions:
-    """How the cache service (cachecore/service.py) treats a family's values. Times are seconds.
+    """How the cache service (cachecore/service.py) treats a family's values.
 
-    `soft`: after it a value is stale: one caller refreshes, the others keep it until the TTL. `near`: kept in the
-    process too. `background`: a stale value is refreshed by a thread. `factory_soft`, `factory_hard`: what a caller
-    waits for the factory with and without a stale value; the factory itself goes on and its value is stored.
+    `soft_ttl_seconds`: after it the value is stale. One caller refreshes it, the others get the stale value until the
+    family's TTL, the hard one. `background`: a thread refreshes it, so that no caller waits. `local`: the value is also
+    kept in the process (L1). The factory time-outs limit how long a caller waits for its factory, with a stale value
+    (soft) and without one (hard). The factory itself runs on, and its value is stored.
     """
 
-    tier: str = ""  # a name in cachecore.tiers.TIERS; its TTL counts instead of the family's
-    soft: float | None = None
-    near: bool = False
+    tier: str = ""  # a name in cachecore.tiers.TIERS; its TTL replaces the family's
+    soft_ttl_seconds: float | None = None
+    local: bool = False
     background: bool = False
-    sensitive: bool = False
+    encrypted: bool = False
     compressed: bool = True  # above 1 KiB, where it helps
     encoding: Encoding = "msgpack"
-    held_in_front: bool = False  # front doors keep it by its namespace's version, and must hear of a clearing
+    cached_before_django: bool = False  # the ASGI middleware keeps it by version, and must be told of a clearing
     value_type: Any = Any  # what a value is decoded as (anything msgspec knows)
     beta: float = 1.0  # XFetch: above 1 refreshes earlier, 0 never early
-    negative: float = 5.0  # the TTL of NOT_FOUND
-    lease: float | None = None  # how long a dead holder delays the others; None: CACHE_LEASE_SECONDS
-    factory_soft: float | None = None
-    factory_hard: float | None = None
+    negative_ttl_seconds: float = 5.0  # the TTL of NOT_FOUND
+    lease_seconds: float | None = None  # how long a dead holder delays the others; None: CACHE_LEASE_SECONDS
+    factory_soft_timeout_seconds: float | None = None
+    factory_hard_timeout_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("soft", "lease", "factory_soft", "factory_hard"):
+        for name in (
+            "soft_ttl_seconds",
+            "lease_seconds",
+            "factory_soft_timeout_seconds",
+            "factory_hard_timeout_seconds",
+        ):
             seconds = getattr(self, name)
             if seconds is not None and seconds <= 0:
-                raise ValueError(f"{name} is a time above 0 s, not {seconds}")
-        for name in ("beta", "negative"):
+                raise ValueError(f"{name} must be greater than 0, not {seconds}.")
+        for name in ("beta", "negative_ttl_seconds"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} is not below 0, as {getattr(self, name)} is")
+                raise ValueError(f"{name} must not be negative: {getattr(self, name)}.")
         if self.tier and self.tier not in TIERS:
-            raise ValueError(f"there is no tier {self.tier!r}; there are {', '.join(TIERS)}")
+            raise ValueError(f"tier must be one of {', '.join(TIERS)}, not {self.tier!r}.")
         if self.encoding not in get_args(Encoding):
-            raise ValueError(f"encoding is msgpack or json, not {self.encoding}")
+            raise ValueError(f"encoding must be msgpack or json, not {self.encoding!r}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

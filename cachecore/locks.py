@@ -1,7 +1,7 @@
 """Owner-safe locks on the state role: redis-py's lock (token, Lua release) through django-redis.
 
 A lock keeps work from being done twice at once; it does not protect data. What protects data is a constraint in
-the database or a token that the script checks (analytics/live). Locks fail loudly: RoleUnavailable.
+the database or a token that the script checks (analytics/live). Locks fail loudly: RedisUnavailable.
 """
 
 import logging
@@ -54,9 +54,9 @@ class Held:
     _lock: "Lock"
 
     def renew(self) -> None:
-        """Its time limit begins anew. Raises LockLost, RoleUnavailable."""
+        """Its time limit begins anew. Raises LockLost, RedisUnavailable."""
         try:
-            with connections.use("state"):
+            with connections.guarded_client("state"):
                 self._lock.reacquire()
         except LockError as error:
             raise LockLost(self.name) from error
@@ -66,7 +66,7 @@ class Held:
 def lock(name: str, ttl_seconds: float, *, wait_seconds: float = 0.0) -> Iterator[Held]:
     """Hold `name` for the block, `ttl_seconds` at most unless the holder renews it.
 
-    Raises LockHeld, RoleUnavailable. A lock that ran out before the block's end is not an error here: the next
+    Raises LockHeld, RedisUnavailable. A lock that ran out before the block's end is not an error here: the next
     holder may have begun, which is why what the block writes carries a token of its own.
     """
     deadline = time.monotonic() + wait_seconds
@@ -81,7 +81,7 @@ def lock(name: str, ttl_seconds: float, *, wait_seconds: float = 0.0) -> Iterato
 
 
 def _acquired(name: str, ttl_seconds: float) -> "Lock | None":
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         held: Lock = caches["state"].lock(  # type: ignore[attr-defined]
             LOCK.key(name=name), timeout=ttl_seconds, thread_local=False
         )

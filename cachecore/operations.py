@@ -29,7 +29,7 @@ class Unknown(LookupError):
         super().__init__(f'There is no {kind} "{name[:MAX_TOLD]}".')
 
 
-class NotWoken(Exception):
+class TaskNotQueued(Exception):
     """The broker did not take the message."""
 
 
@@ -46,7 +46,7 @@ def with_lifetime() -> dict[str, Family]:
 def clear(family_name: str | None, by: AbstractUser) -> int:
     """Delete a family's keys, or those of every family of the cache role; how many.
 
-    Raises Unknown, RoleUnavailable.
+    Raises Unknown, RedisUnavailable.
     """
     families = clearable()
     if family_name is not None and family_name not in families:
@@ -57,10 +57,10 @@ def clear(family_name: str | None, by: AbstractUser) -> int:
     return cleared
 
 
-def bump(tag: str, by: AbstractUser) -> int | str:
+def invalidate_tag_or_namespace(tag: str, by: AbstractUser) -> int | str:
     """Make everything that hangs on a tag cold; its new version: a namespace's number, another tag's random hex.
 
-    Raises Unknown, RoleUnavailable.
+    Raises Unknown, RedisUnavailable.
     """
     version = clearing.bump_tag(tag) if tag in versions.namespaces else _invalidated(tag)
     if version is None:
@@ -70,7 +70,7 @@ def bump(tag: str, by: AbstractUser) -> int | str:
 
 
 def switch(family_name: str, by: AbstractUser, *, on: bool) -> None:
-    """Keep the answers of a family, or compute each. Raises Unknown, RoleUnavailable."""
+    """Keep the answers of a family, or compute each. Raises Unknown, RedisUnavailable."""
     if (policy := caching.policies.get(family_name)) is None:
         raise Unknown("family of answers", family_name)
     switches.switch(policy.family, on=on)
@@ -78,7 +78,7 @@ def switch(family_name: str, by: AbstractUser, *, on: bool) -> None:
 
 
 def set_ttl(family_name: str, by: AbstractUser, seconds: int | None) -> None:
-    """Let a family's values live so long from now on; None: as the settings say. Raises Unknown, RoleUnavailable,
+    """Let a family's values live so long from now on; None: as the settings say. Raises Unknown, RedisUnavailable,
     ValueError outside its tier's bounds.
     """
     if (family := with_lifetime().get(family_name)) is None:
@@ -92,21 +92,21 @@ def set_ttl(family_name: str, by: AbstractUser, seconds: int | None) -> None:
 
 
 def warm(by: AbstractUser) -> None:
-    """Wake a run in a worker; one that is under way counts as this one. Raises NotWoken."""
+    """Wake a run in a worker; one that is under way counts as this one. Raises TaskNotQueued."""
     try:
         tasks.warm.delay()
     except (kombu.exceptions.OperationalError, OSError) as error:
-        raise NotWoken(type(error).__name__) from error
+        raise TaskNotQueued(type(error).__name__) from error
     log(Cache, by, ALL, "Asked for a warming run.")
 
 
 def _invalidated(tag: str) -> str | None:
     """The new version of a tag of the cache service; None where nothing is stored under such a tag."""
     (key,) = tags.keys(tags.canonical([tag]))
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         if not client.exists(key):
             return None
     cache.invalidate_tag(tag)
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         version: bytes = client.get(key) or b""
     return version.hex()

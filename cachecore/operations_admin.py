@@ -24,7 +24,7 @@ def no_fields(name: str) -> Mapping[str, forms.Field]:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Operation:
     """A button: what it asks, what follows, what it does with the name and says then.
 
     With `fields` it also asks for values, which `act` takes by keyword.
@@ -44,13 +44,13 @@ class OperationsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     page_title: ClassVar[str]
     page_template: ClassVar[str]
-    questions: ClassVar[Mapping[str, Question]]
-    not_done: ClassVar[tuple[type[Exception], ...]]  # what an act may raise; its text is fit for the operator
+    questions: ClassVar[Mapping[str, Operation]]
+    expected_errors: ClassVar[tuple[type[Exception], ...]]  # what an act may raise; its text is fit for the operator
 
     def page_context(self, request: HttpRequest) -> dict[str, Any]:
         raise NotImplementedError
 
-    def known(self, verb: str) -> Collection[str]:
+    def valid_names(self, verb: str) -> Collection[str]:
         """The names that a button may be pressed for."""
         raise NotImplementedError
 
@@ -79,7 +79,7 @@ class OperationsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if not self.has_change_permission(request):
             raise PermissionDenied
         question = self.questions.get(verb)
-        if question is None or name not in self.known(verb):
+        if question is None or name not in self.valid_names(verb):
             raise Http404
         form = _form(question.fields(name), request)
         if not form.is_valid():
@@ -87,7 +87,7 @@ class OperationsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return self._page(request, "cachecore/ask.html", title=title, question=question, form=form)
         try:
             self.message_user(request, question.act(name, request.user, **form.cleaned_data))
-        except self.not_done as error:
+        except self.expected_errors as error:
             self.message_user(request, f"Not done: {error}", messages.ERROR)
         return HttpResponseRedirect(self._overview_url)
 

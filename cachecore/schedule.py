@@ -41,7 +41,7 @@ def single_run(name: str, ttl_seconds: float) -> Callable[[Callable[..., Any]], 
     """Decorate a job: one run at a time over all processes, its outcome recorded.
 
     A second caller returns None at once. A run longer than `ttl_seconds` may be joined by another: jobs are
-    idempotent. Raises RoleUnavailable when the state role does not serve.
+    idempotent. Raises RedisUnavailable when the state role does not serve.
     """
 
     def decorate(job: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,7 +60,7 @@ def single_run(name: str, ttl_seconds: float) -> Callable[[Callable[..., Any]], 
 
 
 def last_run(name: str) -> LastRun | None:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         data = client.get(LAST_RUN.key(name=name))
     return msgspec.json.decode(data, type=LastRun) if data is not None else None
 
@@ -79,7 +79,7 @@ def _recorded(name: str, job: Callable[[], Any]) -> Any:
 def _record(name: str, run: LastRun) -> None:
     """A job that was done is done, whether or not that can be told."""
     try:
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             client.set(LAST_RUN.key(name=name), msgspec.json.encode(run, enc_hook=repr))
-    except connections.RoleUnavailable as error:
+    except connections.RedisUnavailable as error:
         logger.warning("%s: %s, and not recorded: %s", name, run.outcome, error)

@@ -42,28 +42,28 @@ def canonical(tags: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({_canonical(tag) for tag in listed(tags)}))
 
 
-class Named(NamedTuple):
+class CanonicalTags(NamedTuple):
     """The tags of a call: canonical, and their keys."""
 
-    tags: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
 
 
-NONE = Named()
+NO_TAGS = CanonicalTags()
 
 
-def named(tags: tuple[str, ...]) -> Named:
+def canonical_tags(tags: tuple[str, ...]) -> CanonicalTags:
     """Remembered, because apps name the same few tags again and again. Raises as `canonical` does."""
     try:
-        return _named(tags) if tags else NONE
+        return _canonical_tags(tags) if tags else NO_TAGS
     except TypeError:  # one of them cannot be hashed, so it is no text either
-        return Named(canonical(tags))
+        return CanonicalTags(canonical(tags))
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
-def _named(tags: tuple[str, ...]) -> Named:
+def _canonical_tags(tags: tuple[str, ...]) -> CanonicalTags:
     names = canonical(tags)
-    return Named(names, keys(names))
+    return CanonicalTags(names, keys(names))
 
 
 def keys(tags: Iterable[str]) -> tuple[str, ...]:

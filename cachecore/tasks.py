@@ -28,7 +28,7 @@ def warm() -> dict[str, Any]:
 @single_run("fade-use", ttl_seconds=60)
 def fade_use() -> dict[str, int]:
     """Hourly: what was asked an hour ago counts half as much as what is asked now."""
-    return {"asked": usage.fade()}
+    return {"asked": usage.decay()}
 
 
 def request_warming() -> None:

@@ -1,6 +1,6 @@
 """Namespace versions: the last part of every version-keyed name. Raising one makes a whole namespace cold.
 
-Source of the clock rule: lua/versions/raise_version.lua. Raising fails loudly (RoleUnavailable): whoever
+Source of the clock rule: lua/versions/raise_version.lua. Raising fails loudly (RedisUnavailable): whoever
 raises decides what a lost invalidation means to it.
 """
 
@@ -67,14 +67,14 @@ def namespace(name: str) -> Namespace:
 
 
 def raise_version(space: Namespace) -> int:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return int(_raise(client, [space.key], [space.channel, space.name]))
 
 
 def current(space: Namespace) -> int | None:
     """The version that answers hang on, as Redis has it now; None before the first and after a loss."""
     asked = [space, *([space.follows] if space.follows else [])]
-    with connections.use("state") as client, client.pipeline(transaction=False) as pipeline:
+    with connections.guarded_client("state") as client, client.pipeline(transaction=False) as pipeline:
         for one in asked:
             pipeline.get(one.key)
         values = pipeline.execute()

@@ -16,7 +16,7 @@ from analytics.stream.endpoint import LiveStream  # isort: skip
 from analytics.stream.hub import Hub  # isort: skip
 from analytics.stream.requests import PATH  # isort: skip
 from cachecore import versions  # isort: skip
-from cachecore.responses.asgi_middleware import App, CachedAnswers, Receive, Scope, Send  # isort: skip
+from cachecore.responses.asgi_middleware import App, ResponseCacheASGIMiddleware, Receive, Scope, Send  # isort: skip
 from cachecore.responses.version_watcher import VersionWatcher  # isort: skip
 from config.serving.export_pool import Exports  # isort: skip
 from config.serving.request_guard import Intake  # isort: skip
@@ -33,7 +33,7 @@ class FrontDoor:
     def __init__(self) -> None:
         intake = Intake(_pool(settings.WSGI_THREADS), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         self._exports = Intake(Exports(_pool(settings.EXPORT_THREADS)), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-        self._cached = CachedAnswers(intake, VersionWatcher(versions.namespaces.values()))
+        self._cached = ResponseCacheASGIMiddleware(intake, VersionWatcher(versions.namespaces.values()))
         self._stream = LiveStream(self._cached, Hub())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -44,7 +44,7 @@ def _timed(probe: Callable[[], None]) -> dict[str, Any]:
     try:
         probe()
         ok, reason = True, None
-    except (DatabaseError, connections.RoleUnavailable, kombu.exceptions.KombuError, OSError) as error:
+    except (DatabaseError, connections.RedisUnavailable, kombu.exceptions.KombuError, OSError) as error:
         ok, reason = False, type(error).__name__
     return {"ok": ok, "latency_ms": round((time.perf_counter() - started) * 1000, 2), "reason": reason}
 
@@ -55,7 +55,7 @@ def _database() -> None:
 
 
 def _ping(role: Role) -> None:
-    with connections.use(role) as client:
+    with connections.guarded_client(role) as client:
         client.ping()
 
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from cachecore.keys import Family
-from cachecore.responses.stored_response import ANSWER
+from cachecore.responses.stored_response import RESPONSE_OPTIONS
 from cachecore.versions import namespace
 
 GAMES = namespace("games")
-LISTED = replace(ANSWER, tier="list")
+LISTED = replace(RESPONSE_OPTIONS, tier="list")
 
 GAMES_LIST = Family(
     name="games-list",
@@ -15,7 +15,7 @@ GAMES_LIST = Family(
     role="cache",
     type="string",
     ttl_seconds=20,
-    holds="a page of games as JSON (stored_response.StoredAnswer), < 1 MB",
+    holds="a page of games as JSON (stored_response.StoredResponse), < 1 MB",
     written_by="games.views.GameViewSet.list",
     purged_by="version `games`",
     options=LISTED,
@@ -26,7 +26,7 @@ GAMES_SINGLE = Family(
     role="cache",
     type="string",
     ttl_seconds=20,
-    holds="one game as JSON (stored_response.StoredAnswer)",
+    holds="one game as JSON (stored_response.StoredResponse)",
     written_by="games.views.GameViewSet.retrieve",
     purged_by="version `games`",
     options=LISTED,
@@ -37,7 +37,7 @@ GAMES_VERIFICATION = Family(
     role="cache",
     type="string",
     ttl_seconds=20,
-    holds="the steps that verify one game, as JSON (stored_response.StoredAnswer)",
+    holds="the steps that verify one game, as JSON (stored_response.StoredResponse)",
     written_by="games.views.GameViewSet.verification",
     purged_by="version `games`",
     options=LISTED,

@@ -13,7 +13,7 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import Signal, receiver
 
 from cachecore import versions
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from games.keys import GAMES
 from games.models import Game
 
@@ -32,7 +32,7 @@ class _Announcement:
     def tell(self) -> None:
         try:
             versions.raise_version(GAMES)
-        except RoleUnavailable as error:
+        except RedisUnavailable as error:
             # Cached answers live on for their TTL at the most; `reconcile` raises the version when Redis is back.
             logger.warning("games changed, version not raised: %s", error)
         except Exception:  # the rows are committed: whatever it is, the listeners must hear of them

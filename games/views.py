@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from cachecore.responses.caching import Computed, Policy, cached
+from cachecore.responses.caching import ComputedResult, Policy, cached_response
 from games import keys, selectors
 from games.export import CONTENT_TYPES, Format, exported
 from games.filters import ExportQuery, GamesQuery
@@ -69,27 +69,27 @@ class GameViewSet(ViewSet):
     @extend_schema(parameters=[GamesQuery], responses=GamePageSerializer)
     def list(self, request: Request) -> HttpResponseBase:
         query = GamesQuery.of(request)
-        return cached(request, LIST, query.parameters(), lambda: Computed(selectors.game_page(query)))
+        return cached_response(request, LIST, query.parameters(), lambda: ComputedResult(selectors.game_page(query)))
 
     @extend_schema(parameters=[GAME_ID, ZoneQuery], responses=GameSerializer)
     def retrieve(self, request: Request, game_id: str) -> HttpResponseBase:
         query, number = ZoneQuery.of(request), int(game_id)
 
-        def compute() -> Computed:
+        def compute() -> ComputedResult:
             with timezone.override(query.zone):
-                return Computed(GameSerializer(selectors.game(number)).data)
+                return ComputedResult(GameSerializer(selectors.game(number)).data)
 
-        return cached(request, SINGLE, [("id", number), *query.parameters()], compute)
+        return cached_response(request, SINGLE, [("id", number), *query.parameters()], compute)
 
     @extend_schema(parameters=[GAME_ID, ZoneQuery], responses=VerificationSerializer)
     @action(detail=True)
     def verification(self, request: Request, game_id: str) -> HttpResponseBase:
         query, number = ZoneQuery.of(request), int(game_id)
 
-        def compute() -> Computed:
-            return Computed(selectors.verification(selectors.game(number)))
+        def compute() -> ComputedResult:
+            return ComputedResult(selectors.verification(selectors.game(number)))
 
-        return cached(request, VERIFICATION, [("id", number), *query.parameters()], compute)
+        return cached_response(request, VERIFICATION, [("id", number), *query.parameters()], compute)
 
     @extend_schema(
         parameters=[ExportQuery], responses={(200, type_): OpenApiTypes.STR for type_ in CONTENT_TYPES.values()}

@@ -10,7 +10,7 @@ from cachecore.redis_client import connections
 from cachecore.responses import caching
 from cachecore.service import cache
 from cachecore.stats import stats
-from cachecore.writes import paying
+from cachecore.writes import retry_queue
 from tests import servers
 
 ROLES = ("cache", "state")
@@ -31,15 +31,15 @@ def _empty_redis(request):
     for role in ROLES:
         connections.breaker(role).succeeded()
     wakeup.broker.succeeded()
-    caching.known_urls.clear()
-    paying.end_all()  # what earlier tests owe
+    caching.cached_urls.clear()
+    retry_queue.stop_all()  # what earlier tests owe
     cache.forget()
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.flushall()
         before = _commands(client)
     yield
     if servers.valkey.running and "valkey" not in request.fixturenames:
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             used = _commands(client) - before > 1  # this very question is one
     else:
         used = True

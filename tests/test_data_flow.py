@@ -87,13 +87,13 @@ def assert_view_equals_table() -> None:
         game.game_id: (game.crash_hundredths, round(game.end_time.timestamp() * 1000) if game.end_time else 0)
         for game in Game.objects.all()
     }
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         bucket_floor = int(client.hget("{analytics}:state", "bucket_floor"))
     assert view.actual_cells(names) == oracle.expected_cells(rows, names, bucket_floor)
 
 
 def writer_is_idle() -> bool:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return not client.exists(LOCK.key(name="analytics-writer"))
 
 
@@ -129,7 +129,7 @@ def test_a_worker_killed_between_commit_and_apply_loses_nothing(process):
 def test_a_worker_outlives_its_broker_also_with_a_task_in_hand(process, valkey, tmp_path):
     """kombu gives what is not acknowledged back to the broker, which is not there."""
     worker = start_worker(process, concurrency=2)  # one waits for messages
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.set(LOCK.key(name="analytics-writer"), "somebody", ex=60)
     tasks.rebuild.delay()  # waits for the lock
     wait_until(lambda: is_running("rebuild"))
@@ -144,7 +144,7 @@ def test_a_worker_outlives_its_broker_also_with_a_task_in_hand(process, valkey, 
 
 
 def is_running(job: str) -> bool:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return bool(client.exists(LOCK.key(name=f"job:{job}")))
 
 

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from cachecore.responses.caching import Computed, Policy, answer
+from cachecore.responses.caching import ComputedResult, Policy, get_or_compute
 from games.query import Query
 
 
@@ -22,7 +22,7 @@ def ask(
     path: str,
     policy: Policy,
     query: Query,
-    compute: Callable[[], Computed],
+    compute: Callable[[], ComputedResult],
     identity: tuple[tuple[str, object], ...] = (),
     before_computing: Callable[[], None] = lambda: None,
 ) -> Answer:
@@ -30,7 +30,7 @@ def ask(
 
     Raises what `compute` and `before_computing` raise.
     """
-    answered = answer(policy, [*identity, *query.parameters()], compute, before_computing)
+    answered = get_or_compute(policy, [*identity, *query.parameters()], compute, before_computing)
     return Answer(url_of(path, query.initial_data), msgspec.json.decode(answered.stored.body), answered.outcome)
 
 

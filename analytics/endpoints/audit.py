@@ -12,7 +12,7 @@ from analytics.endpoints.common import computed, site_law
 from analytics.endpoints.distribution import told
 from analytics.query import AuditQuery
 from cachecore.clock import now_ms
-from cachecore.responses.caching import Computed
+from cachecore.responses.caching import ComputedResult
 from games.models import Game
 from games.selectors import Exceptions, exceptions
 from games.times import from_unix_ms
@@ -20,7 +20,7 @@ from games.times import from_unix_ms
 LISTED = 100  # of mismatched games, breaks and gaps each, newest first; all are counted
 
 
-def answer(query: AuditQuery) -> Computed:
+def answer(query: AuditQuery) -> ComputedResult:
     """Verdicts are the table's, the rest the window's source's; where these are of different games, all the table's."""
     now = now_ms()
     window = query.window(now)

@@ -11,7 +11,7 @@ from analytics.columns import UNKNOWN_TIME, Coverage, Window
 from analytics.conditions import Condition
 from analytics.live.keys import BUCKET_SECONDS
 from analytics.sources import Source
-from cachecore.responses.caching import Computed
+from cachecore.responses.caching import ComputedResult
 from games.fairness.law import Law, law_for
 
 # An answer from the table because the view is behind: soon the view will do better.
@@ -47,12 +47,12 @@ def computed(
     zone: ZoneInfo,
     *,
     boundary_ms: int = BUCKET_MS,
-) -> Computed:
+) -> ComputedResult:
     """The answer, and how long it holds: one about a window of time until the next boundary, a makeshift briefly."""
     payload = {"meta": meta(source, window, covered, now_ms, zone), "results": results}
     if not source.settled:
-        return Computed(payload, UNSETTLED_MS)
-    return Computed(payload, boundary_ms - now_ms % boundary_ms if window.of_time else None)
+        return ComputedResult(payload, UNSETTLED_MS)
+    return ComputedResult(payload, boundary_ms - now_ms % boundary_ms if window.of_time else None)
 
 
 def meta(source: Source, window: Window, covered: Coverage, now_ms: int, zone: ZoneInfo) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from analytics.compute.distribution import Bin, distribution
 from analytics.endpoints.common import computed, percentage, site_law
 from analytics.query import DistributionQuery
 from cachecore.clock import now_ms
-from cachecore.responses.caching import Computed
+from cachecore.responses.caching import ComputedResult
 from games.crash_points import to_number
 
 
-def answer(query: DistributionQuery) -> Computed:
+def answer(query: DistributionQuery) -> ComputedResult:
     now = now_ms()
     window = query.window(now)
     source, [found] = sources.slices_of([window])

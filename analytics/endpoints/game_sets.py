@@ -9,10 +9,10 @@ from analytics.endpoints.common import computed, percentage, time_text
 from analytics.query import GameSetsQuery
 from analytics.query.endpoints import refuse_rows
 from cachecore.clock import now_ms
-from cachecore.responses.caching import Computed
+from cachecore.responses.caching import ComputedResult
 
 
-def answer(query: GameSetsQuery) -> Computed:
+def answer(query: GameSetsQuery) -> ComputedResult:
     """Also raises ValidationError."""
     now, size = now_ms(), query.validated_data["size"]
     window = query.window(now)

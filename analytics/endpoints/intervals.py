@@ -10,10 +10,10 @@ from analytics.compute.intervals import Grid, Intervals, grid_covering, interval
 from analytics.endpoints.common import computed, percentage, time_text
 from analytics.query import IntervalsQuery
 from cachecore.clock import now_ms
-from cachecore.responses.caching import Computed
+from cachecore.responses.caching import ComputedResult
 
 
-def answer(query: IntervalsQuery) -> Computed:
+def answer(query: IntervalsQuery) -> ComputedResult:
     """Also raises ValidationError."""
     now = now_ms()
     window = query.window(now)

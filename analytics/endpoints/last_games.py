@@ -12,14 +12,14 @@ from analytics.endpoints.common import computed, site_law
 from analytics.query import LastGamesQuery
 from analytics.sources import Source
 from cachecore.clock import now_ms
-from cachecore.responses.caching import Computed
+from cachecore.responses.caching import ComputedResult
 from games.fairness.law import Law
 from games.models import Game
 from games.selectors import games_by_id
 from games.serializers import GameSerializer
 
 
-def answer(query: LastGamesQuery) -> Computed:
+def answer(query: LastGamesQuery) -> ComputedResult:
     now = now_ms()
     source, covered, found, rows = _found(query)
     law = site_law()

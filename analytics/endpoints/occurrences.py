@@ -11,13 +11,13 @@ from analytics.endpoints.common import computed, expected_percentage, percentage
 from analytics.query import OccurrencesQuery
 from analytics.sources import Source
 from cachecore.clock import now_ms
-from cachecore.responses.caching import Computed
+from cachecore.responses.caching import ComputedResult
 from games.fairness.law import Law
 
 Previous = tuple[Coverage, list[Occurrences]]
 
 
-def answer(query: OccurrencesQuery) -> Computed:
+def answer(query: OccurrencesQuery) -> ComputedResult:
     now = now_ms()
     window = query.window(now)
     source, covered, found, previous = _found(query, window)

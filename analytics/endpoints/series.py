@@ -12,14 +12,14 @@ from analytics.endpoints.common import computed, time_text
 from analytics.query import SeriesQuery
 from analytics.sources import Source
 from cachecore.clock import now_ms
-from cachecore.responses.caching import Computed
+from cachecore.responses.caching import ComputedResult
 from games.crash_points import to_number
 
 Found = tuple[Condition, Sequence[Series], Summary]
 Named = dict[int, tuple[int, int]]  # crash points and end times of the games that series name
 
 
-def answer(query: SeriesQuery) -> Computed:
+def answer(query: SeriesQuery) -> ComputedResult:
     now = now_ms()
     window = query.window(now)
     source, covered, found, games = _found(query, window)

@@ -9,12 +9,12 @@ from analytics.endpoints.common import computed, site_law, time_text
 from analytics.query import VolatilityQuery
 from analytics.query.endpoints import refuse_rows
 from cachecore.clock import now_ms
-from cachecore.responses.caching import Computed
+from cachecore.responses.caching import ComputedResult
 
 DIGITS = 6
 
 
-def answer(query: VolatilityQuery) -> Computed:
+def answer(query: VolatilityQuery) -> ComputedResult:
     """Also raises ValidationError."""
     now, size = now_ms(), query.validated_data["size"]
     window = query.window(now)

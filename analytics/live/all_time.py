@@ -30,8 +30,8 @@ class AllSeries:
 
 
 def occurrences(conditions: Sequence[Condition]) -> tuple[Head, tuple[Coverage, list[Occurrences]]] | None:
-    """None where one is not configured or there is no view. Raises RoleUnavailable."""
-    with connections.use("state") as client, client.pipeline(transaction=True) as pipeline:
+    """None where one is not configured or there is no view. Raises RedisUnavailable."""
+    with connections.guarded_client("state") as client, client.pipeline(transaction=True) as pipeline:
         ask_head(pipeline)
         for condition in conditions:
             pipeline.hgetall(LIVE.occurrences(condition))

@@ -36,10 +36,10 @@ class NoView(Exception):
 def apply(writer: Writer, marked: Mapping[int, int], rows: Columns, conditions: Sequence[Condition]) -> Applied:
     """Bring the view to `rows`, read after `marked` (id -> sequence number); a marked id without a row is removed.
 
-    Raises NoView, Overtaken, RoleUnavailable. Repeating a call, even one whose reply was lost, changes nothing.
+    Raises NoView, Overtaken, RedisUnavailable. Repeating a call, even one whose reply was lost, changes nothing.
     """
     counted = _counted(tuple(conditions))
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         status, *counts = scripts.apply_games(
             client,
             counted.keys,

@@ -30,7 +30,7 @@ def drifts(
 ) -> Iterator[Drift]:
     """Every cell that differs from a computation over `columns`, all games of the table; `step` is called per key.
 
-    Raises RoleUnavailable.
+    Raises RedisUnavailable.
     """
     yield from _ledger_drifts(columns.where(columns.ids >= view.floor))
     for key, expected in view_cells(LIVE, columns, conditions, view.floor, view.bucket_floor).items():
@@ -72,12 +72,12 @@ def _counts(chunks: Cells) -> Cells:
 
 
 def _read(key: str) -> Cells:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return {field.decode(): value.decode() for field, value in client.hgetall(key).items()}
 
 
 def _members(key: str) -> Cells:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return {member.decode(): int(score) for member, score in client.zrange(key, 0, -1, withscores=True)}
 
 

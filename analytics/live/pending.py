@@ -11,15 +11,15 @@ IDS_PER_CALL = 1_000
 
 
 def mark(ids: Sequence[int]) -> None:
-    """Raises RoleUnavailable; then `reconcile` finds what was not marked."""
-    with connections.use("state") as client:
+    """Raises RedisUnavailable; then `reconcile` finds what was not marked."""
+    with connections.guarded_client("state") as client:
         for part in batched(ids, IDS_PER_CALL):
             scripts.mark_pending(client, [PENDING.key(), SEQUENCE.key()], part)
 
 
 def oldest(count: int) -> dict[int, int]:
     """Up to `count` ids with their numbers, longest waiting first. Read this before the rows."""
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         marked = client.zrange(PENDING.key(), 0, count - 1, withscores=True)
     return {int(game_id): int(sequence) for game_id, sequence in marked}
 
@@ -27,7 +27,7 @@ def oldest(count: int) -> dict[int, int]:
 def waiting(ids: Sequence[int]) -> set[int]:
     """Those of these ids that are marked."""
     found: set[int] = set()
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         for part in batched(ids, IDS_PER_CALL):
             scores = client.zmscore(PENDING.key(), part)
             found.update(game_id for game_id, score in zip(part, scores, strict=True) if score is not None)
@@ -35,5 +35,5 @@ def waiting(ids: Sequence[int]) -> set[int]:
 
 
 def size() -> int:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return int(client.zcard(PENDING.key()))

@@ -58,21 +58,21 @@ class Head:
 
 
 def head() -> Head | None:
-    """None when there is no view. Raises RoleUnavailable."""
-    with connections.use("state") as client, client.pipeline(transaction=True) as pipeline:
+    """None when there is no view. Raises RedisUnavailable."""
+    with connections.guarded_client("state") as client, client.pipeline(transaction=True) as pipeline:
         ask_head(pipeline)
         return parse_head(pipeline.execute())
 
 
 def chunks(numbers: Sequence[int]) -> Columns:
-    """The ledger's games of these chunks, whatever the version. Raises RoleUnavailable."""
-    with connections.use("state") as client:
+    """The ledger's games of these chunks, whatever the version. Raises RedisUnavailable."""
+    with connections.guarded_client("state") as client:
         data = client.mget([LIVE.ledger(number) for number in numbers]) if numbers else []
     return ledger.decode({n: d for n, d in zip(numbers, data, strict=True) if d is not None})
 
 
 def index() -> dict[int, ChunkFacts]:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return parse_index(client.hgetall(LIVE.chunks))
 
 
@@ -85,17 +85,17 @@ def damaged(view: Head, index: Mapping[int, ChunkFacts]) -> bool:
 
 
 def holds_its_chunks(index: Iterable[int]) -> bool:
-    """Whether every chunk that the index names is there. Raises RoleUnavailable."""
+    """Whether every chunk that the index names is there. Raises RedisUnavailable."""
     keys = [LIVE.ledger(number) for number in index]
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return not keys or int(client.exists(*keys)) == len(keys)
 
 
 def memory_bytes(numbers: Iterable[int], conditions: Iterable[Condition]) -> int:
-    """What the keys of the view take, as Redis says. Raises RoleUnavailable."""
+    """What the keys of the view take, as Redis says. Raises RedisUnavailable."""
     keys = [LIVE.state, LIVE.chunks, LIVE.intervals(ALL), LIVE.series, EVENTS.key(), PENDING.key()]
     keys += [key for condition in conditions for key in LIVE.of_condition(condition)]
-    with connections.use("state") as client, client.pipeline(transaction=False) as pipeline:
+    with connections.guarded_client("state") as client, client.pipeline(transaction=False) as pipeline:
         for key in (*keys, *(LIVE.ledger(number) for number in numbers)):
             pipeline.memory_usage(key)
         return sum(size or 0 for size in pipeline.execute())

@@ -50,7 +50,7 @@ def rebuild(writer: Writer, columns: Columns, conditions: Sequence[Condition], *
     """Build and swap; returns the new version. Readers see the old view until the new one is whole.
 
     `floor`: oldest game id the ledger keeps, a multiple of the chunk size; `bucket_floor`: oldest bucket, unix s.
-    The all-time counts are over all `columns`. Raises Overtaken, RoleUnavailable.
+    The all-time counts are over all `columns`. Raises Overtaken, RedisUnavailable.
     """
     view = staged(writer.token)
     cells = view_cells(view, columns, conditions, floor, bucket_floor)
@@ -70,7 +70,7 @@ def rebuild(writer: Writer, columns: Columns, conditions: Sequence[Condition], *
         writer.go_on()
         _write(key, values, "zadd")
     writer.go_on()
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return _swap(client, writer, view, conditions, chunks)
 
 
@@ -79,7 +79,7 @@ def _write_ledger(writer: Writer, view: ViewKeys, kept: Columns) -> list[int]:
     numbers = list(chunks)
     for start in range(0, len(numbers), CHUNKS_PER_CALL):
         writer.go_on()
-        with connections.use("state") as client, client.pipeline(transaction=False) as pipeline:
+        with connections.guarded_client("state") as client, client.pipeline(transaction=False) as pipeline:
             for number in numbers[start : start + CHUNKS_PER_CALL]:
                 pipeline.set(view.ledger(number), chunks[number], ex=STAGING_SECONDS)
             pipeline.execute()
@@ -89,7 +89,7 @@ def _write_ledger(writer: Writer, view: ViewKeys, kept: Columns) -> list[int]:
 def _write(key: str, cells: Cells, command: Literal["hset", "zadd"]) -> None:
     """Fields of a hash, or members of a sorted set."""
     items = list(cells.items())
-    with connections.use("state") as client, client.pipeline(transaction=False) as pipeline:
+    with connections.guarded_client("state") as client, client.pipeline(transaction=False) as pipeline:
         for start in range(0, len(items), CELLS_PER_CALL):
             getattr(pipeline, command)(key, mapping=dict(items[start : start + CELLS_PER_CALL]))
         if items:

@@ -19,8 +19,8 @@ class Repairs(NamedTuple):
 
 
 def found_games(ids: Collection[int]) -> None:
-    """These games differed and are marked. Raises RoleUnavailable."""
-    with connections.use("state") as client, client.pipeline(transaction=True) as pipeline:
+    """These games differed and are marked. Raises RedisUnavailable."""
+    with connections.guarded_client("state") as client, client.pipeline(transaction=True) as pipeline:
         for part in batched(ids, SETTLED_PER_CALL):
             pipeline.sadd(DRIFTED.key(), *part)
         pipeline.hincrby(REPAIRS.key(), "found", len(ids))
@@ -29,7 +29,7 @@ def found_games(ids: Collection[int]) -> None:
 
 def mended_cells(count: int) -> None:
     """So many cells differed and were built anew."""
-    with connections.use("state") as client, client.pipeline(transaction=True) as pipeline:
+    with connections.guarded_client("state") as client, client.pipeline(transaction=True) as pipeline:
         pipeline.hincrby(REPAIRS.key(), "found", count)
         pipeline.hincrby(REPAIRS.key(), "repaired", count)
         pipeline.execute()
@@ -37,7 +37,7 @@ def mended_cells(count: int) -> None:
 
 def settle() -> None:
     """Count as repaired what was found and has been applied by now."""
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         for members in batched(client.sscan_iter(DRIFTED.key(), count=SETTLED_PER_CALL), SETTLED_PER_CALL):
             drifted = {int(member) for member in members}
             applied = drifted - pending.waiting(sorted(drifted))
@@ -47,6 +47,6 @@ def settle() -> None:
 
 
 def counted() -> Repairs:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         found, repaired = client.hmget(REPAIRS.key(), "found", "repaired")
     return Repairs(int(found or 0), int(repaired or 0))

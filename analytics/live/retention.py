@@ -28,8 +28,8 @@ def bucket_floor(now_ms: int, keep_days: int) -> int:
 
 
 def trim(writer: Writer, conditions: Sequence[Condition], floor: int, oldest_bucket: int) -> Trimmed:
-    """Raises Overtaken, RoleUnavailable."""
-    with connections.use("state") as client:
+    """Raises Overtaken, RedisUnavailable."""
+    with connections.guarded_client("state") as client:
         status, chunks, buckets = scripts.trim_view(
             client,
             [

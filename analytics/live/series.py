@@ -107,8 +107,8 @@ def known(replies: Sequence[Any], *, closed: int) -> Known | None:
 
 
 def missing(conditions: Sequence[Condition]) -> list[Condition]:
-    """Those whose series were removed, or lost in part. Raises RoleUnavailable."""
-    with connections.use("state") as client, client.pipeline(transaction=True) as pipeline:
+    """Those whose series were removed, or lost in part. Raises RedisUnavailable."""
+    with connections.guarded_client("state") as client, client.pipeline(transaction=True) as pipeline:
         for condition in conditions:
             pipeline.hget(LIVE.series, str(condition))
             pipeline.zcard(LIVE.closed_series(condition))
@@ -127,7 +127,10 @@ def _whole(before: int, closed: int, longest: int, *, asked: int) -> bool:
 
 
 def restore(writer: Writer, columns: Columns, conditions: Sequence[Condition]) -> None:
-    """Put in the series of these conditions, computed over all games of the view. Raises Overtaken, RoleUnavailable."""
+    """Store the series of these conditions, computed over all games of the view.
+
+    Raises Overtaken, RedisUnavailable.
+    """
     for condition in conditions:
         writer.go_on()
         _put(writer, condition, kept(columns, condition))
@@ -137,7 +140,7 @@ def _put(writer: Writer, condition: Condition, found: Kept) -> None:
     rows: list[str | int] = [
         item for members in (found.closed, found.longest) for pair in members.items() for item in pair
     ]
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         status = scripts.put_series(
             client,
             [WRITER.key(), LIVE.series, LIVE.closed_series(condition), LIVE.longest_series(condition)],

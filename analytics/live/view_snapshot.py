@@ -48,7 +48,7 @@ def read_until(
 ) -> Moment | None:
     """The moment that holds every chunk `needed` tells of it; None when it tells None or there is no view.
 
-    `question`: what is asked, but for the time. Raises RoleUnavailable, Moving.
+    `question`: what is asked, but for the time. Raises RedisUnavailable, Moving.
     """
     chosen: Numbers = set(_needed_last.get(question) or ())
     for _ in range(MAX_READS):
@@ -77,7 +77,7 @@ def newer(moment: Moment, chosen: Numbers) -> Numbers:
 
 
 def _read(numbers: Sequence[int], ask: Ask) -> Moment | None:
-    with connections.use("state") as client, client.pipeline(transaction=True) as pipeline:
+    with connections.guarded_client("state") as client, client.pipeline(transaction=True) as pipeline:
         ask_head(pipeline)
         pipeline.hgetall(LIVE.chunks)
         if numbers:

@@ -15,7 +15,7 @@ from analytics.live.view_snapshot import Moment, Numbers, newer, older, read_unt
 def slices_of(windows: Sequence[Window]) -> tuple[Head, list[Slice]] | None:
     """The games of these windows; None when there is no view or its ledger does not hold all of one.
 
-    Raises RoleUnavailable, Moving.
+    Raises RedisUnavailable, Moving.
     """
 
     def needed(moment: Moment) -> Numbers | None:

@@ -31,8 +31,8 @@ class Writer:
 
 @contextmanager
 def the_writer(*, wait_seconds: float = 0.0) -> Iterator[Writer]:
-    """Be the writer for the block. Raises LockHeld while another is, RoleUnavailable."""
+    """Be the writer for the block. Raises LockHeld while another is, RedisUnavailable."""
     with lock("analytics-writer", WRITER_SECONDS, wait_seconds=wait_seconds) as held:
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             token = int(scripts.take_token(client, [WRITER.key()]))
         yield Writer(token, held)

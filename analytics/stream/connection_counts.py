@@ -46,8 +46,8 @@ class Told(NamedTuple):
 
 
 def told() -> Told:
-    """Of all processes, as they told it within the last seconds. Raises RoleUnavailable."""
-    with connections.use("state") as client, client.pipeline() as pipeline:
+    """Of all processes, as they told it within the last seconds. Raises RedisUnavailable."""
+    with connections.guarded_client("state") as client, client.pipeline() as pipeline:
         pipeline.hgetall(STREAMS.key())
         pipeline.hgetall(RESETS.key())
         streams, resets = pipeline.execute()
@@ -65,8 +65,8 @@ class Teller:
         self._telling = asyncio.Lock()
 
     async def tell(self, held: int, resets: Counter[Reason]) -> None:
-        """Raises RoleUnavailable. Accepted: where only a reply is lost, what it confirmed is counted twice."""
-        async with self._telling, connections.use_async("state", self._client) as client:
+        """Raises RedisUnavailable. Accepted: where only a reply is lost, what it confirmed is counted twice."""
+        async with self._telling, connections.guarded("state", self._client) as client:
             await client.hset(STREAMS.key(), self._process, f"{held} {now_ms()}")
             for reason, amount in (resets - self._counted).items():
                 await client.hincrby(RESETS.key(), reason, amount)
@@ -77,8 +77,8 @@ class Teller:
 
     async def aclose(self) -> None:
         """This process holds none from now on; where Redis is away that is found out in a while."""
-        with suppress(connections.RoleUnavailable):
-            async with connections.use_async("state", self._client) as client:
+        with suppress(connections.RedisUnavailable):
+            async with connections.guarded("state", self._client) as client:
                 await client.hdel(STREAMS.key(), self._process)
         with suppress(*connections.UNAVAILABLE):
             await self._client.aclose()

@@ -46,7 +46,7 @@ class Mirror:
         return self._snapshot[1]
 
     async def advance(self) -> bool:
-        """Read what is new; whether there was anything. Raises RoleUnavailable, NoView."""
+        """Read what is new; whether there was anything. Raises RedisUnavailable, NoView."""
         async with self._advancing:
             reading = await self._read(self.version)
             if self.generation and reading.view.position == self.view.position:

@@ -37,11 +37,11 @@ class Follower:
     async def read(self, after: int | None) -> Reading | None:
         """The view and the entries from `after` on, itself included, or all; None without a view.
 
-        Raises RoleUnavailable.
+        Raises RedisUnavailable.
         """
         keys = [VERSION.key(), EPOCH.key(), LIVE.state, LIVE.chunks, EVENTS.key()]
         arguments = [LIVE.ledger(""), "-" if after is None else after, PAGE_ENTRIES, NEWEST_GAMES]
-        async with connections.use_async("state", self._client):
+        async with connections.guarded("state", self._client):
             reply = await self._script(keys, arguments)
         return _reading(reply) if reply else None
 

@@ -15,11 +15,11 @@ def calls(command: str) -> int:
 
 
 def memory_bytes() -> int:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return int(client.info("memory")["used_memory"])
 
 
 def _of(command: str) -> dict[str, Any]:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         found: dict[str, Any] = client.info("commandstats").get(f"cmdstat_{command}", {})
     return found

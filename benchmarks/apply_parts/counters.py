@@ -15,7 +15,7 @@ PLAIN = ViewKeys("benchmark:")
 
 
 def copied_from_view(conditions: Sequence[Condition]) -> None:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         for name in (ALL, *map(str, conditions)):
             client.copy(LIVE.intervals(name), PLAIN.intervals(name), replace=True)
             if name != ALL:
@@ -23,7 +23,7 @@ def copied_from_view(conditions: Sequence[Condition]) -> None:
 
 
 def count(games: Columns, conditions: Sequence[Condition]) -> None:
-    with connections.use("state") as client, client.pipeline(transaction=False) as pipeline:
+    with connections.guarded_client("state") as client, client.pipeline(transaction=False) as pipeline:
         for crash, end_ms in zip(games.crash.tolist(), games.end_ms.tolist(), strict=True):
             bucket = f"bucket_{end_ms // 1000 // BUCKET_SECONDS * BUCKET_SECONDS}"
             pipeline.hincrby(PLAIN.state, "games", 1)
@@ -37,5 +37,5 @@ def count(games: Columns, conditions: Sequence[Condition]) -> None:
 
 def count_one() -> None:
     """A single HINCRBY and nothing more: the floor of any call."""
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.hincrby(PLAIN.state, "games", 1)

@@ -40,7 +40,7 @@ def main(rounds: int, sizes: list[int]) -> None:
         _table.empty()
         _table.copy(_table.generated(games, now_ms()))
         _table.settle()
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             client.flushall()
         before = memory_bytes()
         services.rebuild_view()

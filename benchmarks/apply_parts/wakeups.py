@@ -88,7 +88,7 @@ def _idle() -> bool:
 
 
 def _versions() -> int:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return int(client.xinfo_stream(EVENTS.key())["entries-added"])
 
 

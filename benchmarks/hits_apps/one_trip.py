@@ -3,15 +3,15 @@
 from config.asgi import FrontDoor
 
 from cachecore import versions  # isort: skip
-from cachecore.responses.asgi_middleware import CachedAnswers, Prepared  # isort: skip
+from cachecore.responses.asgi_middleware import ResponseCacheASGIMiddleware, PreparedResponse  # isort: skip
 from cachecore.responses.caching import Url  # isort: skip
 from cachecore.responses.version_watcher import VersionWatcher  # isort: skip
 
 
-class WithoutMemory(CachedAnswers):
+class WithoutMemory(ResponseCacheASGIMiddleware):
     """Forgets at once. It still keeps the last answer it read, which costs it about a microsecond a hit."""
 
-    def _remembered(self, url: Url) -> Prepared | None:
+    def _remembered(self, url: Url) -> PreparedResponse | None:
         return None
 
 

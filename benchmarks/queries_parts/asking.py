@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from analytics.views import AnswerView
 from benchmarks.queries_parts.questions import Question
 from cachecore.redis_client import connections
-from cachecore.responses.caching import Computed
+from cachecore.responses.caching import ComputedResult
 
 Origin = Literal["live", "database"]
 Ask = Callable[[], float]  # one call; how long it took, in ms
@@ -24,7 +24,7 @@ Ask = Callable[[], float]  # one call; how long it took, in ms
 _client = Client(SERVER_NAME="127.0.0.1")
 
 
-def answer_of(question: Question) -> Callable[[], Computed]:
+def answer_of(question: Question) -> Callable[[], ComputedResult]:
     """The bare call."""
     request = Request(RequestFactory().get(question.url))
     view: type[AnswerView] = resolve(request.path).func.view_class  # type: ignore[attr-defined]
@@ -49,7 +49,7 @@ def requesting(question: Question, origin: Origin) -> Ask:
     expected = "MISS" if origin == "live" else "BYPASS"  # without versions nothing is kept
 
     def ask() -> float:
-        with connections.use("cache") as redis:
+        with connections.guarded_client("cache") as redis:
             redis.flushdb()
         began = time.perf_counter()
         response = _client.get(question.url, HTTP_ACCEPT_ENCODING="gzip")

@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from cachecore import operations
 from cachecore.api.serializers import ClearedSerializer, InvalidatedSerializer, StatsAnswerSerializer, stats_answer
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 
 NOT_KEPT = {"Cache-Control": "no-store"}
 
@@ -66,7 +66,7 @@ class InvalidateView(MonitoringView):
         """Make everything that hangs on a tag cold, at once and for every process."""
         _query(request)
         with _told():
-            version = operations.bump(tag, by=cast(AbstractUser, request.user))
+            version = operations.invalidate_tag_or_namespace(tag, by=cast(AbstractUser, request.user))
         return Response({"tag": tag, "version": version}, headers=NOT_KEPT)
 
 
@@ -89,5 +89,5 @@ def _told() -> Iterator[None]:
         yield
     except operations.Unknown as error:
         raise NotFound(str(error)) from error
-    except RoleUnavailable as error:
+    except RedisUnavailable as error:
         raise CacheUnavailable from error

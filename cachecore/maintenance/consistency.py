@@ -21,10 +21,10 @@ from cachecore import versions
 from cachecore.as_of import as_of
 from cachecore.keys import Key
 from cachecore.maintenance import warming
-from cachecore.maintenance.internal_requests import ask
+from cachecore.maintenance.internal_requests import call_view
 from cachecore.redis_client import connections
 from cachecore.responses import caching
-from cachecore.responses.caching import Answered
+from cachecore.responses.caching import ResponseResult
 from cachecore.storage import clear_times
 
 # Fields by name, wherever they stand in an answer; an app adds its own when it is loaded.
@@ -61,7 +61,7 @@ class Report:
 
 
 def check(wanted: int, *, urls: Iterable[str] | None = None, on_compared: Callable[[], None] = lambda: None) -> Report:
-    """Compare `wanted` answers, the URLs in random order and over again. Raises RoleUnavailable."""
+    """Compare `wanted` answers, the URLs in random order and over again. Raises RedisUnavailable."""
     report = Report()
     chosen = list(warming.urls() if urls is None else urls)
     random.shuffle(chosen)
@@ -89,27 +89,27 @@ def _agrees(url: str) -> bool | None:
         return None
     before = msgspec.json.decode(kept.stored.body)
     with as_of(_moment(before) or kept.stored.stored_at_ms):
-        truth = _asked(url, {caching.AFRESH: True})
+        truth = _asked(url, {caching.BYPASS_META_KEY: True})
     if truth is None:
         return None
     after = msgspec.json.decode(truth.stored.body)
-    if versions.current(kept.known.policy.namespace) != kept.stored.version or _covered(before) != _covered(after):
+    if versions.current(kept.cached_url.policy.namespace) != kept.stored.version or _covered(before) != _covered(after):
         return None
     if _told(before) == _told(after):
         return True
-    _delete(kept.known.key(kept.stored.version))
+    _delete(kept.cached_url.key(kept.stored.version))
     return False
 
 
-def _asked(url: str, environ: dict[str, Any] | None = None) -> Answered | None:
+def _asked(url: str, environ: dict[str, Any] | None = None) -> ResponseResult | None:
     """None for an error, as while the database is away."""
-    return getattr(ask(url, environ=environ), "answered", None)
+    return getattr(call_view(url, environ=environ), "answered", None)
 
 
 def _delete(key: Key) -> None:
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         client.delete(key)
-    clear_times.mark(key.family)
+    clear_times.record(key.family)
 
 
 def _moment(answer: Any) -> int | None:

@@ -8,10 +8,10 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
 from django.urls import resolve
 
-from cachecore.read_through.request import by_ourselves
+from cachecore.read_through.request import is_internal_request
 
 
-def ask(url: str, zone: str = "", environ: Mapping[str, Any] | None = None) -> HttpResponse:
+def call_view(url: str, zone: str = "", environ: Mapping[str, Any] | None = None) -> HttpResponse:
     """The view's answer to GET. `environ`: what only this process may say. Raises Http404, and what the view raises."""
     path, _, query = url.partition("?")
     match = resolve(path)
@@ -28,9 +28,9 @@ def ask(url: str, zone: str = "", environ: Mapping[str, Any] | None = None) -> H
             **(environ or {}),
         }
     )
-    asked = by_ourselves.set(True)
+    asked = is_internal_request.set(True)
     try:
         response: HttpResponse = match.func(request, *match.args, **match.kwargs)
     finally:
-        by_ourselves.reset(asked)
+        is_internal_request.reset(asked)
     return response

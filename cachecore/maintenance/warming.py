@@ -19,12 +19,12 @@ from cachecore import conf, versions
 from cachecore.clock import now_ms
 from cachecore.keys import Family, Role
 from cachecore.maintenance import usage
-from cachecore.maintenance.internal_requests import ask
-from cachecore.maintenance.usage import Asked
+from cachecore.maintenance.internal_requests import call_view
+from cachecore.maintenance.usage import CanonicalUrl
 from cachecore.redis_client import connections
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.responses import switches
-from cachecore.responses.url_registry import Url, known_urls
+from cachecore.responses.url_registry import Url, cached_urls
 from cachecore.stats import stats
 from cachecore.storage import leases
 
@@ -68,7 +68,7 @@ class Report:
     dropped: list[str] = field(default_factory=list)  # by use, and answering 4xx now
     off: list[str] = field(default_factory=list)  # its family's answers are not kept now
     left: int = 0  # for want of time, or of Redis
-    away: RoleUnavailable | None = None  # the run is over: there is nowhere to keep an answer
+    away: RedisUnavailable | None = None  # the run is over: there is nowhere to keep an answer
 
 
 def register(family: str, warmer: Warmer) -> None:
@@ -81,19 +81,19 @@ def urls(families: Iterable[str] | None = None) -> Iterator[str]:
         yield from warmers[family]()
 
 
-class ToAsk(NamedTuple):
+class PlannedUrl(NamedTuple):
     """`standard`: an app's warmer says so. `lately`: clients asked it, and are likely to ask it again at once."""
 
-    asked: Asked
+    asked: CanonicalUrl
     standard: bool
     lately: bool = False
 
 
-def plan(families: Iterable[str] | None = None) -> list[ToAsk]:
+def plan(families: Iterable[str] | None = None) -> list[PlannedUrl]:
     """What a run asks, in its order; of families only what is standard. Raises KeyError as `urls`."""
-    standard = dict.fromkeys(map(Asked, urls(families)))
+    standard = dict.fromkeys(map(CanonicalUrl, urls(families)))
     by_use = dict.fromkeys([] if families else _by_use())
-    return [ToAsk(asked, asked in standard, asked in by_use) for asked in dict.fromkeys((*by_use, *standard))]
+    return [PlannedUrl(asked, asked in standard, asked in by_use) for asked in dict.fromkeys((*by_use, *standard))]
 
 
 def run(clock: Callable[[], float] = time.monotonic, rest: Callable[[float], None] = time.sleep) -> Report:
@@ -113,7 +113,7 @@ def run(clock: Callable[[], float] = time.monotonic, rest: Callable[[float], Non
     return report
 
 
-def warm(one: ToAsk, report: Report) -> bool:
+def warm(one: PlannedUrl, report: Report) -> bool:
     """Whether the view was asked. What clients cannot ask any more (a deleted game, another release's) is dropped."""
     told = str(one.asked)
     if report.away is not None:
@@ -127,29 +127,29 @@ def warm(one: ToAsk, report: Report) -> bool:
         (report.already_warm if outcome == "HIT" else report.warmed).append(told)
     elif family is not None and switches.is_off(family):
         report.off.append(told)
-    elif outcome == "BYPASS" and (away := redis_away()) is not None:
+    elif outcome == "BYPASS" and (away := redis_failure()) is not None:
         logger.warning("warming ends: %s", away)
         report.away = away
         report.failed.append(told)
     elif 400 <= status < 500 and not one.standard:
         report.dropped.append(told)
-        with suppress(RoleUnavailable):
+        with suppress(RedisUnavailable):
             usage.drop(one.asked)
     else:
         logger.warning("%s was not warmed: status %d, X-Cache %r", told, status, outcome)
-        stats.count(usage.ASKED.name, "error")
+        stats.count(usage.REQUESTED_URLS.name, "error")
         report.failed.append(told)
     return True
 
 
 def warm_url(url: str, report: Report) -> None:
     """A standard answer: whatever is wrong with it is a fault of ours."""
-    warm(ToAsk(Asked(url), standard=True), report)
+    warm(PlannedUrl(CanonicalUrl(url), standard=True), report)
 
 
 def claim_delay_seconds() -> float | None:
     """Seconds until the run that this caller shall start; None when one is on its way already."""
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         if not client.set(WARMING_DUE.key(), 1, nx=True, ex=WARMING_DUE.ttl_seconds):
             return None
         last = client.get(WARMED_AT.key())
@@ -160,58 +160,58 @@ def claim_delay_seconds() -> float | None:
 
 def begin() -> None:
     """A run starts: versions that rise from now on claim a run of their own."""
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.set(WARMED_AT.key(), now_ms(), ex=WARMED_AT.ttl_seconds)
         client.delete(WARMING_DUE.key())
 
 
-def redis_away() -> RoleUnavailable | None:
+def redis_failure() -> RedisUnavailable | None:
     """Why nothing can be kept now, where that is so."""
     try:
         for role in get_args(Role):
-            with connections.use(role) as client:
+            with connections.guarded_client(role) as client:
                 client.ping()
-    except RoleUnavailable as error:
+    except RedisUnavailable as error:
         return error
     return None
 
 
-def _by_use() -> list[Asked]:
+def _by_use() -> list[CanonicalUrl]:
     """CACHE_REWARM_TOP of what was asked most lately; nothing while the state role is away."""
     try:
         return usage.top(conf.rewarm_top())
-    except RoleUnavailable as error:
+    except RedisUnavailable as error:
         logger.warning("what was asked most is not known: %s", error)
         return []
 
 
-def _is_warm(asked: Asked) -> bool:
+def _is_warm(asked: CanonicalUrl) -> bool:
     """Whether its answer stands there, or somebody computes it: known of what this process has asked before.
 
     A quarter of the CPU of a hit inside Django, and not counted as one.
     """
     path, _, query = asked.url.partition("?")
-    if (known := known_urls.get(Url(path, query, asked.zone))) is None:
+    if (known := cached_urls.get(Url(path, query, asked.zone))) is None:
         return False
     try:
         if (version := versions.current(known.policy.namespace)) is None:
             return False
         key = known.key(version)
-        with connections.use("cache") as client:
+        with connections.guarded_client("cache") as client:
             return bool(client.exists(key, leases.LEASE.key(key=key)))
-    except RoleUnavailable:
+    except RedisUnavailable:
         return False
 
 
-def _asked(asked: Asked) -> tuple[int, str, Family | None]:
+def _asked(asked: CanonicalUrl) -> tuple[int, str, Family | None]:
     """What the view says, its X-Cache, and the family of its answer; (500, "", None) where it raises."""
     try:
-        response = ask(asked.url, asked.zone)
+        response = call_view(asked.url, asked.zone)
     except Http404:  # no such URL, or a view of Django's own that found nothing
         return 404, "", None
     except Exception:
         logger.exception("warming %s failed", asked)
         return 500, "", None
     answered = getattr(response, "answered", None)  # cachecore.responses.caching
-    family = answered.known.policy.family if answered is not None else None
+    family = answered.cached_url.policy.family if answered is not None else None
     return response.status_code, response.headers.get("X-Cache", ""), family

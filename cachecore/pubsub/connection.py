@@ -20,11 +20,11 @@ UNSUBSCRIBE: dict[Kind, str] = {"channel": "UNSUBSCRIBE", "pattern": "PUNSUBSCRI
 Reply = list[Any]
 
 
-class Silent(redis.ConnectionError):
+class ConnectionSilent(redis.ConnectionError):
     """The server did not answer in time: hung, or gone without a word."""
 
 
-class Link:
+class SubscriberConnection:
     """Asks, hears, and notices when nobody answers.
 
     While a reply is owed, silence of `answer_seconds` is a failure; else silence of `heartbeat_seconds` is asked about
@@ -33,7 +33,7 @@ class Link:
 
     def __init__(
         self,
-        alarm: "Alarm",
+        alarm: "WakeupPipe",
         heartbeat_seconds: float,
         answer_seconds: float,
         clock: Callable[[], float] = time.monotonic,
@@ -60,7 +60,7 @@ class Link:
     def unsubscribe(self, subjects: Iterable[Subject]) -> None:
         self._ask(UNSUBSCRIBE, subjects)
 
-    def hear(self) -> Reply | None:
+    def read_reply(self) -> Reply | None:
         """The next thing said; None when the alarm interrupted, or after a PING. Raises Silent, ConnectionError."""
         waited = self._clock() - self._last_word
         if self._readable(max(0.0, self._patience() - waited)):
@@ -68,7 +68,7 @@ class Link:
         if self._alarm.rung():
             return None
         if self.owed:
-            raise Silent(f"no answer for {self._answer_seconds} s")
+            raise ConnectionSilent(f"no answer for {self._answer_seconds} s")
         self._send("PING")
         self.owed += 1
         return None
@@ -114,7 +114,7 @@ class Link:
         return found
 
 
-class Alarm:
+class WakeupPipe:
     """What another thread rings to interrupt a `poll`."""
 
     def __init__(self) -> None:

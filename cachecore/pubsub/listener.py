@@ -5,7 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
-from cachecore.pubsub.connection import Alarm, Link, Reply
+from cachecore.pubsub.connection import Reply, SubscriberConnection, WakeupPipe
 from cachecore.pubsub.registry import Subject, text
 from cachecore.redis_client.errors import is_unavailable
 
@@ -28,17 +28,17 @@ class Listener:
         self,
         wanted: Callable[[], set[Subject]],
         deliver: Callable[[Reply], None],
-        connect: Callable[[Alarm], Link],
+        connect: Callable[[WakeupPipe], SubscriberConnection],
         counts: Counter[str],
     ) -> None:
         self._wanted = wanted
         self._deliver = deliver
         self._connect = connect
         self._counts = counts
-        self._alarm = Alarm()
+        self._alarm = WakeupPipe()
         self._closing = threading.Event()
         self._changed = threading.Condition()
-        self._link: Link | None = None
+        self._link: SubscriberConnection | None = None
         self._asked: set[Subject] = set()
         self._confirmed: set[Subject] = set()
         self._unconfirmed = 0  # what the server has yet to say of subscriptions
@@ -83,16 +83,16 @@ class Listener:
             self._closing.wait(backoff_seconds(failures))
         self._alarm.close()
 
-    def _serve(self, link: Link) -> None:
+    def _serve(self, link: SubscriberConnection) -> None:
         link.connect()
         self._link, self._asked, self._unconfirmed = link, set(), 0
         while not self._closing.is_set():
             self._ask(link)
-            reply = link.hear()
+            reply = link.read_reply()
             if reply is not None:
                 self._take(link, reply)
 
-    def _ask(self, link: Link) -> None:
+    def _ask(self, link: SubscriberConnection) -> None:
         wanted = self._wanted()
         more, less = wanted - self._asked, self._asked - wanted
         with self._changed:
@@ -101,7 +101,7 @@ class Listener:
         link.unsubscribe(less)
         self._asked = wanted
 
-    def _take(self, link: Link, reply: Reply) -> None:
+    def _take(self, link: SubscriberConnection, reply: Reply) -> None:
         kind = reply[0].decode()
         if kind in ("message", "pmessage"):
             self._deliver(reply)
@@ -120,7 +120,7 @@ class Listener:
     def _is_ready(self) -> bool:
         return self._link is not None and self._unconfirmed == 0 and self._confirmed == self._wanted()
 
-    def _drop(self, link: Link) -> None:
+    def _drop(self, link: SubscriberConnection) -> None:
         link.close()
         with self._changed:
             self._link, self._confirmed = None, set()

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from cachecore.pubsub.connection import Alarm, Link, Reply
+from cachecore.pubsub.connection import Reply, SubscriberConnection, WakeupPipe
 from cachecore.pubsub.listener import Listener
 from cachecore.pubsub.registry import Callback, Message, Registry, Subject, checked, text
 from cachecore.redis_client import connections
@@ -51,9 +51,9 @@ class PubSub:
         _services.add(self)
 
     def publish(self, channel: str, message: Any) -> int:
-        """How many connections got it. Raises RoleUnavailable: what a lost message means is the publisher's to say."""
+        """How many connections got it. Raises RedisUnavailable: what a lost message means is the publisher's to say."""
         name, data = checked(channel), msgspec.json.encode(message)
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             return int(client.publish(name, data))
 
     def subscribe(self, channel: str, callback: Callback) -> None:
@@ -121,8 +121,8 @@ class PubSub:
         with self._lock:
             return set(self._registry)
 
-    def _link(self, alarm: Alarm) -> Link:
-        return Link(alarm, self._heartbeat_seconds, self._answer_seconds)
+    def _link(self, alarm: WakeupPipe) -> SubscriberConnection:
+        return SubscriberConnection(alarm, self._heartbeat_seconds, self._answer_seconds)
 
     def _deliver(self, reply: Reply) -> None:
         """`[message, channel, data]` or `[pmessage, pattern, channel, data]`."""

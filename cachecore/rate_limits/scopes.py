@@ -7,7 +7,7 @@ import limits
 from cachecore import conf
 from cachecore.rate_limits.windows import RATE_COUNTER, RATE_LOG, Quota, take_in_moving_window, take_in_sliding_window
 from cachecore.redis_client import connections
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.stats import stats
 
 parse = lru_cache(maxsize=None)(limits.parse)
@@ -28,9 +28,9 @@ def charge(scope: str, identity: str) -> Quota | None:
     exact = scope in conf.rate_limits_exact()
     family, take = (RATE_LOG, take_in_moving_window) if exact else (RATE_COUNTER, take_in_sliding_window)
     try:
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             quota = take(client, parse(rate), scope, identity)
-    except RoleUnavailable as error:
+    except RedisUnavailable as error:
         stats.count(family.name, "error")  # no log: cachecore.redis_client.connections tells of an outage, once
         if scope in conf.rate_limits_fail_closed():
             raise LimitsUnavailable(scope) from error

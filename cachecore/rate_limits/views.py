@@ -15,7 +15,7 @@ View = Callable[..., HttpResponse]
 Refuse = Callable[[HttpRequest, int, int], HttpResponse]  # status, seconds after which it may be tried again
 
 
-class TooMany(Exception):
+class LimitExceeded(Exception):
     """The caller is above its limit."""
 
 
@@ -37,10 +37,10 @@ class Slot:
             self.quota = charge(self._scope, self._identity)
             self._taken = True
         if self.quota is not None and not self.quota.allowed:
-            raise TooMany
+            raise LimitExceeded
 
 
-def limited(scope: str, refuse: Refuse) -> Callable[[View], View]:
+def rate_limited(scope: str, refuse: Refuse) -> Callable[[View], View]:
     """Decorate a view that takes a Slot after its request, and calls it (`before_computing`) before it computes."""
 
     def decorate(view: View) -> View:
@@ -49,7 +49,7 @@ def limited(scope: str, refuse: Refuse) -> Callable[[View], View]:
             slot = Slot(scope, _identity(request))
             try:
                 response = view(request, slot, *args, **kwargs)
-            except TooMany:
+            except LimitExceeded:
                 response = _refused(refuse, request, 429, slot.quota.next_seconds if slot.quota else RETRY_SECONDS)
             except LimitsUnavailable:
                 response = _refused(refuse, request, 503, RETRY_SECONDS)

@@ -8,85 +8,93 @@ from collections.abc import Callable
 
 from cachecore.keys import Family, Key
 from cachecore.read_through import stale_if_error
-from cachecore.read_through.effects import Compute, Steps
-from cachecore.read_through.leased_writes import Keeper
-from cachecore.read_through.request import Ask
-from cachecore.read_through.stale_if_error import GONE
-from cachecore.read_through.stored_values import Reader, Seen
+from cachecore.read_through.effects import Compute, EffectGenerator
+from cachecore.read_through.leased_writes import LeasedWriter
+from cachecore.read_through.request import ReadRequest
+from cachecore.read_through.stale_if_error import AUTHORITATIVE_ERRORS
+from cachecore.read_through.stored_values import ReadResult, StoredValueReader
 from cachecore.stats import stats
 from cachecore.storage import envelope as envelopes
 from cachecore.storage.envelope import Payload
-from cachecore.storage.leases import Taken
+from cachecore.storage.leases import Acquired
 from cachecore.storage.local_cache import LocalCache
 from cachecore.writes import uncommitted
 
-Closed = Callable[[Key, tuple[str, ...]], bool]
+MustBypass = Callable[[Key, tuple[str, ...]], bool]
 
 
-class Computer:
+class Computation:
     """`closed` says whether a key may not be read or stored now (an open transaction, an unpaid invalidation)."""
 
     def __init__(
-        self, reader: Reader, memory: LocalCache, closed: Closed, monotonic: Callable[[], float] = time.monotonic
+        self,
+        reader: StoredValueReader,
+        memory: LocalCache,
+        closed: MustBypass,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._keeper = Keeper(reader, memory, monotonic)
+        self._leased_writer = LeasedWriter(reader, memory, monotonic)
         self._memory = memory
-        self._closed = closed
+        self._must_bypass = closed
         self._monotonic = monotonic
-        self._took: dict[str, float] = {}  # by family, seconds
+        self._compute_seconds: dict[str, float] = {}  # by family, seconds
 
-    def took_seconds(self, family: Family) -> float:
+    def last_compute_seconds(self, family: Family) -> float:
         """Its last computation here: what takes longer than its lease is stored the second time."""
-        return self._took.get(family.name, 0.0)
+        return self._compute_seconds.get(family.name, 0.0)
 
-    def alone(self, ask: Ask) -> Steps[Payload]:
+    def compute_uncached(self, ask: ReadRequest) -> EffectGenerator[Payload]:
         """For this caller only; nothing is read or stored."""
         ask.count("bypass")
         return (yield from self._compute(ask))[0]
 
-    def without_storing(self, ask: Ask, seen: Seen) -> Steps[Payload]:
+    def compute_or_stale(self, ask: ReadRequest, seen: ReadResult) -> EffectGenerator[Payload]:
         """Redis is away, or the others are not to be waited for."""
         try:
-            return (yield from self.alone(ask))
+            return (yield from self.compute_uncached(ask))
         except Exception as error:
-            if old := stale_if_error.instead(ask, seen, self._memory, error):
+            if old := stale_if_error.stale_fallback(ask, seen, self._memory, error):
                 return old
             raise
 
-    def and_store(self, ask: Ask, seen: Seen, taken: Taken) -> Steps[Payload]:
+    def compute_and_store(self, ask: ReadRequest, seen: ReadResult, taken: Acquired) -> EffectGenerator[Payload]:
         try:
             payload, seconds = yield from self._compute(ask)
         except GeneratorExit:
             raise
         except BaseException as error:  # noqa: BLE001  raised again, where no old value stands in for it
-            return (yield from self._instead(ask, seen, taken, error))
+            return (yield from self._stale_fallback(ask, seen, taken, error))
         ask.count("miss")
         if seen.payload is not None:
             ask.count("refreshed")
-        if self._closed(ask.key, ask.named.tags) or uncommitted.wrote():  # the factory itself has written
-            yield from self._keeper.give_up(ask, taken)
+        if (
+            self._must_bypass(ask.key, ask.canonical_tags.names) or uncommitted.has_uncommitted_writes()
+        ):  # the factory itself has written
+            yield from self._leased_writer.release(ask, taken)
         else:
-            yield from self._keeper.store(ask, taken, payload, seconds)
+            yield from self._leased_writer.store(ask, taken, payload, seconds)
         return payload
 
-    def _instead(self, ask: Ask, seen: Seen, taken: Taken, error: BaseException) -> Steps[Payload]:
+    def _stale_fallback(
+        self, ask: ReadRequest, seen: ReadResult, taken: Acquired, error: BaseException
+    ) -> EffectGenerator[Payload]:
         """Of a value that was not computed: the old one, if there is one and `error` is a failure. Else raises it."""
-        if isinstance(error, GONE) and seen.payload is not None:
-            yield from self._keeper.forget(ask)
+        if isinstance(error, AUTHORITATIVE_ERRORS) and seen.payload is not None:
+            yield from self._leased_writer.delete_value(ask)
             raise error
-        old = stale_if_error.instead(ask, seen, self._memory, error)
+        old = stale_if_error.stale_fallback(ask, seen, self._memory, error)
         # Where everybody has the old value the lease stands until its end: one try a lease, not one a read.
         if old is None or seen.payload is None:
-            yield from self._keeper.give_up(ask, taken)
+            yield from self._leased_writer.release(ask, taken)
         if old is None:
             raise error
         return old
 
-    def _compute(self, ask: Ask) -> Steps[tuple[Payload, float]]:
+    def _compute(self, ask: ReadRequest) -> EffectGenerator[tuple[Payload, float]]:
         """The value goes through its encoding at once: a miss answers exactly what a hit will."""
         started = self._monotonic()
         value = yield Compute(ask.key, ask.factory)
-        self._took[ask.family.name] = seconds = self._monotonic() - started
+        self._compute_seconds[ask.family.name] = seconds = self._monotonic() - started
         stats.timed(ask.family.name, "compute", seconds)
         payload = envelopes.pack(ask.family, value)
         if payload.negative:

@@ -26,7 +26,7 @@ class Run(msgspec.Struct, frozen=True):
     call: Call
 
 
-class Verify(msgspec.Struct, frozen=True):
+class Revalidate(msgspec.Struct, frozen=True):
     """-> list[bytes]: the headers, then list[bytes | None]: the versions; one round trip."""
 
     keys: Sequence[str]
@@ -62,11 +62,11 @@ class Spawn(msgspec.Struct, frozen=True):
     steps: Generator[Any, Any, Any]
 
 
-Step = Mget | Run | Verify | Wait | Join | Compute | Spawn
-Steps = Generator[Step, Any, T]
+Effect = Mget | Run | Revalidate | Wait | Join | Compute | Spawn
+EffectGenerator = Generator[Effect, Any, T]
 
 
-def drive(steps: Steps[T], perform: Callable[[Any], Any]) -> T:
+def drive(steps: EffectGenerator[T], perform: Callable[[Any], Any]) -> T:
     """Errors of `perform` are raised inside the steps."""
     try:
         step = next(steps)
@@ -81,7 +81,7 @@ def drive(steps: Steps[T], perform: Callable[[Any], Any]) -> T:
         return end.value  # type: ignore[no-any-return]
 
 
-async def drive_async(steps: Steps[T], perform: Callable[[Any], Awaitable[Any]]) -> T:
+async def drive_async(steps: EffectGenerator[T], perform: Callable[[Any], Awaitable[Any]]) -> T:
     try:
         step = next(steps)
         while True:

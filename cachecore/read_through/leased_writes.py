@@ -8,78 +8,82 @@ import time
 from collections.abc import Callable
 
 from cachecore import conf
-from cachecore.read_through.effects import Run, Steps
-from cachecore.read_through.request import Ask
-from cachecore.read_through.stored_values import Reader
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.read_through.effects import EffectGenerator, Run
+from cachecore.read_through.request import ReadRequest
+from cachecore.read_through.stored_values import StoredValueReader
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.stats import stats
 from cachecore.storage import envelope as envelopes
 from cachecore.storage import leases
 from cachecore.storage.encryption import NotStorable
 from cachecore.storage.envelope import HEADER_BYTES, Payload
-from cachecore.storage.expiry import times_of
-from cachecore.storage.leases import Taken
+from cachecore.storage.expiry import expiry_times
+from cachecore.storage.leases import Acquired
 from cachecore.storage.local_cache import LocalCache
 from cachecore.ttl import effective_ttl
 
 logger = logging.getLogger(__name__)
 
 
-class Keeper:
-    def __init__(self, reader: Reader, memory: LocalCache, monotonic: Callable[[], float] = time.monotonic) -> None:
+class LeasedWriter:
+    def __init__(
+        self, reader: StoredValueReader, memory: LocalCache, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._reader = reader
         self._memory = memory
         self._monotonic = monotonic
 
-    def store(self, ask: Ask, taken: Taken, payload: Payload, seconds: float) -> Steps[None]:
+    def store(self, ask: ReadRequest, taken: Acquired, payload: Payload, seconds: float) -> EffectGenerator[None]:
         """`seconds` to compute it. Whatever fails, a cancellation too, ends the lease: nobody waits for its marker."""
         try:
             yield from self._seal_and_store(ask, taken, payload, seconds)
         except GeneratorExit:
             raise
         except BaseException:
-            yield from self.give_up(ask, taken)
+            yield from self.release(ask, taken)
             raise
 
-    def give_up(self, ask: Ask, taken: Taken) -> Steps[None]:
+    def release(self, ask: ReadRequest, taken: Acquired) -> EffectGenerator[None]:
         """Nothing is stored; who waits takes the lease."""
         try:
-            yield Run(leases.give_up(ask.key, taken.lease))
-        except RoleUnavailable:
+            yield Run(leases.release(ask.key, taken.lease))
+        except RedisUnavailable:
             ask.count("error")
 
-    def forget(self, ask: Ask) -> Steps[None]:
+    def delete_value(self, ask: ReadRequest) -> EffectGenerator[None]:
         """There is nothing any more: the old value goes, and leases with it."""
         self._memory.invalidate([ask.key], ())
         try:
             yield Run(leases.write({ask.key: (b"", 0)}))
-        except RoleUnavailable:
+        except RedisUnavailable:
             ask.count("error")
 
-    def _seal_and_store(self, ask: Ask, taken: Taken, payload: Payload, seconds: float) -> Steps[None]:
-        times = times_of(ask.family, _ttl_seconds(ask, payload), payload, seconds)
+    def _seal_and_store(
+        self, ask: ReadRequest, taken: Acquired, payload: Payload, seconds: float
+    ) -> EffectGenerator[None]:
+        times = expiry_times(ask.family, _ttl_seconds(ask, payload), payload, seconds)
         try:
             data = envelopes.seal(ask.key, payload, times, taken.versions)
         except NotStorable as error:
             logger.warning("not stored: %s", error)
             ask.count("refused")
-            yield from self.give_up(ask, taken)
+            yield from self.release(ask, taken)
             return
         asked_at, generation = self._monotonic(), self._memory.generation
         if not (yield from self._stored(ask, taken, data, round(times.hard_seconds * 1000))):
-            _explain(ask, seconds)
+            _warn_if_lease_expired(ask, seconds)
             return
         stats.sized(ask.family.name, len(payload.data), len(data))
         envelope = envelopes.parse(data)
-        if ask.family.options.near and envelope is not None:
+        if ask.family.options.local and envelope is not None:
             header = data[:HEADER_BYTES]
-            self._reader.keep(ask.key, header, envelope, payload, ask.asked, asked_at, generation)
+            self._reader.store_locally(ask.key, header, envelope, payload, ask.requested_tags, asked_at, generation)
 
-    def _stored(self, ask: Ask, taken: Taken, data: bytes, ttl_ms: int) -> Steps[bool]:
+    def _stored(self, ask: ReadRequest, taken: Acquired, data: bytes, ttl_ms: int) -> EffectGenerator[bool]:
         started = self._monotonic()
         try:
             stored = bool((yield Run(leases.store(ask.key, taken.lease, taken.versions, data, ttl_ms))))
-        except RoleUnavailable:
+        except RedisUnavailable:
             ask.count("error")
             return False
         finally:
@@ -88,11 +92,11 @@ class Keeper:
         return stored
 
 
-def _explain(ask: Ask, seconds: float) -> None:
+def _warn_if_lease_expired(ask: ReadRequest, seconds: float) -> None:
     if "lease_lost" in ask.events and seconds > conf.lease_seconds(ask.family):
         logger.warning("%s took %.1f s and may have outlived its lease: not stored", ask.family.name, seconds)
 
 
-def _ttl_seconds(ask: Ask, payload: Payload) -> float:
+def _ttl_seconds(ask: ReadRequest, payload: Payload) -> float:
     ttl = effective_ttl.seconds_of(ask.family, ask.ttl)
     return ttl if payload.lasting is None else min(ttl, payload.lasting)

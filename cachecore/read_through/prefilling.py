@@ -9,7 +9,7 @@ from cachecore.keys import Key
 logger = logging.getLogger(__name__)
 
 
-class ToWarm(NamedTuple):
+class WarmupEntry(NamedTuple):
     """What is computed when it is not there. `ttl` as in `remember`."""
 
     key: Key
@@ -18,20 +18,20 @@ class ToWarm(NamedTuple):
     tags: Sequence[str] = ()
 
 
-class Warmed(NamedTuple):
+class WarmupReport(NamedTuple):
     computed: int
     already: int
     failed: int
 
 
-def warm(remember: Callable[..., Any], entries: Iterable[ToWarm]) -> Warmed:
+def warm_up(remember: Callable[..., Any], entries: Iterable[WarmupEntry]) -> WarmupReport:
     counts = {"computed": 0, "already": 0, "failed": 0}
     for entry in entries:
         counts[_warm_one(remember, entry)] += 1
-    return Warmed(**counts)
+    return WarmupReport(**counts)
 
 
-def _warm_one(remember: Callable[..., Any], entry: ToWarm) -> str:
+def _warm_one(remember: Callable[..., Any], entry: WarmupEntry) -> str:
     computed = False
 
     def factory() -> Any:

@@ -11,12 +11,12 @@ from typing import Any
 
 from cachecore import tags
 from cachecore.keys import Family, Key, for_cache
-from cachecore.read_through.computation import Computer
-from cachecore.read_through.effects import Run, Steps
-from cachecore.read_through.request import Ask
-from cachecore.read_through.single_flight import Filler
-from cachecore.read_through.stored_values import Reader, Seen
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.read_through.computation import Computation
+from cachecore.read_through.effects import EffectGenerator, Run
+from cachecore.read_through.request import ReadRequest
+from cachecore.read_through.single_flight import SingleFlight
+from cachecore.read_through.stored_values import ReadResult, StoredValueReader
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.stats import stats
 from cachecore.storage import envelope as envelopes
 from cachecore.storage import leases
@@ -32,78 +32,78 @@ logger = logging.getLogger(__name__)
 MISSING = object()
 
 
-class Server:
+class CacheReader:
     def __init__(self, memory: LocalCache, flights: Flights, invalidator: Invalidator) -> None:
         self._memory = memory
         self._invalidator = invalidator
-        self._closed = invalidator.closed
-        self._reader = Reader(memory)
-        self._computer = Computer(self._reader, memory, self._closed)
-        self._filler = Filler(self._reader, flights, self._computer, self._closed)
+        self._must_bypass = invalidator.must_bypass
+        self._reader = StoredValueReader(memory)
+        self._computation = Computation(self._reader, memory, self._must_bypass)
+        self._single_flight = SingleFlight(self._reader, flights, self._computation, self._must_bypass)
 
-    def near(self, key: Key, asked: tuple[str, ...]) -> Entry | None:
+    def read_local(self, key: Key, asked: tuple[str, ...]) -> Entry | None:
         """What memory serves at once: verified, fresh, and not this caller's to verify anew."""
-        if not for_cache(key).family.options.near:
+        if not for_cache(key).family.options.local:
             return None
-        entry = self._memory.served(key)
-        if entry is None or entry.asked != asked or self._closed(key, entry.versions):
+        entry = self._memory.get_without_revalidating(key)
+        if entry is None or entry.requested_tags != asked or self._must_bypass(key, entry.versions):
             return None
         stats.count(key.family.name, "local_hit")
         return entry
 
-    def ask(
+    def request(
         self,
         key: Key,
         ttl: float | str | None,
         factory: Callable[[], Any],
         asked: tuple[str, ...] = (),
         family: Family | None = None,
-    ) -> Ask:
+    ) -> ReadRequest:
         if family is not None and family is not key.family:
             raise ValueError(f"key {key} is of family {key.family.name}, not {family.name}")
         if ttl is not None:
             effective_ttl.seconds_of(key.family, ttl)  # a wrong one is an error also where there is a value
-        return Ask(key, ttl, factory, tags.named(asked), asked, time.monotonic())
+        return ReadRequest(key, ttl, factory, tags.canonical_tags(asked), asked, time.monotonic())
 
-    def remember(self, ask: Ask) -> Steps[Any]:
+    def remember(self, ask: ReadRequest) -> EffectGenerator[Any]:
         """What `near` did not answer."""
-        if ask.family.options.near and (entry := (yield from self._verified(ask.key, ask.asked))):
+        if ask.family.options.local and (entry := (yield from self._revalidated(ask.key, ask.requested_tags))):
             return value_of(entry)
-        payload = yield from self._filler.remember(ask)
+        payload = yield from self._single_flight.remember(ask)
         try:
             return envelopes.unpack(ask.family, payload)
         except envelopes.UNREADABLE:
             yield from self._drop(ask.key)
-            return envelopes.unpack(ask.family, (yield from self._computer.alone(ask)))
+            return envelopes.unpack(ask.family, (yield from self._computation.compute_uncached(ask)))
 
-    def get(self, key: Key, default: Any, asked: tuple[str, ...]) -> Steps[Any]:
+    def get(self, key: Key, default: Any, asked: tuple[str, ...]) -> EffectGenerator[Any]:
         """What `near` did not answer."""
-        named = tags.named(asked)
-        if self._closed(key, named.tags):
+        named = tags.canonical_tags(asked)
+        if self._must_bypass(key, named.names):
             stats.count(key.family.name, "bypass")
             return default
-        if key.family.options.near and (entry := (yield from self._verified(key, asked))):
+        if key.family.options.local and (entry := (yield from self._revalidated(key, asked))):
             return value_of(entry)
-        return self._answered(key, (yield from self._reader.look(key, named, asked)), default)
+        return self._value_or_default(key, (yield from self._reader.read(key, named, asked)), default)
 
-    def get_many(self, keys: Sequence[Key]) -> Steps[dict[Key, Any]]:
-        seen = (yield from self._reader.look_many(keys)) if keys else {}
-        answers = {key: self._answered(key, seen[key], MISSING) for key in keys}
+    def get_many(self, keys: Sequence[Key]) -> EffectGenerator[dict[Key, Any]]:
+        seen = (yield from self._reader.read_many(keys)) if keys else {}
+        answers = {key: self._value_or_default(key, seen[key], MISSING) for key in keys}
         return {key: value for key, value in answers.items() if value is not MISSING}
 
-    def _verified(self, key: Key, asked: tuple[str, ...]) -> Steps[Entry | None]:
+    def _revalidated(self, key: Key, asked: tuple[str, ...]) -> EffectGenerator[Entry | None]:
         """From memory, after asking whether it still stands if it is time for that."""
-        known = self._memory.known(key)
-        if known is not None and self._memory.due(known):
-            yield from self._reader.verify(known)
-        entry = self._memory.fresh(key)
-        if entry is None or entry.asked != asked or self._closed(key, entry.versions):
+        known = self._memory.get_unexpired(key)
+        if known is not None and self._memory.claim_revalidation(known):
+            yield from self._reader.revalidate(known)
+        entry = self._memory.get_fresh(key)
+        if entry is None or entry.requested_tags != asked or self._must_bypass(key, entry.versions):
             return None
         stats.count(key.family.name, "local_hit")
         return entry
 
-    def _answered(self, key: Key, seen: Seen, default: Any) -> Any:
-        if seen.payload is None or self._closed(key, seen.tags):
+    def _value_or_default(self, key: Key, seen: ReadResult, default: Any) -> Any:
+        if seen.payload is None or self._must_bypass(key, seen.tags):
             stats.count(key.family.name, "miss")
             return default
         try:
@@ -114,11 +114,11 @@ class Server:
         stats.count(key.family.name, "stale" if seen.freshness is Freshness.STALE else "hit")
         return value
 
-    def _drop(self, key: Key) -> Steps[None]:
+    def _drop(self, key: Key) -> EffectGenerator[None]:
         """A value that cannot be read: damaged, or of another release's type."""
         logger.warning("%s: a stored value cannot be read and is dropped", key.family.name)
-        self._invalidator.begin_anew([key], ())
-        with suppress(RoleUnavailable):
+        self._invalidator.drop_local_state([key], ())
+        with suppress(RedisUnavailable):
             yield Run(leases.write({key: (b"", 0)}))
 
 

@@ -10,20 +10,20 @@ from django.db import connections as databases
 from django.utils.asyncio import async_unsafe
 
 from cachecore import conf
-from cachecore.read_through.effects import Compute, Join, Mget, Run, Spawn, Steps, Verify, Wait, drive
-from cachecore.read_through.refresh_pool import BackgroundThreads
+from cachecore.read_through.effects import Compute, EffectGenerator, Join, Mget, Revalidate, Run, Spawn, Wait, drive
+from cachecore.read_through.refresh_pool import RefreshPool
 from cachecore.redis_client import connections
-from cachecore.storage.flights import computing
+from cachecore.storage.flights import running_factories
 
 
-class Performer:
+class BlockingDriver:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._threads: BackgroundThreads | None = None
+        self._threads: RefreshPool | None = None
         self._how: dict[type, Callable[[Any], Any]] = {
             Mget: _mget,
             Run: _run,
-            Verify: _verify,
+            Revalidate: _verify,
             Wait: _wait,
             Join: _join,
             Compute: _compute,
@@ -38,10 +38,10 @@ class Performer:
     def _spawn(self, step: Spawn) -> bool:
         with self._lock:
             if self._threads is None:
-                self._threads = BackgroundThreads(conf.refresh_threads())
-        return self._threads.begin(step.family, partial(contextvars.copy_context().run, self._drive_aside, step.steps))
+                self._threads = RefreshPool(conf.refresh_threads())
+        return self._threads.submit(step.family, partial(contextvars.copy_context().run, self._drive_aside, step.steps))
 
-    def _drive_aside(self, steps: Steps[Any]) -> None:
+    def _drive_aside(self, steps: EffectGenerator[Any]) -> None:
         """What fails is logged (background.py): its callers have it from the flight, if any of them waits."""
         try:
             drive(steps, self)
@@ -50,15 +50,15 @@ class Performer:
 
 
 def _mget(step: Mget) -> list[bytes | None]:
-    return connections.ask("cache", "MGET", *step.keys)  # type: ignore[no-any-return]
+    return connections.execute("cache", "MGET", *step.keys)  # type: ignore[no-any-return]
 
 
 def _run(step: Run) -> Any:
-    return step.call.script.ask(step.call.keys, step.call.args)
+    return step.call.script.execute(step.call.keys, step.call.args)
 
 
-def _verify(step: Verify) -> tuple[list[bytes], list[bytes | None]]:
-    with connections.use("cache") as client, client.pipeline(transaction=False) as pipeline:
+def _verify(step: Revalidate) -> tuple[list[bytes], list[bytes | None]]:
+    with connections.guarded_client("cache") as client, client.pipeline(transaction=False) as pipeline:
         for key in step.keys:
             pipeline.getrange(key, 0, step.header_bytes - 1)
         if step.version_keys:
@@ -66,13 +66,13 @@ def _verify(step: Verify) -> tuple[list[bytes], list[bytes | None]]:
         return split(step, pipeline.execute())
 
 
-def split(step: Verify, replies: list[Any]) -> tuple[list[bytes], list[bytes | None]]:
+def split(step: Revalidate, replies: list[Any]) -> tuple[list[bytes], list[bytes | None]]:
     """The replies to GETRANGE of every key, and those to the MGET of versions, if there was one."""
     return replies[: len(step.keys)], replies[-1] if step.version_keys else []
 
 
 def _wait(step: Wait) -> bool:
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         return client.blmove(step.latch, step.latch, step.seconds, "LEFT", "RIGHT") is not None
 
 
@@ -84,8 +84,8 @@ def _join(step: Join) -> Any:
 
 
 def _compute(step: Compute) -> Any:
-    outer = computing.set(computing.get() | {step.key})
+    outer = running_factories.set(running_factories.get() | {step.key})
     try:
         return step.factory()
     finally:
-        computing.reset(outer)
+        running_factories.reset(outer)

@@ -1,6 +1,6 @@
 """The one place where a raw Redis connection is had, under the role's circuit breaker.
 
-What a failure means is told in failures.py, whose RoleUnavailable is raised here; clients of event loops are made in
+What a failure means is told in failures.py, whose RedisUnavailable is raised here; clients of event loops are made in
 async_clients.py.
 """
 
@@ -18,11 +18,12 @@ from cachecore.keys import Role
 from cachecore.redis_client.aliases import alias_of
 from cachecore.redis_client.async_clients import async_client
 from cachecore.redis_client.circuit_breaker import CircuitBreaker
-from cachecore.redis_client.errors import NOT_TRIED, UNAVAILABLE, RoleUnavailable, is_exhaustion, is_unavailable
-from cachecore.redis_client.fast_commands import Lines
+from cachecore.redis_client.errors import NOT_TRIED, UNAVAILABLE, RedisUnavailable, is_exhaustion, is_unavailable
+from cachecore.redis_client.fast_commands import CommandConnections
 
 __all__ = [
-    "UNAVAILABLE", "RoleUnavailable", "Use", "alias_of", "ask", "async_client", "breaker", "use", "use_async",
+    "UNAVAILABLE", "BreakerGuard", "RedisUnavailable", "alias_of", "async_client", "breaker", "execute", "guarded",
+    "guarded_client",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
@@ -33,25 +34,25 @@ def breaker(role: Role) -> CircuitBreaker:
     return CircuitBreaker(conf.breaker_seconds())
 
 
-def use(role: Role) -> "Use":
-    """A redis.Redis of django-redis's pool; replies are bytes. Raises RoleUnavailable, at once while the breaker is
+def guarded_client(role: Role) -> "BreakerGuard":
+    """A redis.Redis of django-redis's pool; replies are bytes. Raises RedisUnavailable, at once while the breaker is
     open.
     """
-    return Use(role, _client(role))
+    return BreakerGuard(role, _client(role))
 
 
-def use_async(role: Role, client: redis.asyncio.Redis) -> "Use":
+def guarded(role: Role, client: redis.asyncio.Redis) -> "BreakerGuard":
     """The same for the event loop: one breaker serves both, so a probe is one whoever makes it."""
-    return Use(role, client)
+    return BreakerGuard(role, client)
 
 
-def ask(role: Role, *command: str | bytes | int) -> Any:
-    """The bare reply to one command, on the shortest way (lines.py). Raises RoleUnavailable as `use` does."""
+def execute(role: Role, *command: str | bytes | int) -> Any:
+    """The bare reply to one command, on the shortest way (lines.py). Raises RedisUnavailable as `use` does."""
     circuit = breaker(role)
     if not circuit.allow():
-        raise RoleUnavailable(role, NOT_TRIED)
+        raise RedisUnavailable(role, NOT_TRIED)
     try:
-        reply = _lines(role).ask(*command)
+        reply = _command_connections(role).execute(*command)
     except BaseException as error:
         _failed(role, circuit, error)
         raise
@@ -59,7 +60,7 @@ def ask(role: Role, *command: str | bytes | int) -> Any:
     return reply
 
 
-class Use:
+class BreakerGuard:
     """A block of commands: one use of the breaker. Typed Any: redis-py cannot say that a client answers in bytes."""
 
     __slots__ = ("_circuit", "_client", "_role")
@@ -71,7 +72,7 @@ class Use:
 
     def __enter__(self) -> Any:
         if not self._circuit.allow():
-            raise RoleUnavailable(self._role, NOT_TRIED)
+            raise RedisUnavailable(self._role, NOT_TRIED)
         return self._client
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -93,19 +94,19 @@ def _succeeded(role: Role, circuit: CircuitBreaker) -> None:
 
 
 def _failed(role: Role, circuit: CircuitBreaker, error: BaseException) -> None:
-    """Raises RoleUnavailable for what is the server's; returns for what is ours, which the caller raises on."""
+    """Raises RedisUnavailable for what is the server's; returns for what is ours, which the caller raises on."""
     if not is_unavailable(error):
         circuit.released()
         return
     reason = f"{type(error).__name__}: {error}"  # redis-py names the address, never a password
     if is_exhaustion(error):
         circuit.released()
-        _lines(role).hand_back()
+        _command_connections(role).release_idle()
     elif circuit.failed():  # once an outage: a thousand callers have nothing to add
         mended_by_waiting = not isinstance(error, AuthenticationError | AuthorizationError)
         level = logging.WARNING if mended_by_waiting else logging.ERROR
         logger.log(level, "Redis role %r is away: %s", role, reason)
-    raise RoleUnavailable(role, reason) from error
+    raise RedisUnavailable(role, reason) from error
 
 
 @cache
@@ -115,15 +116,15 @@ def _client(role: Role) -> Any:
 
 
 @cache
-def _lines(role: Role) -> Lines:
-    return Lines(_client(role).connection_pool)
+def _command_connections(role: Role) -> CommandConnections:
+    return CommandConnections(_client(role).connection_pool)
 
 
 def _forget(*, setting: str, **kwargs: Any) -> None:
     """Settings are changed by tests only."""
     if setting == "CACHES":
         _client.cache_clear()
-        _lines.cache_clear()
+        _command_connections.cache_clear()
 
 
 setting_changed.connect(_forget)

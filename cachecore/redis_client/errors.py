@@ -8,7 +8,7 @@ from cachecore.keys import Role
 NOT_TRIED = "not tried, it failed a moment ago"
 
 
-class RoleUnavailable(Exception):
+class RedisUnavailable(Exception):
     """A Redis role does not serve now. Reads go on without it; locks, versions and configuration fail loudly."""
 
     def __init__(self, role: Role, reason: str) -> None:
@@ -16,8 +16,8 @@ class RoleUnavailable(Exception):
         self.role = role
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type["RoleUnavailable"], tuple[Role, str]]:
-        return RoleUnavailable, (self.role, self.reason)  # a task's error is pickled; its args are the message alone
+    def __reduce__(self) -> tuple[type["RedisUnavailable"], tuple[Role, str]]:
+        return RedisUnavailable, (self.role, self.reason)  # a task's error is pickled; its args are the message alone
 
 
 # The server is away, or is there and cannot serve. Anything else (a wrong command, a script's error) is a

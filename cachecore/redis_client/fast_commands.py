@@ -16,7 +16,7 @@ import redis
 from redis.connection import ConnectionPool
 
 
-class Lines:
+class CommandConnections:
     """As many as threads use at once; between commands no more than half of what the pool allows, for its clients.
 
     Safe to use from any thread: taking and leaving one are atomic.
@@ -28,7 +28,7 @@ class Lines:
         self._idle: list[Any] = []  # of redis-py's connections, whose methods are not annotated
         _all.add(self)
 
-    def ask(self, *command: str | bytes | int) -> Any:
+    def execute(self, *command: str | bytes | int) -> Any:
         """The bare reply. Raises what redis-py raises.
 
         Sent again when the connection broke, as redis-py's client does under the same `retry`: a command that was
@@ -50,12 +50,12 @@ class Lines:
         self._leave(line)
         return reply
 
-    def hand_back(self) -> None:
+    def release_idle(self) -> None:
         """All that nobody uses now: somebody found the pool empty."""
         while self._idle:
             self._return_one()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """In a forked child: the connections are the parent's."""
         self._idle = []
 
@@ -91,12 +91,12 @@ def _exchange(line: Any, packed: bytes) -> Any:
     return line.read_response()
 
 
-_all: "weakref.WeakSet[Lines]" = weakref.WeakSet()
+_all: "weakref.WeakSet[CommandConnections]" = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
     for lines in _all:
-        lines.forget()
+        lines.reset()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from cachecore.redis_client import connections
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -15,7 +15,7 @@ TRUSTED_SECONDS = 1.0
 T = TypeVar("T")
 
 
-class Known(Generic[T]):
+class PolledValue(Generic[T]):
     """Asks Redis at most once a second, and with Redis away keeps to what it last heard; `nothing` before that."""
 
     def __init__(
@@ -24,32 +24,32 @@ class Known(Generic[T]):
         self._read = read
         self._value = self._nothing = nothing
         self._monotonic = monotonic
-        self.forget()
+        self.reset()
 
-    def now(self) -> T:
+    def get(self) -> T:
         """Never raises."""
         if self._monotonic() - self._heard_at > TRUSTED_SECONDS:
-            self.look()
+            self.refresh()
         return self._value
 
-    def last(self) -> T:
+    def peek(self) -> T:
         """Without asking."""
         return self._value
 
-    def hear(self, value: T) -> None:
+    def set(self, value: T) -> None:
         """Somebody has just read it for this process."""
         self._value, self._heard_at = value, self._monotonic()
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Never raises."""
         try:
-            with connections.use("state") as client:
-                self.hear(self._read(client))
-        except RoleUnavailable:  # asked in vain counts too: a hung server costs its callers one time limit a second
+            with connections.guarded_client("state") as client:
+                self.set(self._read(client))
+        except RedisUnavailable:  # asked in vain counts too: a hung server costs its callers one time limit a second
             self._heard_at = self._monotonic()
         except Exception:  # a wrong setting, a key of another type: whoever reads a value has done nothing wrong
             self._heard_at = self._monotonic()
             logger.exception("what operators have set cannot be read; what was last heard holds")
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         self._value, self._heard_at = self._nothing, float("-inf")

@@ -11,14 +11,14 @@ import redis.asyncio
 
 from cachecore.keys import Role
 from cachecore.redis_client import connections
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 
 MAX_KEYS = 64  # a reply's size is bounded by this many stored values
 
 Waiting = dict[str, list[asyncio.Future[bytes | None]]]
 
 
-class GatheredReads:
+class ReadBatcher:
     """GET over one client of one event loop."""
 
     def __init__(self, role: Role, client: redis.asyncio.Redis) -> None:
@@ -28,7 +28,7 @@ class GatheredReads:
         self._reading: asyncio.Task[None] | None = None
 
     async def get(self, key: str) -> bytes | None:
-        """The value as it is at some moment after the call. Raises RoleUnavailable."""
+        """The value as it is at some moment after the call. Raises RedisUnavailable."""
         found: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, []).append(found)
         if self._reading is None:
@@ -40,7 +40,7 @@ class GatheredReads:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
-        _fail(self._waiting, RoleUnavailable(self._role, "closed"))
+        _fail(self._waiting, RedisUnavailable(self._role, "closed"))
         await self._client.aclose()
 
     async def _read_all(self) -> None:
@@ -55,10 +55,10 @@ class GatheredReads:
 
     async def _read(self, asked: Waiting) -> None:
         try:
-            async with connections.use_async(self._role, self._client) as client:
+            async with connections.guarded(self._role, self._client) as client:
                 values = await client.mget(asked)
         except asyncio.CancelledError:
-            _fail(asked, RoleUnavailable(self._role, "closed"))
+            _fail(asked, RedisUnavailable(self._role, "closed"))
             raise
         except Exception as error:  # noqa: BLE001  each reader raises it; the next batch is not its business
             _fail(asked, error)

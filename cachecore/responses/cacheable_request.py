@@ -14,7 +14,7 @@ from cachecore.responses.url_registry import Url, url_of
 _JSON = re.compile(rb"(?i)(?:^|,)\s*(?:\*/\*|application/(?:\*|json))\s*(?:$|[;,])")
 
 
-class Request(NamedTuple):
+class CacheableRequest(NamedTuple):
     """The part of a request that decides how it is answered."""
 
     url: Url
@@ -23,7 +23,7 @@ class Request(NamedTuple):
     head: bool
 
 
-def public_request(scope: Scope) -> Request | None:
+def parse_cacheable_request(scope: Scope) -> CacheableRequest | None:
     """The request as far as a public answer may depend on it; None for what only Django may answer."""
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return None
@@ -41,7 +41,7 @@ def public_request(scope: Scope) -> Request | None:
     )
     if not url.fits:
         return None
-    return Request(
+    return CacheableRequest(
         url,
         takes_gzip(found.get(b"accept-encoding", b"").decode("latin-1")),
         _text(found.get(b"if-none-match")) or "",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cachecore.keys import Family
-from cachecore.responses.stored_response import StoredAnswer
+from cachecore.responses.stored_response import StoredResponse
 from cachecore.ttl import effective_ttl
 from cachecore.versions import Namespace
 
@@ -17,7 +17,7 @@ class Policy:
     namespace: Namespace
 
     def __post_init__(self) -> None:
-        if self.family.options.value_type is not StoredAnswer:
+        if self.family.options.value_type is not StoredResponse:
             raise ValueError(f"family {self.family.name} keeps answers: declare it with options=ANSWER")
         policies[self.family.name] = self
 
@@ -29,7 +29,7 @@ class Policy:
 policies: dict[str, Policy] = {}
 
 
-class Computed(NamedTuple):
+class ComputedResult(NamedTuple):
     """What a view computed. `fresh_ms` shortens the family's TTL, e.g. to the end of the open interval; 0: not kept."""
 
     payload: Any

@@ -4,9 +4,9 @@ import msgspec
 from django.utils.http import parse_etags
 
 from cachecore.asgi import Headers, Send
-from cachecore.responses.cacheable_request import Request
+from cachecore.responses.cacheable_request import CacheableRequest
 from cachecore.responses.caching import CACHE_CONTROL, CONTENT_TYPE
-from cachecore.responses.stored_response import StoredAnswer
+from cachecore.responses.stored_response import StoredResponse
 
 # Set by Django on every answer of a URL alike: security and CORS headers. What differs from answer to answer
 # (X-Cache, Age, ETag, Cache-Control, length) is made anew; Set-Cookie and limits are never kept.
@@ -17,17 +17,17 @@ KEPT_HEADERS = frozenset(
 )
 
 
-class Prepared(msgspec.Struct, frozen=True):
+class PreparedResponse(msgspec.Struct, frozen=True):
     """A stored answer with its headers."""
 
-    answer: StoredAnswer
+    stored: StoredResponse
     headers: Headers
     gzip_headers: Headers
 
     @property
     def size(self) -> int:
         """Bytes of memory, the headers and the entry itself included."""
-        return len(self.answer.body) + len(self.answer.gzip or b"") + 2048
+        return len(self.stored.body) + len(self.stored.gzip or b"") + 2048
 
 
 def kept(headers: Headers, *, cross_origin: bool) -> Headers | None:
@@ -39,7 +39,7 @@ def kept(headers: Headers, *, cross_origin: bool) -> Headers | None:
     return chosen if origins == ([b"*"] if cross_origin else []) else None
 
 
-def prepare(stored: StoredAnswer, headers: Headers) -> Prepared:
+def prepare(stored: StoredResponse, headers: Headers) -> PreparedResponse:
     """`headers`: those that Django sets on every answer of this URL (`kept`)."""
     shared = [
         *headers,
@@ -50,15 +50,15 @@ def prepare(stored: StoredAnswer, headers: Headers) -> Prepared:
         (b"x-cache", b"HIT"),
     ]
     zipped = (b"content-length", str(len(stored.gzip or b"")).encode())
-    return Prepared(
+    return PreparedResponse(
         stored,
         headers=[*shared, (b"content-length", str(len(stored.body)).encode())],
         gzip_headers=[*shared, (b"content-encoding", b"gzip"), zipped],
     )
 
 
-async def serve(prepared: Prepared, request: Request, send: Send) -> None:
-    stored = prepared.answer
+async def serve(prepared: PreparedResponse, request: CacheableRequest, send: Send) -> None:
+    stored = prepared.stored
     age = (b"age", str(stored.age_seconds).encode())
     if request.if_none_match and _matches(request.if_none_match, stored.etag):
         headers = [header for header in prepared.headers if header[0] not in (b"content-length", b"content-type")]

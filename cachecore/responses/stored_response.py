@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 GZIP_FROM_BYTES = 1024
 
 
-class StoredAnswer(msgspec.Struct, array_like=True, frozen=True):
+class StoredResponse(msgspec.Struct, array_like=True, frozen=True):
     version: int
     stored_at_ms: int
     expires_at_ms: int
@@ -24,7 +24,7 @@ class StoredAnswer(msgspec.Struct, array_like=True, frozen=True):
     gzip: bytes | None
 
     @classmethod
-    def of(cls, body: bytes, version: int, fresh_ms: int) -> "StoredAnswer":
+    def of(cls, body: bytes, version: int, fresh_ms: int) -> "StoredResponse":
         """Made now. Its ETag is weak because one stands for both encodings."""
         stored_at = now_ms()
         return cls(
@@ -47,15 +47,15 @@ class StoredAnswer(msgspec.Struct, array_like=True, frozen=True):
 
 
 # It carries its gzip, which clients take as it is; to compress it once more would cost every reader.
-ANSWER = CacheOptions(value_type=StoredAnswer, compressed=False, held_in_front=True)
+RESPONSE_OPTIONS = CacheOptions(value_type=StoredResponse, compressed=False, cached_before_django=True)
 
-_decoder = msgspec.msgpack.Decoder(StoredAnswer)
+_decoder = msgspec.msgpack.Decoder(StoredResponse)
 
 
-def parse(key: Key, data: bytes) -> StoredAnswer | None:
+def parse(key: Key, data: bytes) -> StoredResponse | None:
     """What the cache role holds, or None where it is not ours (another release's shape)."""
     envelope = envelopes.parse(data)
-    payload = envelopes.opened(key, envelope) if envelope is not None else None
+    payload = envelopes.open_payload(key, envelope) if envelope is not None else None
     if payload is not None:
         try:
             return _decoder.decode(payload.data)

@@ -9,7 +9,7 @@ from typing import Any
 from cachecore import conf
 from cachecore.keys import Family
 from cachecore.redis_client import connections
-from cachecore.redis_client.polled_value import Known
+from cachecore.redis_client.polled_value import PolledValue
 
 SWITCHED_OFF = Family(
     name="switched-off",
@@ -26,24 +26,24 @@ SWITCHED_OFF = Family(
 
 def is_off(family: Family) -> bool:
     """Asks Redis at most once a second; never raises."""
-    return family.name in _off.now()
+    return family.name in _off.get()
 
 
-def known() -> frozenset[str]:
+def switched_off() -> frozenset[str]:
     """As this process knows it, without asking."""
-    return _off.last()
+    return _off.peek()
 
 
-def heard(members: set[bytes]) -> None:
+def set_switched_off(members: set[bytes]) -> None:
     """What the state role holds (the version watcher reads it for its process)."""
-    _off.hear(_with_settings(members))
+    _off.set(_with_settings(members))
 
 
 def switch(family: Family, *, on: bool) -> None:
-    """Acts in every process within a second, in this one at once. Raises RoleUnavailable."""
-    with connections.use("state") as client:
+    """Acts in every process within a second, in this one at once. Raises RedisUnavailable."""
+    with connections.guarded_client("state") as client:
         (client.srem if on else client.sadd)(SWITCHED_OFF.key(), family.name)
-    _off.look()
+    _off.refresh()
 
 
 def _read(client: Any) -> frozenset[str]:
@@ -54,4 +54,4 @@ def _with_settings(members: set[bytes]) -> frozenset[str]:
     return frozenset({member.decode() for member in members} | set(conf.responses_off()))
 
 
-_off: Known[frozenset[str]] = Known(_read, frozenset())
+_off: PolledValue[frozenset[str]] = PolledValue(_read, frozenset())

@@ -12,8 +12,8 @@ import msgspec
 from cachecore.keys import Key
 from cachecore.responses.policies import Policy
 
-MAX_KNOWN_URLS = 10_000
-MAX_KNOWN_URL_LENGTH = 1_000  # longer ones are answered from the cache by Django, and take no memory here
+MAX_CACHED_URLS = 10_000
+MAX_URL_LENGTH = 1_000  # longer ones are answered from the cache by Django, and take no memory here
 
 
 class Url(NamedTuple):
@@ -28,10 +28,10 @@ class Url(NamedTuple):
     @property
     def fits(self) -> bool:
         """Whether it may be remembered."""
-        return len(self.path) + len(self.query) + len(self.timezone) + len(self.forwarded_proto) <= MAX_KNOWN_URL_LENGTH
+        return len(self.path) + len(self.query) + len(self.timezone) + len(self.forwarded_proto) <= MAX_URL_LENGTH
 
 
-class Known(msgspec.Struct):
+class CachedUrl(msgspec.Struct):
     """What a URL asks for. `headers` are those that Django sets on every such answer, once the front door saw one.
 
     `asked` is written by the event loop, `told` by the statistics' thread, and neither by the other: no lock.
@@ -40,14 +40,14 @@ class Known(msgspec.Struct):
     policy: Policy
     parameters: str
     headers: list[tuple[bytes, bytes]] | None = None
-    asked: int = 0  # times since, by GET at the front door
-    told: int = 0  # of them, those that are in cachecore.maintenance.usage
+    requests: int = 0  # times since, by GET at the front door
+    reported_requests: int = 0  # of them, those that are in cachecore.maintenance.usage
 
     def key(self, version: int) -> Key:
         return self.policy.family.key(parameters=self.parameters, version=version)
 
 
-known_urls: dict[Url, Known] = {}
+cached_urls: dict[Url, CachedUrl] = {}
 _learning = threading.Lock()
 
 
@@ -56,10 +56,10 @@ def url_of(path: str, query: str, timezone: str | None, origin: str | None, forw
     return Url(path, query, timezone or "", bool(origin), forwarded_proto or "")
 
 
-def learn(url: Url, known: Known) -> None:
-    if url in known_urls or not url.fits:
+def register(url: Url, known: CachedUrl) -> None:
+    if url in cached_urls or not url.fits:
         return
     with _learning:
-        while len(known_urls) >= MAX_KNOWN_URLS:
-            known_urls.pop(next(iter(known_urls)))
-        known_urls[url] = known
+        while len(cached_urls) >= MAX_CACHED_URLS:
+            cached_urls.pop(next(iter(cached_urls)))
+        cached_urls[url] = known

@@ -37,7 +37,7 @@ class VersionWatcher:
         self._read_at = float("-inf")
         self._word = asyncio.Event()
 
-    def verified(self, space: Namespace) -> int | None:
+    def current_version(self, space: Namespace) -> int | None:
         """The version, or None while it is unknown or was last read too long ago to be trusted."""
         if self._clock() - self._read_at > TRUSTED_SECONDS:
             return None
@@ -74,7 +74,7 @@ class VersionWatcher:
             logger.warning("versions could not be read: %r", error)
             return
         self._versions = versions.parse(self._spaces, values)
-        switches.heard(switched_off)
+        switches.set_switched_off(switched_off)
         self._cleared = clear_times.parse(cleared_at)
         self._read_at = asked_at
 

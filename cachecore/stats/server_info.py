@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from cachecore import versions
 from cachecore.keys import Role
 from cachecore.redis_client import connections
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 
 ROLES: tuple[Role, ...] = get_args(Role)
 Status = Literal["ok", "degraded", "unavailable"]
@@ -31,9 +31,9 @@ class ServerInfo:
 def of(role: Role) -> ServerInfo:
     """In one round trip; at once while the breaker is open."""
     try:
-        with connections.use(role) as client, client.pipeline(transaction=False) as pipeline:
+        with connections.guarded_client(role) as client, client.pipeline(transaction=False) as pipeline:
             memory, counts, keys = pipeline.info("memory").info("stats").dbsize().execute()
-    except RoleUnavailable:
+    except RedisUnavailable:
         return ServerInfo(role, connections.breaker(role).state)
     return ServerInfo(
         role,
@@ -60,8 +60,8 @@ def namespace_versions() -> dict[str, int | None]:
     if not spaces:
         return {}
     try:
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             values = client.mget([space.key for space in spaces])
-    except RoleUnavailable:
+    except RedisUnavailable:
         return {}
     return versions.parse(spaces, values)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cachecore import conf
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.stats.counters import Counters
 from cachecore.stats.measures import BOUNDS_SECONDS, BUCKETS, MICROSECONDS, Event, FamilyStats, Operation, Snapshot
 from cachecore.stats.totals import SINCE_MS, Totals
@@ -60,7 +60,7 @@ def flush() -> bool:
     """Add this process's counts to the totals; False when Redis is away and they wait."""
     try:
         _totals.flush()
-    except RoleUnavailable:
+    except RedisUnavailable:
         return False
     return True
 
@@ -108,7 +108,7 @@ class Flusher:
             for job in (flush, *self.after_flush):
                 try:
                     job()
-                except RoleUnavailable:
+                except RedisUnavailable:
                     continue  # the breaker knows; the next run tries again
                 except Exception:
                     logger.exception("%s failed; the next run tries again", job.__qualname__)

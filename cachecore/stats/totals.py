@@ -16,7 +16,7 @@ import msgspec
 from cachecore import keys
 from cachecore.keys import Family
 from cachecore.redis_client import connections
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.redis_client.scripts import Script
 from cachecore.stats.counters import Counters, Name
 
@@ -68,7 +68,7 @@ class Totals:
         self._known: Counter[str] = Counter()
 
     def flush(self) -> None:
-        """Add what is new here to the totals. Raises RoleUnavailable; then it is kept and tried again."""
+        """Add what is new here to the totals. Raises RedisUnavailable; then it is kept and tried again."""
         with self._lock:
             if self._unconfirmed:
                 self._send()
@@ -85,9 +85,9 @@ class Totals:
         """
         try:
             self.flush()
-            with connections.use("state") as client:
+            with connections.guarded_client("state") as client:
                 stored = client.hgetall(STATS_TOTALS.key())
-        except RoleUnavailable:
+        except RedisUnavailable:
             with self._lock:
                 return dict(self._known + Counter(self._pending())), False
         with self._lock:
@@ -101,7 +101,7 @@ class Totals:
 
     def _send(self) -> None:
         batch = [STATS_TOTALS.key(), STATS_BATCH.key(process=self._process)]
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             _add_counts(client, batch, [self._sequence, REMEMBERED_SECONDS, msgspec.json.encode(self._unconfirmed)])
         self._confirmed.update(self._unconfirmed)
         self._known.update(self._unconfirmed)

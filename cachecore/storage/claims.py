@@ -11,7 +11,7 @@ _saving: ContextVar[tuple[dict[str, bytes], ...]] = ContextVar("saving", default
 
 
 @contextmanager
-def saving(versions: dict[str, bytes]) -> Iterator[None]:
+def track_own_bumps(versions: dict[str, bytes]) -> Iterator[None]:
     """`versions` by tag: kept up to date with what this thread or task invalidates within."""
     before = _saving.set((*_saving.get(), versions))
     try:
@@ -20,11 +20,11 @@ def saving(versions: dict[str, bytes]) -> Iterator[None]:
         _saving.reset(before)
 
 
-def under_way() -> bool:
+def is_tracking() -> bool:
     return bool(_saving.get())
 
 
-def replaced(tag: str, old: bytes | None, new: bytes) -> None:
+def record_bump(tag: str, old: bytes | None, new: bytes) -> None:
     """This thread or task has given a tag a new version, in one step with reading its old one."""
     for versions in _saving.get():
         if old is not None and versions.get(tag) == old:

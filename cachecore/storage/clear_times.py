@@ -23,9 +23,9 @@ CLEARED = Family(
 )
 
 
-def mark(family: Family) -> None:
-    """After its keys were deleted. Raises RoleUnavailable."""
-    with connections.use("state") as client:
+def record(family: Family) -> None:
+    """After its keys were deleted. Raises RedisUnavailable."""
+    with connections.guarded_client("state") as client:
         client.hset(CLEARED.key(), family.name, now_ms())
 
 

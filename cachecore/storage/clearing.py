@@ -18,15 +18,15 @@ KEYS_PER_CALL = 500
 def clear_family(family: Family, *, dry_run: bool = False) -> int:
     """Delete every key of a family of the cache role; returns how many. O(keys of the server): for operators.
 
-    Raises ValueError for a family of the state role, RoleUnavailable.
+    Raises ValueError for a family of the state role, RedisUnavailable.
     """
     (prefix,) = prefixes_of(family)
     if dry_run:
-        with connections.use("cache") as client:
+        with connections.guarded_client("cache") as client:
             return sum(map(len, _found(client, prefix)))
     count = clear_prefix(prefix)
-    if family.options.held_in_front:
-        clear_times.mark(family)
+    if family.options.cached_before_django:
+        clear_times.record(family)
     return count
 
 
@@ -54,29 +54,29 @@ def clear_prefix(prefix: str) -> int:
 
 
 def clear_everything() -> None:
-    """Every family of the cache role, by key, the leases first: two SCANs in all. Raises RoleUnavailable."""
+    """Every family of the cache role, by key, the leases first: two SCANs in all. Raises RedisUnavailable."""
     prefixes = tuple(prefix.encode() for prefix in prefixes_of(None))
     _unlink(leases.LEASE.prefix)
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         for batch in _found(client, ""):
             if keys := [key for key in batch if key.startswith(prefixes)]:
                 client.unlink(*keys)
     for family in _ours():
-        if family.options.held_in_front:
-            clear_times.mark(family)
+        if family.options.cached_before_django:
+            clear_times.record(family)
 
 
 def bump_tag(tag: str) -> int:
     """Make everything that hangs on a tag cold, in O(1); returns the new version.
 
-    Raises KeyError for an unknown tag, RoleUnavailable.
+    Raises KeyError for an unknown tag, RedisUnavailable.
     """
     return versions.raise_version(versions.namespaces[tag])
 
 
 def has_values(tag: str) -> bool:
-    """Whether there may be values under a tag of the cache service. Raises RoleUnavailable."""
-    with connections.use("cache") as client:
+    """Whether there may be values under a tag of the cache service. Raises RedisUnavailable."""
+    with connections.guarded_client("cache") as client:
         return bool(client.exists(*tags.keys(tags.canonical([tag]))))
 
 
@@ -85,7 +85,7 @@ def _ours() -> list[Family]:
 
 
 def _unlink(prefix: str) -> int:
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         return sum(client.unlink(*keys) for keys in _found(client, prefix))
 
 

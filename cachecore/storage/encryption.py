@@ -40,7 +40,7 @@ def seal(key: Key, data: bytes) -> tuple[int, bytes]:
     """(form, body). Raises EncryptionKeyMissing."""
     family = key.family
     form, body = _compressed(data) if family.options.compressed else (0, data)
-    if family.options.sensitive:
+    if family.options.encrypted:
         body, form = _fernet(family).encrypt(_bound_to(key) + body), form | ENCRYPTED
     return form, body
 
@@ -48,7 +48,7 @@ def seal(key: Key, data: bytes) -> tuple[int, bytes]:
 def opened(key: Key, form: int, body: bytes) -> bytes | None:
     """None when it cannot be read: the encryption key is retired, the bytes are damaged or were stored under another
     key, or a sensitive value is in clear."""
-    if key.family.options.sensitive != bool(form & ENCRYPTED):
+    if key.family.options.encrypted != bool(form & ENCRYPTED):
         return None
     try:
         if form & ENCRYPTED:

@@ -10,7 +10,7 @@ from cachecore.storage.envelope import NotFound, Payload
 ENTRY_BYTES = 700  # what an entry costs beside its value and key, measured
 TAG_BYTES = 400  # and what a tag of its own costs: its name, version and cell, measured
 # What cannot be changed is handed out as it is; anything else is decoded for every caller.
-SHAREABLE = (str, bytes, int, float, bool, type(None), NotFound)
+IMMUTABLE_TYPES = (str, bytes, int, float, bool, type(None), NotFound)
 
 
 class TagCell:
@@ -26,8 +26,20 @@ class Entry:
     """A value as this process knows it. Times are of the monotonic clock."""
 
     __slots__ = (
-        "__weakref__", "asked", "cells", "checking", "fresh_until", "hard_until", "header", "key", "payload", "shared",
-        "used", "value", "verified_at", "versions",
+        "__weakref__",
+        "cells",
+        "fresh_until",
+        "hard_until",
+        "header",
+        "key",
+        "payload",
+        "requested_tags",
+        "revalidating",
+        "shared",
+        "used",
+        "validated_at",
+        "value",
+        "versions",
     )  # fmt: skip
 
     def __init__(self, key: Key, header: bytes, payload: Payload, versions: Mapping[str, bytes]) -> None:
@@ -36,10 +48,10 @@ class Entry:
         self.payload = payload
         self.versions = versions
         self.value: Any = None
-        self.asked: tuple[str, ...] = ()
+        self.requested_tags: tuple[str, ...] = ()
         self.cells: tuple[TagCell, ...] = ()
-        self.fresh_until = self.hard_until = self.verified_at = float("-inf")
-        self.checking = self.used = self.shared = False
+        self.fresh_until = self.hard_until = self.validated_at = float("-inf")
+        self.revalidating = self.used = self.shared = False
 
     @property
     def size(self) -> int:

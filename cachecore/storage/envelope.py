@@ -155,9 +155,9 @@ def parse(data: bytes) -> Envelope | None:
         return None
 
 
-def opened(key: Key, envelope: Envelope) -> Payload | None:
+def open_payload(key: Key, envelope: Envelope) -> Payload | None:
     """None when it cannot be opened (a retired key, damage, another key's, the family has become sensitive)."""
-    if not envelope.form and not key.family.options.sensitive:
+    if not envelope.form and not key.family.options.encrypted:
         return Payload(envelope.body, envelope.negative)
     data = encryption.opened(key, envelope.form, envelope.body)
     if data is None or (envelope.negative and data):

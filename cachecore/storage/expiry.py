@@ -22,7 +22,7 @@ class Freshness(Enum):
     FRESH = "fresh"
     EARLY = "early"  # fresh, and this caller is drawn to refresh it
     STALE = "stale"  # past its logical expiry; may be served while one caller refreshes
-    DEAD = "dead"
+    EXPIRED = "dead"
 
 
 def early_by_ms(envelope: Envelope, beta: float, draw: Callable[[], float] = random.random) -> float:
@@ -32,9 +32,9 @@ def early_by_ms(envelope: Envelope, beta: float, draw: Callable[[], float] = ran
     return -envelope.compute_seconds * 1000 * beta * math.log(1 - draw())
 
 
-def judge(envelope: Envelope, now_ms: int, beta: float, draw: Callable[[], float] = random.random) -> Freshness:
+def classify(envelope: Envelope, now_ms: int, beta: float, draw: Callable[[], float] = random.random) -> Freshness:
     if now_ms >= envelope.hard_ms:
-        return Freshness.DEAD
+        return Freshness.EXPIRED
     if now_ms >= envelope.soft_ms:
         return Freshness.STALE
     if now_ms + envelope.compute_seconds * 1000 * beta * LONGEST_DRAW < envelope.soft_ms:
@@ -44,10 +44,10 @@ def judge(envelope: Envelope, now_ms: int, beta: float, draw: Callable[[], float
     return Freshness.FRESH
 
 
-def times_of(family: Family, ttl_seconds: float, payload: Payload, compute_seconds: float) -> Times:
+def expiry_times(family: Family, ttl_seconds: float, payload: Payload, compute_seconds: float) -> Times:
     """Of a value stored now. Jitter shortens both lives alike; what was not found lives shortly."""
-    ttl = min(ttl_seconds, family.options.negative) if payload.negative else ttl_seconds
+    ttl = min(ttl_seconds, family.options.negative_ttl_seconds) if payload.negative else ttl_seconds
     ttl = max(ttl, LEAST_SECONDS)
     hard = max(effective_ttl.jittered(ttl), LEAST_SECONDS)
-    soft = hard if family.options.soft is None else min(hard, hard * family.options.soft / ttl)
+    soft = hard if family.options.soft_ttl_seconds is None else min(hard, hard * family.options.soft_ttl_seconds / ttl)
     return Times(clock.now_ms(), soft, hard, compute_seconds)

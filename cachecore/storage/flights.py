@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from cachecore.storage.envelope import Payload
 
-CROWD = 8  # so many threads read one key at once; further ones let one read for all of them
+MAX_CONCURRENT_READS = 8  # so many threads read one key at once; further ones let one read for all of them
 
 
-class Landed(NamedTuple):
+class FlightResult(NamedTuple):
     """How a flight ended: with a value, or with the factory's error, or (neither) abandoned."""
 
     payload: Payload | None = None
@@ -25,7 +25,7 @@ class Landed(NamedTuple):
     computed: bool = True
 
     @property
-    def known(self) -> bool:
+    def finished(self) -> bool:
         return self.payload is not None or self.error is not None
 
     def result(self) -> Payload:
@@ -43,9 +43,9 @@ class Flight:
 
     key: str
     tags: tuple[str, ...]
-    cold: bool
+    value_missing: bool
     started: float
-    future: "Future[Landed]" = field(default_factory=Future)
+    future: "Future[FlightResult]" = field(default_factory=Future)
 
 
 class Flights:
@@ -55,10 +55,10 @@ class Flights:
         self._under_way: dict[str, Flight] = {}
         self._looking: dict[str, int] = {}
 
-    def crowded(self, key: str) -> bool:
+    def should_join_first(self, key: str) -> bool:
         """Whether reading would be in vain, or one of many at this moment: join first."""
         flight = self._under_way.get(key)
-        return (flight is not None and flight.cold) or self._looking.get(key, 0) >= CROWD
+        return (flight is not None and flight.value_missing) or self._looking.get(key, 0) >= MAX_CONCURRENT_READS
 
     def begin_look(self, key: str) -> None:
         """`end_look` follows, whatever happens."""
@@ -73,16 +73,16 @@ class Flights:
             else:
                 del self._looking[key]
 
-    def board(self, key: str, tags: tuple[str, ...], *, cold: bool) -> tuple[Flight, bool]:
+    def join_or_lead(self, key: str, tags: tuple[str, ...], *, value_missing: bool) -> tuple[Flight, bool]:
         """The flight of a key, and whether the caller leads it."""
         with self._lock:
             flight = self._under_way.get(key)
             if flight is not None:
                 return flight, False
-            flight = self._under_way[key] = Flight(key, tags, cold, self._monotonic())
+            flight = self._under_way[key] = Flight(key, tags, value_missing, self._monotonic())
             return flight, True
 
-    def land(self, flight: Flight, landed: Landed) -> None:
+    def finish(self, flight: Flight, landed: FlightResult) -> None:
         with self._lock:
             if self._under_way.get(flight.key) is flight:
                 del self._under_way[flight.key]
@@ -104,4 +104,4 @@ class Flights:
 
 
 # The keys whose factories run around this code: a factory that asks for its own value must not wait for itself.
-computing: ContextVar[frozenset[str]] = ContextVar("computing", default=frozenset())
+running_factories: ContextVar[frozenset[str]] = ContextVar("computing", default=frozenset())

@@ -49,12 +49,12 @@ _scripts = Path(__file__).parent / "lua/leases"
 
 
 class LeaseScript(Script):
-    def ask(self, keys: Sequence[str], args: Args) -> Any:
+    def execute(self, keys: Sequence[str], args: Args) -> Any:
         """The same on the shortest way."""
         try:
-            return connections.ask("cache", "EVALSHA", self._sha, len(keys), *keys, *args)
+            return connections.execute("cache", "EVALSHA", self._sha, len(keys), *keys, *args)
         except NoScriptError:
-            return connections.ask("cache", "EVAL", self._source, len(keys), *keys, *args)
+            return connections.execute("cache", "EVAL", self._source, len(keys), *keys, *args)
 
     async def run_async(self, client: Any, keys: Sequence[str], args: Args) -> Any:
         """The same for a client of the event loop."""
@@ -78,18 +78,18 @@ write_values = LeaseScript(_scripts / "write_values.lua")
 increment_counter = LeaseScript(_scripts / "increment_counter.lua")
 
 
-class Taken(NamedTuple):
+class Acquired(NamedTuple):
     lease: bytes
     versions: dict[str, bytes]
 
 
-class Held(NamedTuple):
+class HeldByOther(NamedTuple):
     """Somebody else computes; a dead one is outlived in `seconds`."""
 
     seconds: float
 
 
-class Changed(NamedTuple):
+class ValueChanged(NamedTuple):
     """Another value stands there than the one the caller saw."""
 
 
@@ -106,7 +106,7 @@ def keys_of(key: str) -> tuple[str, str, str]:
     return key, lease_of(key), latch_of(key)
 
 
-def take(key: str, names: Sequence[str], seen: bytes, lease_seconds: float) -> tuple[bytes, Call]:
+def acquire(key: str, names: Sequence[str], seen: bytes, lease_seconds: float) -> tuple[bytes, Call]:
     """The token, and the call that takes the lease. `names`: canonical tags; `seen`: the header of what stood there."""
     token = secrets.token_bytes(TOKEN_BYTES)
     new = [tags.new_version() for _ in names]
@@ -114,14 +114,16 @@ def take(key: str, names: Sequence[str], seen: bytes, lease_seconds: float) -> t
     return token, Call(take_lease, (*keys_of(key), *tags.keys(names)), args)
 
 
-def taken(token: bytes, names: Sequence[str], reply: Sequence[int | bytes]) -> Taken | Held | Changed:
+def parse_acquire_reply(
+    token: bytes, names: Sequence[str], reply: Sequence[int | bytes]
+) -> Acquired | HeldByOther | ValueChanged:
     outcome, *rest = reply
     if outcome == 2:
-        return Changed()
+        return ValueChanged()
     if outcome == 0:
-        return Held(max(int(rest[0]), 1) / 1000)
+        return HeldByOther(max(int(rest[0]), 1) / 1000)
     versions = dict(zip(names, (bytes(version) for version in rest), strict=True))
-    return Taken(token + b"".join(versions.values()), versions)
+    return Acquired(token + b"".join(versions.values()), versions)
 
 
 def store(key: str, lease: bytes, versions: Mapping[str, bytes], envelope: bytes, ttl_ms: int) -> Call:
@@ -130,7 +132,7 @@ def store(key: str, lease: bytes, versions: Mapping[str, bytes], envelope: bytes
     return Call(store_value, (*keys_of(key), *tags.keys(versions)), args)
 
 
-def give_up(key: str, lease: bytes) -> Call:
+def release(key: str, lease: bytes) -> Call:
     return Call(store_value, keys_of(key), (lease, b"", 0, LATCH_MS))
 
 

@@ -17,7 +17,7 @@ from cachetools import LRUCache
 from cachecore.storage.entries import Entry, TagCell
 from cachecore.storage.envelope import Envelope
 
-VERIFIED_TOGETHER = 32
+REVALIDATION_BATCH = 32
 LEAST_QUEUE = 1_000  # places of evicted entries are swept when there are more than this, and more than of kept ones
 
 
@@ -43,39 +43,39 @@ class LocalCache:
         self._sweep_at = LEAST_QUEUE
         self.generation = 0  # raised by every own invalidation: what was asked before it is not kept
 
-    def served(self, key: str) -> Entry | None:
+    def get_without_revalidating(self, key: str) -> Entry | None:
         """An entry that may be served now, and that this caller need not verify anew (`due`)."""
         entry = self._entry(key)
         if entry is None:
             return None
         now = self._monotonic()
-        age = now - entry.verified_at
-        if age >= self._verified_anew_seconds and not (entry.checking and age < self.trusted_seconds):
+        age = now - entry.validated_at
+        if age >= self._verified_anew_seconds and not (entry.revalidating and age < self.trusted_seconds):
             return None
         if now >= entry.fresh_until or not entry.alive():
             return None
         entry.used = True
         return entry
 
-    def fresh(self, key: str) -> Entry | None:
+    def get_fresh(self, key: str) -> Entry | None:
         """An entry that may be served now."""
         entry = self._entry(key)
         if entry is None:
             return None
         now = self._monotonic()
-        if now - entry.verified_at >= self.trusted_seconds or now >= entry.fresh_until or not entry.alive():
+        if now - entry.validated_at >= self.trusted_seconds or now >= entry.fresh_until or not entry.alive():
             return None
         entry.used = True
         return entry
 
-    def due(self, entry: Entry) -> bool:
+    def claim_revalidation(self, entry: Entry) -> bool:
         """Whether this caller shall verify the entry while the others still serve it: past half its trusted time."""
-        if entry.checking or self._monotonic() - entry.verified_at < self._verified_anew_seconds:
+        if entry.revalidating or self._monotonic() - entry.validated_at < self._verified_anew_seconds:
             return False
-        entry.checking = True
+        entry.revalidating = True
         return True
 
-    def known(self, key: str) -> Entry | None:
+    def get_unexpired(self, key: str) -> Entry | None:
         """An entry that is not known to be invalid and not past its hard expiry, verified or not."""
         entry = self._entry(key)
         if entry is None or self._monotonic() >= entry.hard_until or not entry.alive():
@@ -83,7 +83,7 @@ class LocalCache:
         return entry
 
     def put(self, entry: Entry, envelope: Envelope, now_ms: float, fresh_ms: float, generation: int) -> None:
-        """Keep what was asked for at `entry.verified_at`; not when this process has invalidated something since."""
+        """Keep what was asked for at `entry.validated_at`; not when this process has invalidated something since."""
         with self._lock:
             if generation != self.generation or entry.size > self._entries.maxsize // 8:
                 return
@@ -97,34 +97,34 @@ class LocalCache:
         if on_first is not None:
             on_first()
 
-    def batch(self, entry: Entry) -> list[Entry]:
+    def revalidation_batch(self, entry: Entry) -> list[Entry]:
         """The entry, and others that were used since their last verification and are due."""
         batch = {entry.key: entry}
         due_before = self._monotonic() - self._verified_anew_seconds
         with self._lock:
-            while self._to_verify and len(batch) < VERIFIED_TOGETHER:
+            while self._to_verify and len(batch) < REVALIDATION_BATCH:
                 other = self._to_verify[0]()
-                if other is not None and other.verified_at > due_before:
+                if other is not None and other.validated_at > due_before:
                     break
                 self._to_verify.popleft()
                 # What nobody used waits until somebody does; what was evicted or replaced is not there.
-                if other is None or not other.used or other.checking:
+                if other is None or not other.used or other.revalidating:
                     continue
-                if self._stands(other):
+                if self._is_cached(other):
                     batch.setdefault(other.key, other)
         return list(batch.values())
 
-    def settle(
+    def apply_revalidation(
         self, batch: Iterable[Entry], headers: Iterable[bytes], versions: Mapping[str, bytes | None], asked_at: float
     ) -> None:
         """What Redis said about a batch, asked at `asked_at`."""
         with self._lock:
             for entry, header in zip(batch, headers, strict=True):
-                entry.checking = entry.used = False
+                entry.revalidating = entry.used = False
                 if header == entry.header and all(versions[tag] == version for tag, version in entry.versions.items()):
-                    entry.verified_at = asked_at
+                    entry.validated_at = asked_at
                     self._queue(entry)
-                elif self._stands(entry):
+                elif self._is_cached(entry):
                     del self._entries[entry.key]
 
     def invalidate(self, keys: Iterable[str], tags: Iterable[str]) -> None:
@@ -158,11 +158,11 @@ class LocalCache:
     def _queue(self, entry: Entry) -> None:
         self._to_verify.append(ref(entry))
         if len(self._to_verify) > self._sweep_at:
-            kept = dict.fromkeys(one for place in self._to_verify if (one := place()) and self._stands(one))
+            kept = dict.fromkeys(one for place in self._to_verify if (one := place()) and self._is_cached(one))
             self._to_verify = deque(map(ref, kept))
             self._sweep_at = 2 * len(kept) + LEAST_QUEUE  # so that sweeping costs each place no more than its own
 
-    def _stands(self, entry: Entry) -> bool:
+    def _is_cached(self, entry: Entry) -> bool:
         return self._entries.get(entry.key) is entry
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from cachecore import conf
 from cachecore.keys import Family
 from cachecore.redis_client import connections
-from cachecore.redis_client.polled_value import Known
+from cachecore.redis_client.polled_value import PolledValue
 from cachecore.tiers import MAX_TTL_SECONDS, TIERS
 from cachecore.ttl import tuning
 
@@ -40,7 +40,7 @@ def _read(client: Any) -> Mapping[str, int]:
     return {name.decode(): int(seconds) for name, seconds in client.hgetall(TTLS.key()).items()}
 
 
-_by_operators: Known[Mapping[str, int]] = Known(_read, {})
+_by_operators: PolledValue[Mapping[str, int]] = PolledValue(_read, {})
 
 
 def ttl_of(family: Family) -> float:
@@ -50,7 +50,7 @@ def ttl_of(family: Family) -> float:
 
 def lifetime_of(family: Family) -> Lifetime:
     """Raises ValueError where the setting lies outside the tier's bounds, or the family has no TTL at all."""
-    told = _by_operators.now().get(family.name)
+    told = _by_operators.get().get(family.name)
     if told is not None and _allowed(family, told):  # bounds may have moved since
         return Lifetime(told, "admin")
     if (seconds := from_settings(family)) is not None:
@@ -69,18 +69,18 @@ def from_settings(family: Family) -> int | None:
 
 
 def set_ttl(family: Family, seconds: int) -> None:
-    """For values stored from now on, in this process at once. Raises ValueError, RoleUnavailable."""
+    """For values stored from now on, in this process at once. Raises ValueError, RedisUnavailable."""
     _within(family, seconds, f"of family {family.name}")
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.hset(TTLS.key(), family.name, seconds)
-    _by_operators.look()
+    _by_operators.refresh()
 
 
 def unset_ttl(family: Family) -> None:
-    """Back to the settings, tuning, the tier. Raises RoleUnavailable."""
-    with connections.use("state") as client:
+    """Back to the settings, tuning, the tier. Raises RedisUnavailable."""
+    with connections.guarded_client("state") as client:
         client.hdel(TTLS.key(), family.name)
-    _by_operators.look()
+    _by_operators.refresh()
 
 
 def seconds_of(family: Family, ttl: float | str | None) -> float:
@@ -90,7 +90,7 @@ def seconds_of(family: Family, ttl: float | str | None) -> float:
     if not isinstance(ttl, str):
         return checked(ttl)
     if ttl not in TIERS:
-        raise ValueError(f"there is no tier {ttl!r}; there are {', '.join(TIERS)}")
+        raise ValueError(f"ttl must be one of {', '.join(TIERS)}, not {ttl!r}.")
     return float(TIERS[ttl].seconds)
 
 

@@ -14,7 +14,7 @@ from cachecore import conf, keys
 from cachecore.clock import now_ms
 from cachecore.keys import Family
 from cachecore.redis_client import connections
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.stats import server_info, stats
 from cachecore.stats.measures import Snapshot
 from cachecore.ttl import dttl
@@ -83,13 +83,13 @@ def newest_steps() -> dict[str, Step]:
     """Of the families being tuned, as Redis has them, else as this process last saw them."""
     if not targets():
         return {}
-    with suppress(RoleUnavailable):
+    with suppress(RedisUnavailable):
         _read()
     return {name: taken for name, taken in _steps.items() if name in targets()}
 
 
 def look() -> None:
-    """Learn the steps that others took, and take those that are due. Raises RoleUnavailable."""
+    """Learn the steps that others took, and take those that are due. Raises RedisUnavailable."""
     if not targets():
         return
     _intervals.see(server_info.namespace_versions())
@@ -142,7 +142,7 @@ def _is_due(taken: Step | None, at_ms: int) -> bool:
 
 
 def _claim() -> bool:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return bool(client.set(TUNING_STEPPING.key(), 1, nx=True, ex=TUNING_STEPPING.ttl_seconds))
 
 
@@ -152,13 +152,13 @@ def _take(due: Iterable[str], snapshot: Snapshot, at_ms: int) -> None:
         return
     taken = {name: next_step(_steps.get(name), keys.registry[name], targets()[name], snapshot, at_ms) for name in due}
     _steps = {**_steps, **taken}
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.hset(TUNING_STEPS.key(), mapping={name: msgspec.json.encode(step) for name, step in taken.items()})
 
 
 def _read() -> None:
     global _steps
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         stored = client.hgetall(TUNING_STEPS.key())
     _steps = {name.decode(): msgspec.json.decode(step, type=Step) for name, step in stored.items()}
 

@@ -8,28 +8,27 @@ from collections.abc import Collection, Iterable
 
 from cachecore import tags
 from cachecore.keys import Key
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.stats import stats
 from cachecore.storage import clearing, redis_writes
 from cachecore.storage.flights import Flights
 from cachecore.storage.local_cache import LocalCache
-from cachecore.storage.redis_writes import Word
+from cachecore.storage.redis_writes import InvalidationMessage
 from cachecore.writes import transactions
-from cachecore.writes.paying import Payer
-from cachecore.writes.retry_queue import Backlog
+from cachecore.writes.retry_queue import RetryQueue, RetryWorker
 
 logger = logging.getLogger(__name__)
 
 
 class Invalidator:
     def __init__(self, memory: LocalCache, flights: Flights) -> None:
-        self.backlog = Backlog()
-        self.payer = Payer(self)
+        self.retry_queue = RetryQueue()
+        self.retry_worker = RetryWorker(self)
         self._memory = memory
         self._flights = flights
 
     def delete(self, keys: Iterable[Key], using: str | None = None) -> int:
-        """How many stood there; 0 where an open transaction deletes on commit. Raises RoleUnavailable, and owes it."""
+        """How many stood there; 0 where an open transaction deletes on commit. Raises RedisUnavailable, and owes it."""
         gone = list(keys)
         if not gone or transactions.defer(self.apply, gone, (), using):
             return 0
@@ -41,12 +40,12 @@ class Invalidator:
             self.invalidate((), canonical)
 
     def clear(self, prefixes: Iterable[str]) -> int:
-        """Delete what is under the prefixes; how many. Raises RoleUnavailable."""
+        """Delete what is under the prefixes; how many. Raises RedisUnavailable."""
         told = list(prefixes)
-        self._begin_all_anew()
+        self._drop_all_local_state()
         cleared = sum(clearing.clear_prefix(prefix) for prefix in told)
-        self._begin_all_anew()
-        redis_writes.tell_cleared(told)
+        self._drop_all_local_state()
+        redis_writes.publish_cleared(told)
         return cleared
 
     def invalidate(self, keys: Collection[str], names: Collection[str]) -> int:
@@ -54,16 +53,16 @@ class Invalidator:
         try:
             return self._invalidate(keys, names)
         except Exception:
-            self.backlog.owe(keys, names)
-            self.payer.wake()
+            self.retry_queue.add(keys, names)
+            self.retry_worker.wake()
             raise
 
-    def begin_anew(self, keys: Collection[str], names: Collection[str]) -> None:
+    def drop_local_state(self, keys: Collection[str], names: Collection[str]) -> None:
         """In this process: nothing remembered of it, nobody joins who computes it."""
         self._memory.invalidate(keys, names)
         self._flights.detach(keys, names)
 
-    def heard(self, word: Word) -> None:
+    def on_invalidation_message(self, word: InvalidationMessage) -> None:
         """Of another process's invalidation: act before the bound makes us."""
         self._memory.invalidate(word.keys, word.tags)
         if word.prefixes:
@@ -73,49 +72,49 @@ class Invalidator:
         """On commit. It must not fail what was committed, whatever the error was: the invalidation is owed."""
         try:
             self.invalidate(keys, names)
-        except RoleUnavailable as error:
+        except RedisUnavailable as error:
             logger.error("committed, not invalidated yet: %s", error)
             stats.count(tags.TAG_VERSION.name, "error")
         except Exception:
             logger.exception("committed, not invalidated yet")
             stats.count(tags.TAG_VERSION.name, "error")
 
-    def pay(self) -> None:
+    def retry(self) -> None:
         """Try once to invalidate what is owed. For the payer; does not raise."""
-        if (debt := self.backlog.due()) is None:
+        if (batch := self.retry_queue.batch()) is None:
             return
         try:
-            if debt.everything:
+            if batch.everything:
                 clearing.clear_everything()
-            self._invalidate(debt.keys, debt.tags)
-        except RoleUnavailable:
+            self._invalidate(batch.keys, batch.tags)
+        except RedisUnavailable:
             return
         except Exception:  # as under an ACL that forbids to write
             logger.exception("an owed invalidation failed and is owed still")
             return
-        self.backlog.paid(debt)
+        self.retry_queue.acknowledge(batch)
 
-    def owes_anything(self) -> bool:
-        return bool(self.backlog)
+    def has_pending(self) -> bool:
+        return bool(self.retry_queue)
 
-    def closed(self, key: Key, names: Collection[str]) -> bool:
+    def must_bypass(self, key: Key, names: Collection[str]) -> bool:
         """Neither read nor stored now."""
-        return transactions.affected(key, names) or self._owes(key, names)
+        return transactions.is_touched(key, names) or self._is_queued(key, names)
 
-    def withdrawn(self, key: Key, names: Collection[str]) -> bool:
+    def has_pending_invalidation(self, key: Key, names: Collection[str]) -> bool:
         """Not to be set either: invalidated, and not everybody knows it yet."""
-        return transactions.invalidated(key, names) or self._owes(key, names)
+        return transactions.is_invalidated(key, names) or self._is_queued(key, names)
 
-    def _owes(self, key: Key, names: Collection[str]) -> bool:
-        return bool(self.backlog) and self.backlog.owes(key, names)
+    def _is_queued(self, key: Key, names: Collection[str]) -> bool:
+        return bool(self.retry_queue) and self.retry_queue.contains(key, names)
 
     def _invalidate(self, keys: Collection[str], names: Collection[str]) -> int:
         """Before and after: what another thread reads in between is not kept, what Redis refuses is gone from here."""
-        self.begin_anew(keys, names)
+        self.drop_local_state(keys, names)
         stood = redis_writes.invalidate(keys, names)
-        self.begin_anew(keys, names)
+        self.drop_local_state(keys, names)
         return stood
 
-    def _begin_all_anew(self) -> None:
+    def _drop_all_local_state(self) -> None:
         self._memory.clear()
         self._flights.detach_all()

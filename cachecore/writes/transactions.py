@@ -15,7 +15,7 @@ from django.db.transaction import TransactionManagementError
 Apply = Callable[[Collection[str], Collection[str]], None]
 
 
-class Waiting(NamedTuple):
+class DeferredStore(NamedTuple):
     """A value that is stored when the transaction commits, under these canonical tags."""
 
     tags: tuple[str, ...]
@@ -31,7 +31,7 @@ class Pending:
     def __init__(self) -> None:
         self.keys: set[str] = set()
         self.tags: set[str] = set()
-        self.waiting: dict[str, Waiting] = {}
+        self.deferred_stores: dict[str, DeferredStore] = {}
         self.wrote = False
         self.began = False
         self.apply: Apply | None = None
@@ -39,14 +39,16 @@ class Pending:
 
     def __call__(self) -> None:
         if self.apply is not None:
-            self.apply(self.keys | self.waiting.keys(), self.tags)
-        for value in self.waiting.values():
+            self.apply(self.keys | self.deferred_stores.keys(), self.tags)
+        for value in self.deferred_stores.values():
             value.store()
 
-    def overtake(self, keys: Collection[str], tags: Collection[str]) -> None:
+    def supersede(self, keys: Collection[str], tags: Collection[str]) -> None:
         """What was set before is not to be stored any more; the value before it is as invalid as it was."""
-        for key in [k for k, value in self.waiting.items() if k in keys or not set(tags).isdisjoint(value.tags)]:
-            del self.waiting[key]
+        for key in [
+            k for k, value in self.deferred_stores.items() if k in keys or not set(tags).isdisjoint(value.tags)
+        ]:
+            del self.deferred_stores[key]
             self.keys.add(key)
 
 
@@ -63,7 +65,7 @@ def defer(apply: Apply, keys: Iterable[str], tags: Iterable[str], using: str | N
     """
     gone, changed = set(keys), set(tags)
     for callback in _open() if pending else ():
-        callback.overtake(gone, changed)
+        callback.supersede(gone, changed)
     for connection in _connections(using):
         if connection.in_atomic_block:
             callback = _for_commit(connection, apply)
@@ -76,34 +78,34 @@ def defer(apply: Apply, keys: Iterable[str], tags: Iterable[str], using: str | N
     return connections[using or DEFAULT_DB_ALIAS].in_atomic_block
 
 
-def put_off(apply: Apply, key: str, value: Waiting, connection: Any) -> None:
+def store_on_commit(apply: Apply, key: str, value: DeferredStore, connection: Any) -> None:
     """Store a value when the transaction commits, unless it invalidates it until then; the last one set counts."""
     mine = _for_commit(connection, apply)
     for callback in _open():
         if callback is not mine:
-            callback.overtake([key], ())
-    mine.waiting[key] = value
+            callback.supersede([key], ())
+    mine.deferred_stores[key] = value
 
 
-def affected(key: str, tags: Iterable[str]) -> bool:
+def is_touched(key: str, tags: Iterable[str]) -> bool:
     """Whether an open transaction of this thread has set or invalidated the key, or invalidated one of the tags."""
     if not pending:
         return False
-    return invalidated(key, tags) or any(key in callback.waiting for callback in _open())
+    return is_invalidated(key, tags) or any(key in callback.deferred_stores for callback in _open())
 
 
-def invalidated(key: str, tags: Iterable[str]) -> bool:
+def is_invalidated(key: str, tags: Iterable[str]) -> bool:
     if not pending:
         return False
     return any(key in callback.keys or not callback.tags.isdisjoint(tags) for callback in _open())
 
 
-def of_this_savepoint(connection: Any) -> Pending:
+def pending_of_savepoint(connection: Any) -> Pending:
     """Registered at need, so that ten thousand saves leave one, and a savepoint's rollback takes only its own."""
     return _of_savepoints(connection, set(connection.savepoint_ids))
 
 
-def of_the_whole(connection: Any) -> Pending:
+def pending_of_transaction(connection: Any) -> Pending:
     """What no savepoint's rollback takes away."""
     return _of_savepoints(connection, set())
 
@@ -121,7 +123,7 @@ def _open() -> Iterator[Pending]:
 
 
 def _for_commit(connection: Any, apply: Apply) -> Pending:
-    callback = of_this_savepoint(connection)
+    callback = pending_of_savepoint(connection)
     callback.apply = callback.apply or apply
     pending.add(callback)
     return callback

@@ -21,19 +21,21 @@ ALWAYS_OF_NOW = frozenset({"READ COMMITTED", "READ UNCOMMITTED"})
 EXCLUDING_WRITERS = frozenset({"IMMEDIATE", "EXCLUSIVE"})  # SQLite: nobody commits while such a transaction is open
 
 
-def transaction() -> Any:
+def open_transaction() -> Any:
     """A connection of this thread in a transaction, the default database's before others; else None."""
     return next((connection for connection in connections.all(initialized_only=True) if _is_in_one(connection)), None)
 
 
-def wrote() -> bool:
+def has_uncommitted_writes() -> bool:
     """Whether an open transaction of this thread may have written."""
     return any(_wrote(connection) for connection in connections.all(initialized_only=True))
 
 
-def withholds() -> bool:
+def must_not_store() -> bool:
     """Whether what this thread computes from now on is for itself: it has written, or sees an earlier moment."""
-    return any(_wrote(connection) or _looks_back(connection) for connection in connections.all(initialized_only=True))
+    return any(
+        _wrote(connection) or _snapshot_is_old(connection) for connection in connections.all(initialized_only=True)
+    )
 
 
 def watch(connection: Any, **kwargs: Any) -> None:
@@ -46,9 +48,9 @@ def _note(execute: Callable[..., Any], sql: Any, params: Any, many: bool, contex
     connection = context["connection"]
     if _is_in_one(connection):
         if not str(sql).lstrip()[:9].upper().startswith(READING):
-            transactions.of_this_savepoint(connection).wrote = True
-        if _sees_one_moment(connection):
-            transactions.of_the_whole(connection).began = True
+            transactions.pending_of_savepoint(connection).wrote = True
+        if _reads_a_snapshot(connection):
+            transactions.pending_of_transaction(connection).began = True
     return execute(sql, params, many, context)
 
 
@@ -64,15 +66,15 @@ def _wrote(connection: Any) -> bool:
         return not connection.in_atomic_block and not connection.autocommit and connection.connection is not None
     if _note not in connection.execute_wrappers:  # connected before this module was imported
         watch(connection)
-        transactions.of_the_whole(connection).wrote = True
+        transactions.pending_of_transaction(connection).wrote = True
     return any(done.wrote for done in transactions.open_on(connection))
 
 
-def _looks_back(connection: Any) -> bool:
+def _snapshot_is_old(connection: Any) -> bool:
     return _is_in_one(connection) and any(done.began for done in transactions.open_on(connection))
 
 
-def _sees_one_moment(connection: Any) -> bool:
+def _reads_a_snapshot(connection: Any) -> bool:
     if connection.vendor == "sqlite":
         return connection.transaction_mode not in EXCLUDING_WRITERS
     level = getattr(connection, "isolation_level", None)  # PostgreSQL: an enumeration, MySQL: a text or None

@@ -34,5 +34,5 @@ def change(games: dict[int, tuple[int, int] | None]) -> int:
 
 
 def epoch() -> str:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return client.get(EPOCH.key()).decode()

@@ -21,7 +21,7 @@ from analytics.live.apply_games import NoView, apply
 from analytics.live.writer_lock import Overtaken, the_writer
 from cachecore.locks import LOCK, LockHeld
 from cachecore.redis_client import connections
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from games.models import Game
 from tests.analytics import games, picture, questions
 from tests.analytics.oracle import expected_cells, meets
@@ -248,7 +248,7 @@ class ViewMachine(RuleBasedStateMachine):
 
     @rule()
     def dump_view(self) -> None:
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             keys = client.keys(PREFIX + "*")
             values = [(key, client.dump(key), max(client.pttl(key), 0)) for key in keys]
         self.dump = (values, self.hurt, self.ahead, self.absent, [dict(games) for games in self.below])
@@ -258,7 +258,7 @@ class ViewMachine(RuleBasedStateMachine):
     def restore_the_dump(self) -> None:
         values, self.hurt, self.ahead, self.absent, self.below = self.dump
         self.below = [dict(games) for games in self.below]
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             for key in client.keys(PREFIX + "*"):
                 client.delete(key)
             for key, value, ttl in values:
@@ -276,7 +276,7 @@ class ViewMachine(RuleBasedStateMachine):
         names = sorted(n for n in now.values if n == what or (what[-1] == ":" and n.startswith(what)))
         if not names:
             return
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             client.delete(PREFIX + names[-1])
         if what in ("version", "epoch", "state"):
             self.absent = True  # the next writer builds the view
@@ -473,7 +473,7 @@ class ViewMachine(RuleBasedStateMachine):
                 self._do(job)
         except Killed:
             pass
-        except RoleUnavailable:
+        except RedisUnavailable:
             assert trouble.cuts
         except (Overtaken, LockHeld):
             assert job == "rebuild"
@@ -486,7 +486,7 @@ class ViewMachine(RuleBasedStateMachine):
             self.seen.locked = False
 
     def _flush(self) -> None:
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             client.flushdb()
         self.absent, self.hurt = True, False
 
@@ -530,13 +530,13 @@ class ViewMachine(RuleBasedStateMachine):
 
 def _empty_servers() -> None:
     Game.objects.all()._raw_delete("default")
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.flushall()
     view_snapshot._needed_last = Remembered(view_snapshot.MAX_QUESTIONS)  # a history begins as a new process does
 
 
 def _lock_runs_out() -> None:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.delete(LOCK.key(name="analytics-writer"))
 
 

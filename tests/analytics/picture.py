@@ -118,7 +118,7 @@ class Picture:
 
 def take() -> Picture:
     picture = Picture()
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         names = [key.decode() for key in client.keys("*")]
         ours = [name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)]
         with client.pipeline(transaction=True) as pipeline:

@@ -34,7 +34,7 @@ def staff(client):
 
 def sent() -> list[str]:
     """Names of the tasks that wait at the broker; no worker runs here."""
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return [json.loads(message)["headers"]["task"] for message in client.lrange("celery", 0, -1)]
 
 
@@ -108,7 +108,7 @@ def test_the_jobs_do_what_they_say():
     games.put_all({1: (200, 0), 2: (100, 0)})
     assert tasks.rebuild()["games"] == 2
     assert tasks.check_drift() == {"cells": 0, "first": None}
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.hincrby("{analytics}:occurrences:min:2", "count", 5)
     assert tasks.check_drift() == {
         "cells": 1,

@@ -94,11 +94,11 @@ CONDITIONS = [("min", "2"), ("min", "10,2,7.77"), ("max", "1.5"), ("floor", "1,1
 def from_both_sources(client, url: str) -> list[dict]:
     """The live answer, and the table's: without a view, as after a flush."""
     live = client.get(url)
-    with connections.use("state") as redis:
+    with connections.guarded_client("state") as redis:
         view = {key: redis.dump(key) for key in redis.scan_iter(match="{analytics}:*")}
         redis.flushall()
     table = client.get(url)
-    with connections.use("state") as redis:
+    with connections.guarded_client("state") as redis:
         for key, value in view.items():
             redis.restore(key, 0, value)
     assert (live.status_code, table.status_code) == (200, 200)
@@ -219,7 +219,7 @@ def test_a_view_that_is_behind_is_not_asked_and_its_stand_in_is_kept_for_a_momen
     answer = client.get("/api/analytics/occurrences/?min=2")
     assert answer.json()["meta"]["source"] == "database"
     assert answer.json()["results"][0]["games"] == 2
-    with connections.use("cache") as redis:
+    with connections.guarded_client("cache") as redis:
         (key,) = redis.scan_iter(match="analytics:occurrence:*")
         assert 0 < redis.pttl(key) <= 1_000
 
@@ -231,7 +231,7 @@ def test_an_answer_from_before_a_change_that_nobody_applies_is_given_up_after_te
     client.get(url)
     games.put(2, 300, now_ms() - 30_000)
     for age_ms, outcome in ((9_000, "HIT"), (11_000, "MISS")):
-        with connections.use("state") as redis:  # the writer has been stuck since
+        with connections.guarded_client("state") as redis:  # the writer has been stuck since
             redis.set(
                 "{analytics}:version", now_ms() - 60_000 if outcome == "MISS" else redis.get("{analytics}:version")
             )
@@ -252,7 +252,7 @@ def test_spellings_of_one_question_share_one_entry_in_every_zone(client, recorde
         for text, hours in [("2", "1"), ("2.0", "1.0"), ("02", "01"), ("2.00", "1")]
     ]
     assert outcomes == ["MISS", "HIT", "HIT", "HIT"]
-    with connections.use("cache") as redis:
+    with connections.guarded_client("cache") as redis:
         (key,) = redis.scan_iter(match="analytics:interval:*")
     assert key.startswith(b"analytics:interval:min:2:interval:10:hours:1:tz:UTC:")
 
@@ -288,7 +288,7 @@ def test_a_game_below_the_ledger_that_ended_inside_the_window_sends_the_question
 
 
 def test_a_view_that_lost_its_state_is_not_asked_and_is_built_again(client, recorded):
-    with connections.use("state") as redis:
+    with connections.guarded_client("state") as redis:
         redis.delete("{analytics}:state")
     response = client.get("/api/analytics/occurrences/?min=2")
     assert response.json()["meta"]["source"] == "database"
@@ -298,7 +298,7 @@ def test_a_view_that_lost_its_state_is_not_asked_and_is_built_again(client, reco
 
 
 def test_a_view_of_another_release_is_built_again(client, recorded):
-    with connections.use("state") as redis:
+    with connections.guarded_client("state") as redis:
         redis.hdel("{analytics}:state", "below_end")
     assert services.apply_pending().rebuilt
     assert client.get("/api/analytics/status/").json()["view"] == "current"

@@ -40,7 +40,7 @@ def table() -> dict[int, tuple[int, int]]:
 
 
 def assert_view_equals_table(conditions: list[str]) -> None:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         bucket_floor, floor = map(int, client.hmget(LIVE.state, "bucket_floor", "floor"))
     assert actual_cells(conditions) == expected_cells(table(), conditions, bucket_floor, floor)
 
@@ -74,7 +74,7 @@ STEPS = st.lists(
 @example(start={4095: (1000, NOW_MS), 4096: (100, 0)}, steps=[({}, [4095], []), ({}, [4096], [4095])])
 def test_the_view_equals_the_table_after_any_steps(conditions, start, steps):
     games.remove(*table())
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.flushall()
     games.put_all(start)
     services.apply_pending()
@@ -107,7 +107,7 @@ KEPT_IDS = st.integers(HIGH, HIGH + 12)
 @example(low={1: (200, NOW_MS)}, start={HIGH: (200, NOW_MS)}, steps=[({HIGH + 1: (200, NOW_MS)}, [])])
 def test_the_view_equals_the_table_with_old_chunks_dropped(conditions, low, start, steps):
     games.remove(*table())
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.flushall()
     games.put_all(low | start)
     services.apply_pending()
@@ -145,7 +145,7 @@ def test_repeating_a_batch_changes_no_cell(conditions):
 def test_a_change_raises_the_version_and_tells_the_channel(conditions):
     services.apply_pending()
     before = versions.current(ANALYTICS)
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         listener = client.pubsub(ignore_subscribe_messages=True)
         listener.subscribe("analytics_updates")
         listener.get_message(timeout=1)
@@ -181,7 +181,7 @@ def test_a_stalled_writer_cannot_overtake_a_newer_one(conditions):
     with the_writer() as stalled:
         marked = pending.oldest(10)
         rows = rows_of(marked)
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             scripts.take_token(client, [WRITER.key()])  # its lock ran out; another one is the writer now
         with pytest.raises(Overtaken):
             apply(stalled, marked, rows, view_settings.conditions())
@@ -206,11 +206,11 @@ def test_a_reply_that_was_lost_is_made_good_by_repeating_the_call(conditions):
 def test_a_flushed_redis_gets_a_new_view_with_a_new_epoch_and_a_higher_version(conditions):
     games.put_all({i: (100 * i, NOW_MS) for i in range(1, 20)})
     services.apply_pending()
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         epoch, version = client.get(EPOCH.key()), versions.current(ANALYTICS)
         client.flushall()
     assert services.apply_pending().rebuilt
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         assert client.get(EPOCH.key()) != epoch
     assert versions.current(ANALYTICS) > version
     assert_view_equals_table(conditions)
@@ -219,7 +219,7 @@ def test_a_flushed_redis_gets_a_new_view_with_a_new_epoch_and_a_higher_version(c
 def test_a_stalled_build_cannot_write_into_the_next_ones(conditions):
     games.put_all(dict.fromkeys(range(1, 20), (200, NOW_MS)))
     with the_writer() as stalled:
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             client.delete(LOCK.key(name="analytics-writer"))  # its lock ran out
         services.apply_pending()  # the next writer builds
         before = actual_cells(conditions)
@@ -235,7 +235,7 @@ def test_changed_conditions_rebuild_the_view_and_leave_no_key_of_the_old_ones(co
     settings.ANALYTICS_CONDITIONS = ["min:7", "floor:3"]
     assert services.apply_pending().rebuilt
     assert_view_equals_table(["min:7", "floor:3"])
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         assert not client.exists("{analytics}:occurrences:min:10", "{analytics}:intervals:min:10")
         assert not list(client.scan_iter(match="{analytics}:staging:*"))
         assert client.ttl(LIVE.state) == -1  # what was staged no longer runs out
@@ -266,6 +266,6 @@ def test_old_buckets_are_dropped_and_the_others_stay(conditions, settings, keep_
         settings.ANALYTICS_BUCKET_DAYS = days
         view_maintenance.clean_up()
     assert view_maintenance.clean_up().buckets == 0
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         assert client.hlen("{analytics}:intervals:all") == sum(end > now - keep_days * 86_400_000 for end in ends)
     assert_view_equals_table(conditions)

@@ -54,7 +54,7 @@ def test_what_is_pending_is_applied_first_and_is_no_drift():
     ],
 )
 def test_a_changed_cell_is_told_and_the_exit_says_so(capsys, command, told):
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.execute_command(*command)
     with pytest.raises(CommandError, match="1 cells differ from the table; `rebuild_aggregates` mends them"):
         call_command("check_drift")

@@ -31,7 +31,7 @@ def test_view_table_and_recomputation_agree(client, settings, name, part):
     chance = random.Random(f"{name} {part}")
     asked = [(endpoint, question(endpoint, world, NOW_MS, chance)) for endpoint in ENDPOINTS for _ in range(QUESTIONS)]
     live = [client.get(url(*one)) for one in asked]
-    with connections.use("state") as redis:
+    with connections.guarded_client("state") as redis:
         redis.flushall()
     table = [client.get(url(*one)) for one in asked]
     for one, of_view, of_table in zip(asked, live, table, strict=True):

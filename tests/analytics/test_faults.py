@@ -57,7 +57,7 @@ def told(*words: object) -> Callable[[Valkey], None]:
     """A command to the server, past every breaker."""
 
     def tell(valkey: Valkey) -> None:
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             client.execute_command(*words)
 
     return tell
@@ -65,7 +65,7 @@ def told(*words: object) -> Callable[[Valkey], None]:
 
 def evict_all(valkey: Valkey) -> None:
     """Less memory than the empty server takes: every key goes, and no write is taken."""
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
         client.config_set("maxmemory", 1)
 
@@ -167,7 +167,7 @@ def beat() -> None:
 
 def assert_view_is(world: World) -> None:
     names = [str(condition) for condition in view_settings.conditions()]
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         bucket_floor = int(client.hget("{analytics}:state", "bucket_floor"))
     assert view.actual_cells(names) == oracle.expected_cells(world.games, names, bucket_floor)
 
@@ -236,7 +236,7 @@ VIEW_KEYS = [
 def test_a_view_that_lost_one_key_is_right_or_not_asked_and_is_mended(client, world, key):
     """What eviction does: any key may go."""
     ask_everything(client, world, "live", "UTC")
-    with connections.use("state") as redis:
+    with connections.guarded_client("state") as redis:
         assert redis.unlink("{analytics}:" + key) == 1
     for endpoint, asked in QUESTIONS:
         asked = asked | {"tz": "Europe/London"}
@@ -294,7 +294,7 @@ def test_every_endpoint_answers_while_postgresql_restarts(process, private_postg
     private_postgres.down()
     down = {endpoint: None if endpoint in NEEDS_THE_TABLE else "live" for endpoint, _ in ASKED}
     assert sources_of(base, world, "Europe/London") == down
-    with connections.use("state") as redis:
+    with connections.guarded_client("state") as redis:
         redis.flushall()
     assert sources_of(base, world, "America/New_York") == {endpoint: None for endpoint, _ in ASKED}
     private_postgres.up()
@@ -313,7 +313,7 @@ def fill(process, address: str, world: World, directory) -> None:
     for number, command in enumerate((["migrate"], ["import_games", str(file)])):
         status = process("manage.py", *command, DATABASE_URL=address).wait(60)
         assert status == 0, (directory / f"{number}.log").read_text()
-    with connections.use("state") as redis:
+    with connections.guarded_client("state") as redis:
         redis.unlink("{analytics}:pending")  # the import marked games of the other table; they are in the view
 
 

@@ -179,10 +179,10 @@ def test_a_stalled_writer_applies_a_game_that_was_deleted_unmarked_until_it_is_r
 
 
 def take_over() -> None:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         scripts.take_token(client, [WRITER.key()])
 
 
 def lose(name: str) -> None:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         assert client.delete(PREFIX + name)

@@ -236,7 +236,7 @@ def test_a_process_reads_a_long_history_page_by_page():
     build(GAMES)
     first = change({31: (200, 0)})
     last = first + 1_300
-    with connections.use("state") as client, client.pipeline() as pipeline:
+    with connections.guarded_client("state") as client, client.pipeline() as pipeline:
         for version in range(first + 1, last + 1):
             told = {"epoch": epoch(), "version": version, "head": 31, "games": 31}
             pipeline.xadd(EVENTS.key(), {"event": json.dumps(told)}, id=f"{version}-0")

@@ -56,14 +56,14 @@ def test_the_streams_of_all_processes_are_added_up(client):
 
 def test_what_redis_refuses_to_note_is_noted_when_it_does_not():
     build(GAMES)
-    with connections.use("state") as raw:
+    with connections.guarded_client("state") as raw:
         raw.set(STREAMS.key(), "not a hash")
 
     async def scenario():
         async with Process() as process, process.listener() as listener:
             await listener.hears(1)
             await process.hub.report()
-            with connections.use("state") as raw:
+            with connections.guarded_client("state") as raw:
                 raw.delete(STREAMS.key())
             await process.hub.report()
             return told().connections
@@ -106,7 +106,7 @@ def test_a_process_that_was_killed_is_forgotten(monkeypatch):
     now += 1
     assert told().connections == 0
     last = asyncio.run(tell(2))
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         assert client.hkeys(STREAMS.key()) == [last._process.encode()]
 
 
@@ -124,15 +124,15 @@ def test_redis_that_is_away_costs_the_metrics_and_nothing_else(valkey):
             return unknown
 
     assert run(scenario) == []
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         assert client.hgetall(RESETS.key()) == {b"slow": b"1"}
 
 
 def _breaker_is_open() -> bool:
     try:
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             client.ping()
-    except connections.RoleUnavailable:
+    except connections.RedisUnavailable:
         return True
     return False
 

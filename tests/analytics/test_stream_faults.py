@@ -67,7 +67,7 @@ def test_an_id_that_does_not_lead_here_is_a_reset(last_id, why):
 def test_a_moment_that_no_batch_ended_at_is_a_reset():
     async def scenario(process):
         first = process.hub.mirror.view.version
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             client.set(VERSION.key(), first + 1_000_000)
         change({31: (200, 0)})
         await process.hub.mirror.advance()
@@ -83,7 +83,7 @@ def test_what_is_no_longer_kept_is_a_reset():
     first = change({31: (200, 0)})
     for game_id in range(32, 37):
         change({game_id: (200, 0)})
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.xtrim(EVENTS.key(), maxlen=3, approximate=False)
 
     async def scenario():
@@ -113,7 +113,7 @@ def test_changes_that_redis_no_longer_has_are_a_reset():
     async def scenario(process):
         async with process.listener() as listener:
             await listener.hears(1)
-            with connections.use("state") as client, client.pipeline() as pipeline:  # in one moment
+            with connections.guarded_client("state") as client, client.pipeline() as pipeline:  # in one moment
                 version = process.hub.mirror.view.version + 10
                 told = b'{"epoch":"%s","version":%d,"games":30}' % (epoch().encode(), version)
                 pipeline.delete(EVENTS.key())
@@ -128,13 +128,13 @@ def test_changes_that_redis_no_longer_has_are_a_reset():
 
 def test_a_version_that_fell_is_a_reset_although_no_bell_rings():
     async def scenario(process):
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             high = client.incrby(VERSION.key(), 10**9)
         assert change({31: (200, 0)}) == high + 1
         async with process.listener() as listener:
             await listener.hears(1)
             await eventually(lambda: process.hub.mirror.view.version == high + 1)
-            with connections.use("state") as client:
+            with connections.guarded_client("state") as client:
                 client.delete(VERSION.key())
             version = change({32: (200, 0)})
             assert version < high
@@ -149,7 +149,7 @@ def test_an_entry_that_no_script_of_ours_wrote_is_a_reset():
     async def scenario(process):
         async with process.listener() as listener:
             await listener.hears(1)
-            with connections.use("state") as client, client.pipeline() as pipeline:
+            with connections.guarded_client("state") as client, client.pipeline() as pipeline:
                 version = process.hub.mirror.view.version + 10
                 pipeline.xadd(EVENTS.key(), {"event": "{"}, id=f"{version}-0")
                 pipeline.set(VERSION.key(), version)
@@ -162,7 +162,7 @@ def test_an_entry_that_no_script_of_ours_wrote_is_a_reset():
 
 def test_a_view_from_before_there_were_events_is_served():
     build(GAMES)
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.delete(EVENTS.key())
 
     async def scenario():
@@ -204,7 +204,7 @@ async def _written(write):
         while True:
             try:
                 return write()
-            except connections.RoleUnavailable:
+            except connections.RedisUnavailable:
                 await asyncio.sleep(0.05)
 
 
@@ -228,7 +228,7 @@ def test_a_flushed_redis_is_told_too():
     async def scenario(process):
         async with process.listener() as listener:
             await listener.hears(1)
-            with connections.use("state") as client:
+            with connections.guarded_client("state") as client:
                 client.flushall()
             await process.is_degraded()
             version = await asyncio.to_thread(build, {1: (500, 0)})
@@ -242,12 +242,12 @@ def test_a_refusal_of_redis_that_nobody_foresaw_is_told_and_survived():
     async def scenario(process):
         async with process.listener() as listener:
             await listener.hears(1)
-            with connections.use("state") as client:
+            with connections.guarded_client("state") as client:
                 client.delete(EVENTS.key())
                 client.set(EVENTS.key(), "not a stream")
             await process.is_degraded()
             assert names(await listener.hears(2)) == ["snapshot", "degraded"]
-            with connections.use("state") as client:
+            with connections.guarded_client("state") as client:
                 client.delete(EVENTS.key())
             version = await asyncio.to_thread(build, {1: (500, 0)})
             await listener.hears_of(version)

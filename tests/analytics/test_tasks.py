@@ -24,7 +24,7 @@ def rounds(*ids: int, crash: int = 200) -> list[Round]:
 
 def messages() -> int:
     """Tasks waiting at the broker; no worker runs here."""
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return client.llen("celery")
 
 
@@ -92,7 +92,7 @@ def test_what_was_saved_while_a_writer_ended_wakes_the_next(monkeypatch):
 
 def somebody_was_woken() -> None:
     """The message of an earlier save was taken by a run that found this writer at work."""
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.set("{analytics}:woken", 1, ex=2)
 
 
@@ -102,7 +102,7 @@ def test_a_new_version_asks_for_one_warming_run():
     before = messages()
     record_games(rounds(2), source="test")
     tasks.apply_pending()
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         names = [message for message in client.lrange("celery", 0, -1) if b"cachecore.tasks.warm" in message]
     assert len(names) == 1
     assert messages() >= before
@@ -214,7 +214,7 @@ def test_what_waits_to_be_applied_is_no_drift():
 def test_the_daily_run_mends_a_wrong_count():
     record_games(rounds(1, 2, 3), source="test")
     tasks.apply_pending()
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.hincrby("{analytics}:occurrences:min:2", "count", 5)
     assert tasks.reconcile_all()["cells"] == 1
     assert tasks.reconcile_all()["cells"] == 0

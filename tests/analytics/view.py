@@ -9,7 +9,7 @@ PREFIX = "{analytics}:"
 
 def actual_cells(conditions: list[str]) -> dict:
     """In the shape of `oracle.expected_cells`; the bounds of chunks are checked to hold every end time."""
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         state = {k: int(v) for k, v in _hash(client, "state").items() if k.split("_")[0] in ("games", "first", "head")}
         chunks = {int(n): tuple(map(int, text.split())) for n, text in _hash(client, "chunks").items()}
         ledger = {}

@@ -47,12 +47,12 @@ def staff(client):
 
 
 def kept() -> int:
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         return len(list(client.scan_iter(match=GAMES_LIST.prefix + "*")))
 
 
 def fill() -> None:
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         client.set(GAMES_LIST.key(parameters="page:1", version=1), "a")
 
 
@@ -154,7 +154,7 @@ def test_raising_a_tag(staff):
 def test_warming_wakes_a_worker(staff):
     response = staff("change_cache", "view_cache").post(WARM, follow=True)
     assert told(response) == ["A worker is asked to compute the standard answers."]
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         (message,) = client.lrange("celery", 0, -1)
         assert not client.exists(WARMING_DUE.key())
     assert b"cachecore.tasks.warm" in message

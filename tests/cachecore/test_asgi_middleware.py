@@ -14,10 +14,10 @@ from cachecore import versions
 from cachecore.keys import registry
 from cachecore.redis_client import connections
 from cachecore.responses import caching, switches
-from cachecore.responses.asgi_middleware import CachedAnswers
-from cachecore.responses.cacheable_request import public_request
-from cachecore.responses.caching import CACHE_CONTROL, Computed, Policy, cached
-from cachecore.responses.url_registry import MAX_KNOWN_URL_LENGTH
+from cachecore.responses.asgi_middleware import ResponseCacheASGIMiddleware
+from cachecore.responses.cacheable_request import parse_cacheable_request
+from cachecore.responses.caching import CACHE_CONTROL, ComputedResult, Policy, cached_response
+from cachecore.responses.url_registry import MAX_URL_LENGTH
 from cachecore.responses.version_watcher import VersionWatcher
 from cachecore.storage import clear_times
 from games.keys import GAMES
@@ -46,17 +46,17 @@ class Django:
             headers={name.decode(): value.decode() for name, value in scope["headers"]},
         )
         parameters = [("path", scope["path"].strip("/")), ("tz", request.headers.get("X-Timezone", "UTC"))]
-        computed = Computed([self.body], self.fresh_ms)
-        response = await asyncio.to_thread(cached, request, POLICY, parameters, lambda: computed)
+        computed = ComputedResult([self.body], self.fresh_ms)
+        response = await asyncio.to_thread(cached_response, request, POLICY, parameters, lambda: computed)
         headers = [(n.lower().encode(), v.encode()) for n, v in response.headers.items()] + self.extra_headers
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": response.content})
 
 
-async def settled(door: CachedAnswers, version: int) -> None:
+async def settled(door: ResponseCacheASGIMiddleware, version: int) -> None:
     """Wait until this process knows the version, as it does within 500 ms of its own accord."""
     async with asyncio.timeout(5):
-        while door._watcher.verified(GAMES) != version:
+        while door._watcher.current_version(GAMES) != version:
             await asyncio.sleep(0.01)
 
 
@@ -65,7 +65,7 @@ def run(scenario, django=None):
 
     async def go():
         behind = django or Django()
-        door = CachedAnswers(behind, VersionWatcher([GAMES]))
+        door = ResponseCacheASGIMiddleware(behind, VersionWatcher([GAMES]))
         version = await asyncio.to_thread(versions.raise_version, GAMES)
         await door.start()
         await settled(door, version)
@@ -113,7 +113,7 @@ def test_a_new_version_is_followed_by_a_new_answer():
 def test_what_another_process_stored_is_found_in_one_redis_trip():
     async def scenario(door, django):
         await ask(door, "/x/")
-        other = CachedAnswers(django, door._watcher)  # another process: nothing in its memory
+        other = ResponseCacheASGIMiddleware(django, door._watcher)  # another process: nothing in its memory
         other._cache = door._cache
         assert (await ask(other, "/x/")).headers["x-cache"] == "HIT"
         assert django.calls == 1
@@ -254,7 +254,7 @@ def test_a_url_first_asked_with_its_etag_is_served_from_then_on():
 
     async def scenario(door, django):
         etag = (await ask(door, "/x/")).headers["etag"]
-        caching.known_urls.clear()  # another process
+        caching.cached_urls.clear()  # another process
         assert (await ask(door, "/x/", if_none_match=etag)).status == 304
         hit = await ask(door, "/x/")
         assert (hit.status, hit.body, hit.headers["content-type"]) == (200, b'["x"]', "application/json")
@@ -336,10 +336,10 @@ def test_an_answer_is_not_served_past_its_time():
     async def scenario(door, django):
         await ask(door, "/x/")
         await ask(door, "/x/")
-        (url,) = caching.known_urls
+        (url,) = caching.cached_urls
         prepared, replace = door._l1[url], msgspec.structs.replace
-        door._l1[url] = replace(prepared, answer=replace(prepared.answer, expires_at_ms=1))
-        with connections.use("cache") as client:
+        door._l1[url] = replace(prepared, stored=replace(prepared.stored, expires_at_ms=1))
+        with connections.guarded_client("cache") as client:
             client.flushall()
         assert (await ask(door, "/x/")).headers["x-cache"] != "HIT"
 
@@ -400,19 +400,19 @@ def test_the_front_door_and_django_read_the_same_url_from_a_request(headers):
         "headers": [one for one in scope["headers"] if b"_" not in one[0]],
     }  # RequestGuard
     request = WSGIRequest(build_environ(forwarded, Body(None, None)))
-    assert public_request(scope).url == caching._url(request)
+    assert parse_cacheable_request(scope).url == caching._url(request)
 
 
 def test_a_host_sent_twice_is_for_django_to_refuse():
     headers = [(b"host", b"evil.example"), (b"host", b"testserver")]
     scope = {"type": "http", "method": "GET", "path": "/x/", "query_string": b"", "headers": headers}
-    assert public_request(scope) is None
+    assert parse_cacheable_request(scope) is None
 
 
 def test_an_answer_that_was_not_kept_leaves_no_header_behind():
     async def scenario(door, django):
         await ask(door, "/x/", authorization="Token x")  # known from now on, its headers not yet
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             version = client.getdel(GAMES.key)
             bypass = await ask(door, "/x/")
             client.set(GAMES.key, version)
@@ -464,16 +464,16 @@ def test_an_answer_that_holds_for_no_time_is_nobody_elses():
         answers = [await ask(door, "/x/") for _ in range(3)]
         assert {one.headers["cache-control"] for one in answers} == {"no-cache"}
         assert {one.headers["x-cache"] for one in answers} == {"BYPASS"}
-        assert (django.calls, len(caching.known_urls)) == (3, 0)
+        assert (django.calls, len(caching.cached_urls)) == (3, 0)
 
     run(scenario, Django(fresh_ms=0))
 
 
 def test_long_urls_take_no_memory():
     async def scenario(door, django):
-        query = "a=" + "x" * MAX_KNOWN_URL_LENGTH
+        query = "a=" + "x" * MAX_URL_LENGTH
         assert [(await ask(door, "/x/", query)).status for _ in range(2)] == [200, 200]
-        assert (django.calls, len(caching.known_urls), len(door._not_kept)) == (2, 0, 0)
+        assert (django.calls, len(caching.cached_urls), len(door._not_kept)) == (2, 0, 0)
 
     run(scenario)
 
@@ -526,7 +526,7 @@ def test_what_is_no_etag_matches_nothing(if_none_match):
 @pytest.fixture
 def _all_on():
     yield
-    switches.heard(set())
+    switches.set_switched_off(set())
 
 
 @pytest.mark.usefixtures("_all_on")
@@ -534,18 +534,18 @@ def test_what_another_process_switches_off_is_served_no_longer_than_a_look():
     async def scenario(door, django):
         for _ in range(2):
             await ask(door, "/x/")
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             client.sadd(switches.SWITCHED_OFF.key(), POLICY.family.name)
         async with asyncio.timeout(5):
-            while POLICY.family.name not in switches.known():
+            while POLICY.family.name not in switches.switched_off():
                 await asyncio.sleep(0.01)
         django.body = "new"
         off = await ask(door, "/x/")
         assert (off.headers["x-cache"], off.body, off.headers["cache-control"]) == ("BYPASS", b'["new"]', "no-cache")
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             client.srem(switches.SWITCHED_OFF.key(), POLICY.family.name)
         async with asyncio.timeout(5):
-            while POLICY.family.name in switches.known():
+            while POLICY.family.name in switches.switched_off():
                 await asyncio.sleep(0.01)
         assert (await ask(door, "/x/")).headers["cache-control"] == CACHE_CONTROL
 
@@ -555,7 +555,7 @@ def test_what_another_process_switches_off_is_served_no_longer_than_a_look():
 def test_what_another_release_stored_is_computed_again():
     async def scenario(door, django):
         await ask(door, "/x/")
-        with connections.use("cache") as client:
+        with connections.guarded_client("cache") as client:
             (key,) = client.keys("games:list:*")
             client.set(key, b"\xc1\x01another release's shape")
         answer = await ask(door, "/x/")
@@ -571,9 +571,9 @@ def test_what_was_cleared_by_hand_is_served_no_longer_than_a_look():
         for _ in range(3):
             await ask(door, "/x/")
         assert django.calls == 1
-        with connections.use("cache") as client:
+        with connections.guarded_client("cache") as client:
             client.delete(*client.keys("games:list:*"))
-        clear_times.mark(POLICY.family)
+        clear_times.record(POLICY.family)
         django.body = "mended"
         async with asyncio.timeout(5):
             while not door._watcher.cleared_ms(POLICY.family.name):

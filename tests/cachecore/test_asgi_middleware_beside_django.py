@@ -10,7 +10,7 @@ from django.db import connections as databases
 
 from analytics import services
 from cachecore import versions
-from cachecore.responses.asgi_middleware import CachedAnswers
+from cachecore.responses.asgi_middleware import ResponseCacheASGIMiddleware
 from cachecore.responses.version_watcher import VersionWatcher
 from config.serving.request_guard import Intake
 from config.wsgi import application as django
@@ -94,11 +94,11 @@ def test_the_front_door_answers_what_django_would():
     async def differences():
         pool = WSGIMiddleware(django, workers=1)
         behind = Intake(pool, 1_000_000)
-        door = CachedAnswers(behind, VersionWatcher(versions.namespaces.values()))
+        door = ResponseCacheASGIMiddleware(behind, VersionWatcher(versions.namespaces.values()))
         await door.start()
         try:
             async with asyncio.timeout(5):
-                while door._watcher.verified(GAMES) is None:
+                while door._watcher.current_version(GAMES) is None:
                     await asyncio.sleep(0.01)
             for _ in range(REQUESTS):
                 headers = [one for some in dice.choices(HEADERS, k=2) for one in some]

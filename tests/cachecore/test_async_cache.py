@@ -13,9 +13,9 @@ from tests.cachecore.test_envelope import family
 from tests.cachecore.test_service import age
 
 PLAIN = family("async-plain")
-NEAR = family("async-near", near=True)
-SOFT = family("async-soft", soft=1, beta=0, background=True)
-LIMITED = family("async-limited", factory_hard=0.05)
+NEAR = family("async-near", local=True)
+SOFT = family("async-soft", soft_ttl_seconds=1, beta=0, background=True)
+LIMITED = family("async-limited", factory_hard_timeout_seconds=0.05)
 KEY = PLAIN.key(id=1)
 
 
@@ -120,7 +120,7 @@ def test_a_cancelled_caller_ends_its_lease_and_another_takes_over(cache):
         return await waiting
 
     assert run(cache, scenario) == "value"
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert not client.exists(leases.LEASE.key(key=KEY))
 
 
@@ -130,7 +130,7 @@ def test_a_lease_held_elsewhere_is_waited_for_and_its_value_taken(cache):
     async def scenario(async_cache):
         def held():
             loop.call_soon_threadsafe(begun.set)
-            with connections.use("cache") as client:
+            with connections.guarded_client("cache") as client:
                 while client.info("clients")["blocked_clients"] == 0 and not waiting.done():
                     pass
             return "from elsewhere"
@@ -184,7 +184,7 @@ def test_reads_are_computed_while_redis_is_away(cache, valkey):
 
 
 def test_a_flushed_server_is_sent_its_scripts_again(cache):
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         client.script_flush()
 
     async def scenario(async_cache):

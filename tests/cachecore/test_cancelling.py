@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from cachecore import cancelling
-from cachecore.responses.asgi_middleware import CachedAnswers
+from cachecore.responses.asgi_middleware import ResponseCacheASGIMiddleware
 from cachecore.responses.version_watcher import VersionWatcher
 from games.keys import GAMES
 
@@ -69,7 +69,7 @@ class Swallowing(VersionWatcher):
 def test_the_front_door_stops_though_its_watcher_swallows_the_cancellation():
     async def scenario():
         watcher = Swallowing()
-        door = CachedAnswers(lambda scope, receive, send: None, watcher)
+        door = ResponseCacheASGIMiddleware(lambda scope, receive, send: None, watcher)
         await door.start()
         await watcher.entered.wait()
         async with asyncio.timeout(10):

@@ -13,7 +13,7 @@ from games.services import record_games
 
 
 def ping() -> bool:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return client.ping()
 
 
@@ -28,7 +28,7 @@ def test_a_hung_redis_costs_one_time_limit_and_then_nothing(valkey, settings):
     valkey.pause()
     started = time.monotonic()
     for _ in range(20):
-        with pytest.raises(connections.RoleUnavailable):
+        with pytest.raises(connections.RedisUnavailable):
             ping()
     spent = time.monotonic() - started
     valkey.resume()
@@ -38,7 +38,7 @@ def test_a_hung_redis_costs_one_time_limit_and_then_nothing(valkey, settings):
 
 def test_it_recovers_without_a_hand(valkey):
     valkey.stop()
-    with pytest.raises(connections.RoleUnavailable):
+    with pytest.raises(connections.RedisUnavailable):
         ping()
     valkey.start()
     connections.breaker("state").failed()  # as late as it can have been
@@ -47,7 +47,7 @@ def test_it_recovers_without_a_hand(valkey):
         try:
             assert ping()
             break
-        except connections.RoleUnavailable:
+        except connections.RedisUnavailable:
             continue
     assert connections.breaker("state").state == "closed"
 
@@ -58,7 +58,7 @@ def test_a_server_busy_with_a_script_counts_as_away(valkey):
     stopper.config_set("busy-reply-threshold", 10)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(endless.eval, "while true do end", 0)
-        with pytest.raises(connections.RoleUnavailable):
+        with pytest.raises(connections.RedisUnavailable):
             ping_until_refused()
         stopper.script_kill()
         assert isinstance(running.exception(), redis.ResponseError)
@@ -67,7 +67,7 @@ def test_a_server_busy_with_a_script_counts_as_away(valkey):
 
 
 def test_a_fault_of_ours_stays_loud_and_opens_nothing():
-    with pytest.raises(redis.ResponseError), connections.use("state") as client:
+    with pytest.raises(redis.ResponseError), connections.guarded_client("state") as client:
         client.execute_command("SET", "only-a-key")
     assert connections.breaker("state").state == "closed"
 
@@ -79,7 +79,7 @@ def told(caplog):
 def test_an_outage_is_told_once_when_it_begins_and_once_when_it_ends(valkey, caplog):
     valkey.stop()
     for _ in range(5):
-        with pytest.raises(connections.RoleUnavailable):
+        with pytest.raises(connections.RedisUnavailable):
             ping()
         connections.breaker("state")._opened_at -= 60  # the next one probes
     ((level, message),) = told(caplog)
@@ -100,7 +100,7 @@ def test_a_wrong_password_is_an_error_and_is_not_repeated(valkey, caplog):
     admin.config_set("requirepass", "the right one")
     try:
         wrong = redis.Redis.from_url(valkey.url, password="a-secret-of-ours")
-        with pytest.raises(connections.RoleUnavailable) as raised, connections.Use("state", wrong) as client:
+        with pytest.raises(connections.RedisUnavailable) as raised, connections.BreakerGuard("state", wrong) as client:
             client.ping()
     finally:
         admin.config_set("requirepass", "")
@@ -139,5 +139,5 @@ def test_what_is_served_while_redis_is_away_adds_nothing_to_the_log(valkey, clie
 
 
 def test_it_survives_being_pickled_as_the_error_of_a_task():
-    error = pickle.loads(pickle.dumps(connections.RoleUnavailable("state", "TimeoutError")))  # noqa: S301
+    error = pickle.loads(pickle.dumps(connections.RedisUnavailable("state", "TimeoutError")))  # noqa: S301
     assert (str(error), error.role) == ("Redis role 'state': TimeoutError", "state")

@@ -12,7 +12,7 @@ from cachecore.clock import now_ms
 from cachecore.keys import Family, Key
 from cachecore.maintenance import consistency, warming
 from cachecore.maintenance.consistency import Report
-from cachecore.maintenance.internal_requests import ask
+from cachecore.maintenance.internal_requests import call_view
 from cachecore.redis_client import connections
 from cachecore.responses import caching
 from cachecore.responses.stored_response import parse
@@ -45,7 +45,7 @@ def rewrite(old: bytes, new: bytes) -> None:
 
 def keep(family: Family, changed) -> None:
     """Another body in the place of the one kept answer's."""
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         (name,) = client.scan_iter(match=f"{family.prefix}*")
         key = Key(name.decode(), family)
         stored = parse(key, client.get(key))
@@ -75,7 +75,7 @@ def test_what_differs_is_named_and_mended(client):
     client.get(LIST)
     change(300)
     assert consistency.check(1, urls=[LIST]).disagreeing == [LIST]
-    with connections.use("state") as redis:  # which every front door looks at
+    with connections.guarded_client("state") as redis:  # which every front door looks at
         assert now_ms() - int(redis.hget(clear_times.CLEARED.key(), GAMES_LIST.name)) < 5_000
     assert client.get(LIST).json()["results"][0]["crash_point"] == 3.0
     assert consistency.check(1, urls=[LIST]).agreed == 1
@@ -114,7 +114,7 @@ def test_an_answer_of_another_version_is_not_compared(client, monkeypatch):
 
 def test_the_truth_is_not_stored(client):
     client.get(LIST)
-    with connections.use("cache") as redis:
+    with connections.guarded_client("cache") as redis:
         before = {key: redis.get(key) for key in redis.keys("games:list:*")}
         consistency.check(1, urls=[LIST])
         assert {key: redis.get(key) for key in redis.keys("games:list:*")} == before
@@ -135,7 +135,7 @@ def hour_ago(client):
     then = now - 30 * MINUTE_MS
     client.get(HOUR)
     with as_of(then):
-        body = ask(HOUR, environ={caching.AFRESH: True}).content
+        body = call_view(HOUR, environ={caching.BYPASS_META_KEY: True}).content
     keep(analytics_keys.OCCURRENCES, lambda _: body)
     return then
 
@@ -147,7 +147,7 @@ def counts(body: bytes) -> list[int]:
 def test_an_answer_about_the_last_hours_is_held_against_the_truth_as_of_its_moment(client, hour_ago):
     """Now the game is in no hour's window any more; of the kept answer's moment it was."""
     assert counts(client.get(HOUR).content) == [1]
-    assert counts(ask(HOUR, environ={caching.AFRESH: True}).content) == [0]
+    assert counts(call_view(HOUR, environ={caching.BYPASS_META_KEY: True}).content) == [0]
     report = consistency.check(1, urls=[HOUR])
     assert (report.agreed, report.skipped, report.disagreeing) == (1, 0, [])
 

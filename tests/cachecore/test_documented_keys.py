@@ -53,7 +53,7 @@ def test_a_family_is_told_whole_and_under_the_app_that_declares_it():
         "### `analytics:interval:<parameters>:<version>`\n"
         "\n"
         "- **family** `analytics-interval`, role *cache*, string, TTL 120 s (tier analytics)\n"
-        "- **holds** counts per interval as JSON (stored_response.StoredAnswer)\n"
+        "- **holds** counts per interval as JSON (stored_response.StoredResponse)\n"
         "- **written by** analytics.views.IntervalsView\n"
         "- **purged by** version `analytics`\n"
     ) in page.partition("\n## Analytics\n")[2]

@@ -8,9 +8,9 @@ from django.contrib.auth.models import Permission, User
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from cachecore.invalidation import Cached
+from cachecore.invalidation import ModelTags
 from cachecore.keys import CacheOptions, Family
-from cachecore.service import ToWarm, cache
+from cachecore.service import WarmupEntry, cache
 from cachecore.stats import stats
 from cachecore.storage.envelope import NOT_FOUND
 from games.crash_points import to_number
@@ -186,7 +186,7 @@ def test_a_save_that_fails_leaves_the_cache_as_it_was():
 def test_warming_computes_what_is_cold_and_leaves_what_is_warm(django_assert_num_queries):
     games = GameFactory.create_batch(3)
     cache.set(GAME.key(id=games[0].game_id), "warm already")
-    entries = [ToWarm(GAME.key(id=one.game_id), lambda one=one: crash_point(one.game_id)) for one in games]
+    entries = [WarmupEntry(GAME.key(id=one.game_id), lambda one=one: crash_point(one.game_id)) for one in games]
     with django_assert_num_queries(2):
         assert cache.warm(entries) == (2, 1, 0)  # computed, warm already, failed
     with django_assert_num_queries(0):
@@ -211,7 +211,7 @@ def test_the_hit_rate_of_a_family():
 @pytest.fixture
 def games():
     """A game shows in itself, in the lists, and in what is computed over games."""
-    cached = Cached(
+    cached = ModelTags(
         Game,
         read=lambda game_id: [f"game:{game_id}"],
         purge=lambda game: [f"game:{game.game_id}", "games", "analytics"],

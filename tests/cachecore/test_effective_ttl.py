@@ -20,9 +20,9 @@ CHANGE = reverse("admin:cachecore_cache_ask", args=["ttl", GAMES_LIST.name])
 
 @pytest.fixture(autouse=True)
 def _nothing_told():
-    effective_ttl._by_operators.forget()
+    effective_ttl._by_operators.reset()
     yield
-    effective_ttl._by_operators.forget()
+    effective_ttl._by_operators.reset()
 
 
 @pytest.fixture
@@ -60,17 +60,17 @@ def test_a_ttl_outside_of_the_tiers_bounds_is_refused(settings, seconds):
 
 
 def test_what_redis_holds_out_of_bounds_counts_for_nothing():
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.hset(TTLS.key(), GAMES_LIST.name, 1_000_000)
     assert effective_ttl.lifetime_of(GAMES_LIST) == Lifetime(20, "tier")
 
 
 def test_another_process_hears_of_it_within_a_second():
     assert effective_ttl.ttl_of(GAMES_LIST) == 20
-    with connections.use("state") as client:  # as another process does
+    with connections.guarded_client("state") as client:  # as another process does
         client.hset(TTLS.key(), GAMES_LIST.name, 50)
     assert effective_ttl.ttl_of(GAMES_LIST) == 20  # known from less than a second ago
-    effective_ttl._by_operators.forget()
+    effective_ttl._by_operators.reset()
     assert effective_ttl.ttl_of(GAMES_LIST) == 50
 
 
@@ -99,7 +99,7 @@ def test_values_live_as_long_as_the_operator_says(operator):
     key = GAMES_LIST.key(parameters="page:1", version=1)
     operator.post(CHANGE, {"seconds": "50"})
     cache.set(key, 1)
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert 20_000 < client.pttl(key) <= 50_000
 
 

@@ -29,7 +29,7 @@ def family(name, **options):
 
 
 PLAIN = family("envelope-plain")
-SENSITIVE = family("envelope-sensitive", sensitive=True)
+SENSITIVE = family("envelope-sensitive", encrypted=True)
 TIMES = Times(1_000_000, 10, 20, 0.5)
 
 values = st.recursive(
@@ -44,7 +44,7 @@ def stored(kind, value, tags=()):
 
 
 def read(kind, data):
-    payload = envelopes.opened(kind.key(id=1), envelopes.parse(data))
+    payload = envelopes.open_payload(kind.key(id=1), envelopes.parse(data))
     return envelopes.unpack(kind, payload)
 
 
@@ -108,7 +108,7 @@ def test_damage_is_never_an_error(position, byte):
     data[position % len(data)] = byte
     envelope = envelopes.parse(bytes(data))
     if envelope is not None:
-        envelopes.opened(PLAIN.key(id=1), envelope)
+        envelopes.open_payload(PLAIN.key(id=1), envelope)
 
 
 def test_an_encrypted_value_needs_its_key_and_a_sensitive_one_its_encryption(settings):
@@ -117,18 +117,18 @@ def test_an_encrypted_value_needs_its_key_and_a_sensitive_one_its_encryption(set
     assert b"secret" not in secret
     assert read(SENSITIVE, secret) == "secret " * 500
     found = envelopes.parse(stored(SENSITIVE, NOT_FOUND))
-    assert envelopes.opened(SENSITIVE.key(id=1), found) == Payload(b"", negative=True)
-    assert envelopes.opened(SENSITIVE.key(id=2), found) is None  # nor is it told of another that there is none
+    assert envelopes.open_payload(SENSITIVE.key(id=1), found) == Payload(b"", negative=True)
+    assert envelopes.open_payload(SENSITIVE.key(id=2), found) is None  # nor is it told of another that there is none
     turned = msgspec.structs.replace(envelopes.parse(secret), negative=True)
-    assert envelopes.opened(SENSITIVE.key(id=1), turned) is None
+    assert envelopes.open_payload(SENSITIVE.key(id=1), turned) is None
     unbound = Fernet(FERNET_KEYS[0]).encrypt(msgspec.msgpack.encode("of an older release"))
     assert encryption.opened(SENSITIVE.key(id=1), encryption.ENCRYPTED, unbound) is None
     clear = envelopes.parse(stored(PLAIN, "x"))
-    assert envelopes.opened(SENSITIVE.key(id=1), clear) is None  # stored before the family became sensitive
+    assert envelopes.open_payload(SENSITIVE.key(id=1), clear) is None  # stored before the family became sensitive
     settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[1:]
-    assert envelopes.opened(SENSITIVE.key(id=1), envelopes.parse(secret)) is None
+    assert envelopes.open_payload(SENSITIVE.key(id=1), envelopes.parse(secret)) is None
     settings.CACHE_ENCRYPTION_KEYS = []
-    assert envelopes.opened(SENSITIVE.key(id=1), envelopes.parse(secret)) is None
+    assert envelopes.open_payload(SENSITIVE.key(id=1), envelopes.parse(secret)) is None
     with pytest.raises(encryption.EncryptionKeyMissing):
         stored(SENSITIVE, "x")
 
@@ -144,20 +144,20 @@ def aged(soft_ms=10_000, hard_ms=20_000, compute_seconds=0.5):
         (9_999, Freshness.FRESH),
         (10_000, Freshness.STALE),
         (19_999, Freshness.STALE),
-        (20_000, Freshness.DEAD),
+        (20_000, Freshness.EXPIRED),
     ],
 )
 def test_a_value_is_fresh_then_stale_then_dead(now_ms, expected):
-    assert expiry.judge(aged(), now_ms, beta=0) is expected
+    assert expiry.classify(aged(), now_ms, beta=0) is expected
 
 
 def test_xfetch_refreshes_earlier_the_longer_the_value_took():
     """P(early) at a distance d is exp(-d / (compute * beta)): at 0.5 s, half a second before, 1/e of the callers."""
     draws = [(index + 0.5) / 10_000 for index in range(10_000)]
     for distance_ms, beta, expected in [(500, 1.0, 0.3679), (1_000, 1.0, 0.1353), (1_000, 2.0, 0.3679), (500, 0, 0.0)]:
-        drawn = [expiry.judge(aged(), 10_000 - distance_ms, beta, lambda draw=draw: draw) for draw in draws]
+        drawn = [expiry.classify(aged(), 10_000 - distance_ms, beta, lambda draw=draw: draw) for draw in draws]
         assert drawn.count(Freshness.EARLY) / len(draws) == pytest.approx(expected, abs=2e-4)
 
 
 def test_a_value_that_took_no_time_is_not_refreshed_early():
-    assert expiry.judge(aged(compute_seconds=0.0), 9_999, 1.0, lambda: 0.999999) is Freshness.FRESH
+    assert expiry.classify(aged(compute_seconds=0.0), 9_999, 1.0, lambda: 0.999999) is Freshness.FRESH

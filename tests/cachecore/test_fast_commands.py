@@ -9,40 +9,40 @@ from django.core.cache import caches
 from django_redis.pool import ConnectionFactory
 
 from cachecore.redis_client import connections
-from cachecore.redis_client.connections import RoleUnavailable
-from cachecore.redis_client.fast_commands import Lines
+from cachecore.redis_client.connections import RedisUnavailable
+from cachecore.redis_client.fast_commands import CommandConnections
 
 
 def put(**values):
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         client.mset(values)
 
 
 def get(key):
-    return connections.ask("cache", "GET", key)
+    return connections.execute("cache", "GET", key)
 
 
 def kill_connections():
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         client.client_kill_filter(_type="normal", skipme=True)
 
 
 def test_the_reply_is_bare():
     put(a="1")
-    assert connections.ask("cache", "MGET", "a", "b") == [b"1", None]
+    assert connections.execute("cache", "MGET", "a", "b") == [b"1", None]
 
 
 def test_a_connection_is_kept_for_the_next_command():
-    id_of_one = connections.ask("cache", "CLIENT", "ID")
-    assert connections.ask("cache", "CLIENT", "ID") == id_of_one
+    id_of_one = connections.execute("cache", "CLIENT", "ID")
+    assert connections.execute("cache", "CLIENT", "ID") == id_of_one
 
 
 def test_a_connection_that_the_server_dropped_is_made_anew():
     put(a="1")
-    before = connections.ask("cache", "CLIENT", "ID")
+    before = connections.execute("cache", "CLIENT", "ID")
     kill_connections()
     assert get("a") == b"1"
-    assert connections.ask("cache", "CLIENT", "ID") != before
+    assert connections.execute("cache", "CLIENT", "ID") != before
     assert connections.breaker("cache").state == "closed"
 
 
@@ -50,7 +50,7 @@ def test_a_reply_that_came_too_late_is_nobodys(valkey, settings):
     put(a="1", b="2")
     get("a")
     valkey.pause()
-    with pytest.raises(RoleUnavailable, match="Redis role 'cache': TimeoutError"):
+    with pytest.raises(RedisUnavailable, match="Redis role 'cache': TimeoutError"):
         get("a")
     valkey.resume()
     connections.breaker("cache").succeeded()
@@ -62,7 +62,7 @@ def test_while_the_breaker_is_open_no_socket_is_touched(valkey):
     connections.breaker("cache").failed()
     with redis.Redis.from_url(valkey.url) as client:
         before = client.info("stats")["total_commands_processed"]
-        with pytest.raises(RoleUnavailable, match="not tried, it failed a moment ago"):
+        with pytest.raises(RedisUnavailable, match="not tried, it failed a moment ago"):
             get("a")
         assert client.info("stats")["total_commands_processed"] == before + 1
 
@@ -70,7 +70,7 @@ def test_while_the_breaker_is_open_no_socket_is_touched(valkey):
 def test_a_server_that_refuses_is_unavailable_and_comes_back(valkey):
     get("a")
     valkey.stop()
-    with pytest.raises(RoleUnavailable, match="Redis role 'cache': ConnectionError"):
+    with pytest.raises(RedisUnavailable, match="Redis role 'cache': ConnectionError"):
         get("a")
     valkey.start()
     connections.breaker("cache").succeeded()
@@ -79,7 +79,7 @@ def test_a_server_that_refuses_is_unavailable_and_comes_back(valkey):
 
 def test_a_fault_of_ours_is_loud_and_the_next_command_is_well():
     put(a="1")
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         client.rpush("list", "x")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         get("list")
@@ -98,14 +98,14 @@ def test_every_thread_gets_its_own_reply():
 
 
 def test_a_forked_child_has_a_connection_of_its_own():
-    ours = connections.ask("cache", "CLIENT", "ID")
+    ours = connections.execute("cache", "CLIENT", "ID")
     hears, says = os.pipe()
     if (child := os.fork()) == 0:
-        os.write(says, str(connections.ask("cache", "CLIENT", "ID")).encode())
+        os.write(says, str(connections.execute("cache", "CLIENT", "ID")).encode())
         os._exit(0)
     os.waitpid(child, 0)
     assert int(os.read(hears, 100)) != ours
-    assert connections.ask("cache", "CLIENT", "ID") == ours
+    assert connections.execute("cache", "CLIENT", "ID") == ours
     os.close(hears)
     os.close(says)
 
@@ -115,14 +115,14 @@ def test_what_fails_in_a_pipeline_for_the_servers_sake_is_unavailable(valkey):
     with redis.Redis.from_url(valkey.url) as admin:
         admin.config_set("min-replicas-to-write", 1)
         try:
-            with pytest.raises(RoleUnavailable, match="Redis role 'cache': ResponseError"):
+            with pytest.raises(RedisUnavailable, match="Redis role 'cache': ResponseError"):
                 put_in_a_pipeline()
         finally:
             admin.config_set("min-replicas-to-write", 0)
 
 
 def put_in_a_pipeline():
-    with connections.use("cache") as client, client.pipeline(transaction=False) as pipeline:
+    with connections.guarded_client("cache") as client, client.pipeline(transaction=False) as pipeline:
         pipeline.set("a", 1)
         pipeline.execute()
 
@@ -137,7 +137,7 @@ def four_connections(settings):
     }
     caches.close_all()
     ConnectionFactory._pools.clear()
-    yield connections._lines("cache")
+    yield connections._command_connections("cache")
     ConnectionFactory._pools.clear()
 
 
@@ -149,14 +149,14 @@ def used_at_once(lines, number):
 
 
 def ping():
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         return client.ping()
 
 
 def test_lines_leave_half_of_a_bounded_pool_to_its_clients(four_connections):
     used_at_once(four_connections, 4)
     assert len(four_connections._idle) == 2
-    with connections.use("cache") as one, one.pubsub() as subscribed:
+    with connections.guarded_client("cache") as one, one.pubsub() as subscribed:
         subscribed.subscribe("a")  # keeps its connection
         assert ping()
 
@@ -165,7 +165,7 @@ def test_who_finds_the_pool_empty_gets_the_idle_lines_for_the_next_try(four_conn
     used_at_once(four_connections, 4)
     pool = four_connections._pool
     held = [pool.get_connection() for _ in range(2)]
-    with pytest.raises(RoleUnavailable, match="Redis role 'cache': MaxConnectionsError: Too many connections"):
+    with pytest.raises(RedisUnavailable, match="Redis role 'cache': MaxConnectionsError: Too many connections"):
         ping()
     assert connections.breaker("cache").state == "closed"  # the server has no part in it
     assert ping()
@@ -175,7 +175,7 @@ def test_who_finds_the_pool_empty_gets_the_idle_lines_for_the_next_try(four_conn
 
 def test_a_pool_of_one_serves_lines_and_clients_in_turn(four_connections):
     four_connections._pool.max_connections = 1
-    lines = Lines(four_connections._pool)
-    lines.ask("SET", "a", 1)
+    lines = CommandConnections(four_connections._pool)
+    lines.execute("SET", "a", 1)
     assert ping()
-    assert lines.ask("GET", "a") == b"1"
+    assert lines.execute("GET", "a") == b"1"

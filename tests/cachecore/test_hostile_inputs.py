@@ -101,13 +101,13 @@ def witness(cache):
 
 def raw(*prefixes):
     """What stands in Redis under these prefixes, as bytes."""
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         names = [name for name in client.scan_iter(count=1_000) if name.startswith(tuple(p.encode() for p in prefixes))]
         return {name: client.dump(name) for name in names}
 
 
 def names():
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         return {name.decode() for name in client.scan_iter(count=1_000)}
 
 
@@ -369,18 +369,18 @@ def test_every_other_channel_is_a_channel_of_its_own():
     ids=repr,
 )
 def test_a_word_that_is_not_ours_is_refused_and_drops_nothing(message):
-    near = family("hostile-near", near=True)
+    near = family("hostile-near", local=True)
     cache = Cache(local_seconds=60)
     cache.remember(near.key(id=1), None, lambda: "near", tags=["a"])
     with pytest.raises(msgspec.DecodeError):
-        cache.heard(message)
+        cache.on_invalidation_message(message)
     assert cache.stats().local_entries == 1
 
 
 def test_words_with_hostile_names_drop_what_they_name_and_nothing_else():
-    near = family("hostile-near", near=True)
+    near = family("hostile-near", local=True)
     cache = Cache(local_seconds=60)
     cache.remember(near.key(id=1), None, lambda: "near", tags=["a"])
     sendable = [text for text in HOSTILE if text not in ("\ud800", "\udcff")]
-    cache.heard(msgspec.json.encode({"keys": sendable, "tags": sendable}))
+    cache.on_invalidation_message(msgspec.json.encode({"keys": sendable, "tags": sendable}))
     assert cache.remember(near.key(id=1), None, lambda: "computed", tags=["a"]) == "near"

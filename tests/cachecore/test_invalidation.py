@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.test.utils import isolate_apps
 
-from cachecore.invalidation import Cached, declared
+from cachecore.invalidation import ModelTags, declared
 from cachecore.redis_client import connections
 from cachecore.service import Cache
 from cachecore.storage import redis_writes
@@ -28,7 +28,7 @@ def tags_of(user):
 
 @pytest.fixture
 def users():
-    cached = Cached(User, read=lambda pk: [f"user:{pk}"], purge=tags_of, moves=True, through=CACHE)
+    cached = ModelTags(User, read=lambda pk: [f"user:{pk}"], purge=tags_of, moves=True, through=CACHE)
     yield cached
     cached.disconnect()
 
@@ -140,9 +140,9 @@ def test_it_happens_on_commit_and_not_on_rollback(users, cold):
     cold()
     with transaction.atomic():
         user.save()
-        with connections.use("cache") as client:
+        with connections.guarded_client("cache") as client:
             before = client.get("tag:users")
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert client.get("tag:users") != before
     cold()
     with transaction.atomic():
@@ -161,7 +161,7 @@ def test_a_write_without_signals_is_purged_by_hand(users, cold):
 
 
 def test_it_is_told_on_the_channel(users):
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         listener = client.pubsub(ignore_subscribe_messages=True)
         listener.subscribe(redis_writes.CHANNEL)
         listener.get_message(timeout=1)

@@ -54,7 +54,7 @@ def test_two_families_of_one_name_are_refused():
 
 
 def test_a_tier_that_does_not_exist_is_refused_at_once():
-    with pytest.raises(ValueError, match="there is no tier 'lst'; there are list, list-long, payment, "):
+    with pytest.raises(ValueError, match="tier must be one of list, list-long, payment, "):
         CacheOptions(tier="lst")
 
 

@@ -8,24 +8,24 @@ import redis
 from cachecore import tags
 from cachecore.redis_client import connections
 from cachecore.storage import leases, redis_writes
-from cachecore.storage.leases import Changed, Held, Taken
+from cachecore.storage.leases import Acquired, HeldByOther, ValueChanged
 
 KEY = "leased:1"
 NAMES = ("a", "b")
 
 
 def take(seen=b"", names=NAMES, seconds=5.0):
-    token, call = leases.take(KEY, names, seen, seconds)
-    return leases.taken(token, names, redis_writes.run(call))
+    token, call = leases.acquire(KEY, names, seen, seconds)
+    return leases.parse_acquire_reply(token, names, redis_writes.run(call))
 
 
 def client():
-    return connections.use("cache")
+    return connections.guarded_client("cache")
 
 
 def test_the_first_takes_it_and_learns_the_versions():
     taken = take()
-    assert isinstance(taken, Taken)
+    assert isinstance(taken, Acquired)
     assert list(taken.versions) == ["a", "b"]
     assert taken.lease[leases.TOKEN_BYTES :] == taken.versions["a"] + taken.versions["b"]
     with client() as server:
@@ -38,30 +38,30 @@ def test_the_first_takes_it_and_learns_the_versions():
 def test_the_second_learns_how_long_to_wait_at_most():
     take()
     held = take()
-    assert isinstance(held, Held)
+    assert isinstance(held, HeldByOther)
     assert 4.0 < held.seconds <= 5.0
 
 
 def test_who_asks_again_because_the_reply_was_lost_does_not_wait_for_itself():
-    token, call = leases.take(KEY, NAMES, b"", 5.0)
-    first, again = (leases.taken(token, NAMES, redis_writes.run(call)) for _ in range(2))
-    assert isinstance(first, Taken)
+    token, call = leases.acquire(KEY, NAMES, b"", 5.0)
+    first, again = (leases.parse_acquire_reply(token, NAMES, redis_writes.run(call)) for _ in range(2))
+    assert isinstance(first, Acquired)
     assert again == first
 
 
 def test_of_many_at_once_one_takes_it():
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(lambda _: take(), range(40)))
-    assert [type(outcome) for outcome in outcomes].count(Taken) == 1
+    assert [type(outcome) for outcome in outcomes].count(Acquired) == 1
 
 
 def test_a_value_that_appeared_meanwhile_is_to_be_read_first():
     with client() as server:
         server.set(KEY, b"0123456789 and more")
-        assert isinstance(take(seen=b""), Changed)
-        assert isinstance(take(seen=b"0123456788"), Changed)
+        assert isinstance(take(seen=b""), ValueChanged)
+        assert isinstance(take(seen=b"0123456788"), ValueChanged)
         assert not server.exists("lease:leased:1")
-    assert isinstance(take(seen=b"0123456789"), Taken)
+    assert isinstance(take(seen=b"0123456789"), Acquired)
 
 
 def test_a_holder_that_read_older_versions_is_overtaken_at_once():
@@ -69,7 +69,7 @@ def test_a_holder_that_read_older_versions_is_overtaken_at_once():
     with client() as server:
         server.set("tag:b", b"87654321")
     taken = take()
-    assert isinstance(taken, Taken)
+    assert isinstance(taken, Acquired)
     assert redis_writes.run(leases.store(KEY, doomed.lease, doomed.versions, b"old", 1_000)) == 0
     assert redis_writes.run(leases.store(KEY, taken.lease, taken.versions, b"new", 1_000)) == 1
 
@@ -118,7 +118,7 @@ def test_who_lost_the_lease_does_not_end_the_next_holders():
     first = take()
     redis_writes.write({KEY: (b"", 0)})
     second = take()
-    redis_writes.run(leases.give_up(KEY, first.lease))
+    redis_writes.run(leases.release(KEY, first.lease))
     assert redis_writes.run(leases.store(KEY, second.lease, second.versions, b"value", 1_000)) == 1
 
 
@@ -133,7 +133,7 @@ def test_one_element_wakes_all_who_wait_and_all_who_come_late(settings):
         waiting = [pool.submit(wait) for _ in range(6)]
         while patient.info("clients")["blocked_clients"] < 6:
             pass
-        redis_writes.run(leases.give_up(KEY, taken.lease))
+        redis_writes.run(leases.release(KEY, taken.lease))
         assert [one.result() for one in waiting] == [b"1"] * 6
     assert wait() == b"1"
     patient.close()
@@ -141,7 +141,7 @@ def test_one_element_wakes_all_who_wait_and_all_who_come_late(settings):
 
 def test_a_new_lease_takes_the_old_latch_away():
     taken = take()
-    redis_writes.run(leases.give_up(KEY, taken.lease))
+    redis_writes.run(leases.release(KEY, taken.lease))
     take()
     with client() as server:
         assert not server.exists("latch:leased:1")

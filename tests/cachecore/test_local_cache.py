@@ -16,7 +16,7 @@ from cachecore.storage.envelope import Envelope, Payload
 from cachecore.storage.local_cache import LocalCache
 from tests.cachecore.test_envelope import family
 
-NEAR = family("local-near", near=True, beta=0)
+NEAR = family("local-near", local=True, beta=0)
 
 
 class Clock:
@@ -38,7 +38,7 @@ def memory(clock):
 
 def put(memory, key="k", data=b"x", versions=None, generation=None, fresh_ms=60_000):
     entry = Entry(key, b"header", Payload(data), versions or {})
-    entry.verified_at = memory._monotonic()
+    entry.validated_at = memory._monotonic()
     envelope = Envelope(0, 60_000, 120_000, 0.0, {}, False, 0, data)
     memory.put(entry, envelope, 0, fresh_ms, memory.generation if generation is None else generation)
     return entry
@@ -47,10 +47,10 @@ def put(memory, key="k", data=b"x", versions=None, generation=None, fresh_ms=60_
 def test_an_entry_is_served_while_it_was_verified_less_than_its_bound_ago(memory, clock):
     entry = put(memory)
     clock.now += 0.999
-    assert memory.fresh("k") is entry
+    assert memory.get_fresh("k") is entry
     clock.now += 0.001
-    assert memory.fresh("k") is None
-    assert memory.known("k") is entry
+    assert memory.get_fresh("k") is None
+    assert memory.get_unexpired("k") is entry
 
 
 def test_the_moment_that_counts_is_the_one_before_the_question(memory, clock):
@@ -58,28 +58,28 @@ def test_the_moment_that_counts_is_the_one_before_the_question(memory, clock):
     clock.now += 5
     asked_at = clock.now
     clock.now += 0.9  # the answer was slow
-    memory.settle([entry], [b"header"], {}, asked_at)
-    assert memory.fresh("k") is entry
+    memory.apply_revalidation([entry], [b"header"], {}, asked_at)
+    assert memory.get_fresh("k") is entry
     clock.now += 0.1
-    assert memory.fresh("k") is None
+    assert memory.get_fresh("k") is None
 
 
 @pytest.mark.parametrize(("header", "version"), [(b"other", b"1"), (b"", b"1"), (b"header", b"2"), (b"header", None)])
 def test_an_entry_that_does_not_stand_any_more_is_dropped(memory, header, version):
     entry = put(memory, versions={"a": b"1"})
-    memory.settle([entry], [header], {"a": version}, memory._monotonic())
-    assert memory.known("k") is None
+    memory.apply_revalidation([entry], [header], {"a": version}, memory._monotonic())
+    assert memory.get_unexpired("k") is None
     assert len(memory) == 0
 
 
 def test_it_is_not_served_past_its_logical_expiry_nor_known_past_its_hard_one(memory, clock):
     entry = put(memory, fresh_ms=500)
     clock.now += 0.5
-    assert memory.fresh("k") is None
+    assert memory.get_fresh("k") is None
     clock.now += 119.4
-    assert memory.known("k") is entry
+    assert memory.get_unexpired("k") is entry
     clock.now += 0.1
-    assert memory.known("k") is None
+    assert memory.get_unexpired("k") is None
 
 
 def test_own_invalidations_act_at_once(memory):
@@ -87,25 +87,25 @@ def test_own_invalidations_act_at_once(memory):
     put(memory, "two", versions={"b": b"1"})
     put(memory, "three")
     memory.invalidate((), ["a"])
-    assert [memory.fresh(key) is not None for key in ("one", "two", "three")] == [False, True, True]
+    assert [memory.get_fresh(key) is not None for key in ("one", "two", "three")] == [False, True, True]
     memory.invalidate(["three"], ())
-    assert memory.known("three") is None
+    assert memory.get_unexpired("three") is None
 
 
 def test_what_was_asked_before_an_own_invalidation_is_not_kept_after_it(memory):
     before = memory.generation
     memory.invalidate((), ["a"])
     put(memory, versions={"a": b"1"}, generation=before)
-    assert memory.known("k") is None
+    assert memory.get_unexpired("k") is None
 
 
 def test_it_is_bounded_in_bytes_and_the_least_recently_used_leaves(memory):
     for number in range(50):
         put(memory, f"{number:04}", b"x" * (10_000 - ENTRY_BYTES - 4))
-        memory.fresh("0000")
+        memory.get_fresh("0000")
     assert (memory.bytes, len(memory)) == (100_000, 10)
-    assert memory.known("0000") is not None
-    assert memory.known("0001") is None
+    assert memory.get_unexpired("0000") is not None
+    assert memory.get_unexpired("0001") is None
 
 
 def test_one_value_never_takes_more_than_an_eighth(memory):
@@ -127,7 +127,7 @@ def grown(memory, put_one):
 def put_text(memory, key, text):
     """As a reader keeps what cannot be changed: as bytes and as the object."""
     entry = Entry(key, b"header", Payload(text.encode()), {})
-    entry.verified_at, entry.shared, entry.value = memory._monotonic(), True, text.encode().decode()
+    entry.validated_at, entry.shared, entry.value = memory._monotonic(), True, text.encode().decode()
     memory.put(entry, Envelope(0, 60_000, 120_000, 0.0, {}, False, 0, b""), 0, 60_000, memory.generation)
 
 
@@ -179,16 +179,16 @@ def test_what_a_value_costs_does_not_grow_with_how_many_there_are():
 def test_what_was_evicted_or_replaced_is_not_verified_along(memory, clock):
     replaced = put(memory, "replaced")
     evicted = put(memory, "evicted")
-    memory.fresh("replaced")
-    memory.fresh("evicted")
+    memory.get_fresh("replaced")
+    memory.get_fresh("evicted")
     memory.invalidate(["evicted"], ())
     del evicted
     entry = put(memory, "replaced")
     clock.now += 0.6
     other = put(memory, "other")
-    assert memory.due(entry)
-    assert memory.batch(entry) == [entry]
-    assert (replaced.checking, other.checking) == (False, False)
+    assert memory.claim_revalidation(entry)
+    assert memory.revalidation_batch(entry) == [entry]
+    assert (replaced.revalidating, other.revalidating) == (False, False)
 
 
 def test_past_half_its_bound_one_caller_verifies_and_takes_others_in_use_along(memory, clock):
@@ -196,13 +196,13 @@ def test_past_half_its_bound_one_caller_verifies_and_takes_others_in_use_along(m
     entry = put(memory, "entry")
     clock.now += 0.4
     young = put(memory, "young")
-    assert not memory.due(entry)
+    assert not memory.claim_revalidation(entry)
     clock.now += 0.2
-    memory.fresh("used")
-    memory.fresh("young")
-    assert [memory.due(entry), memory.due(entry)] == [True, False]
-    assert memory.batch(entry) == [entry, used]
-    assert (unused.checking, young.checking) == (False, False)
+    memory.get_fresh("used")
+    memory.get_fresh("young")
+    assert [memory.claim_revalidation(entry), memory.claim_revalidation(entry)] == [True, False]
+    assert memory.revalidation_batch(entry) == [entry, used]
+    assert (unused.revalidating, young.revalidating) == (False, False)
 
 
 # On Valkey
@@ -217,12 +217,12 @@ def commands(client):
 
 def test_a_local_hit_touches_no_socket_and_a_verification_fetches_no_value():
     cache, key = Cache(local_seconds=30), NEAR.key(id=1)
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         cache.remember(key, None, lambda: "x" * 10_000, tags=["a"])
         before = commands(client)
         assert {cache.remember(key, None, lambda: "new", tags=["a"]) for _ in range(100)} == {"x" * 10_000}
         assert commands(client) == before
-        cache._memory._entries[key].verified_at -= 20
+        cache._memory._entries[key].validated_at -= 20
         sent = client.info("stats")["total_net_output_bytes"]
         assert cache.get(key, tags=["a"]) == "x" * 10_000
         assert commands(client) == before + 2  # GETRANGE and MGET in one trip
@@ -239,14 +239,14 @@ def test_another_processs_change_is_seen_at_the_next_verification(how):
         "tag": lambda: other.invalidate_tag("a"),
     }[how]()
     assert ours.remember(key, None, lambda: "new", tags=["a"]) == "old"  # within the bound
-    ours._memory._entries[key].verified_at -= 0.5
+    ours._memory._entries[key].validated_at -= 0.5
     assert ours.remember(key, None, lambda: "new", tags=["a"]) == "new"
 
 
 def test_word_of_a_change_hastens_it():
     ours, other, key = Cache(), Cache(), NEAR.key(id=1)
     ours.remember(key, None, lambda: "old", tags=["a"])
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         listener = client.pubsub(ignore_subscribe_messages=True)
         listener.subscribe(redis_writes.CHANNEL)
         listener.get_message(timeout=1)
@@ -254,7 +254,7 @@ def test_word_of_a_change_hastens_it():
         message = listener.get_message(timeout=1)
         listener.close()
     assert json.loads(message["data"]) == {"keys": [], "tags": ["a"]}
-    ours.heard(message["data"])
+    ours.on_invalidation_message(message["data"])
     assert ours.remember(key, None, lambda: "new", tags=["a"]) == "new"
 
 

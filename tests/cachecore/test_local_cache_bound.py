@@ -16,7 +16,7 @@ from django.db import connections as databases
 
 from cachecore import versions
 from cachecore.pubsub import PubSub
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.service import Cache
 from cachecore.stats import stats
 from config.asgi import FrontDoor
@@ -29,7 +29,7 @@ from tests.cachecore.test_envelope import family
 from tests.cachecore.test_races import LONG, Worker, staleness, truth_now, write_counting
 from tests.cachecore.test_races import NEAR as RACED_NEAR
 
-NEAR = family("bound-near", near=True)
+NEAR = family("bound-near", local=True)
 CHANNEL = "cache-invalidate"
 FRONT_DOOR_SECONDS = 1.0  # docs/cachecore.md: the bound of a version's age
 
@@ -54,7 +54,7 @@ def server():
 def hearing(cache):
     """As a process does that wants to know of others' invalidations before its bound makes it."""
     pubsub = PubSub()
-    pubsub.subscribe(CHANNEL, lambda message: cache.heard(msgspec.json.encode(message.data)))
+    pubsub.subscribe(CHANNEL, lambda message: cache.on_invalidation_message(msgspec.json.encode(message.data)))
     assert pubsub.ready(10)
     try:
         yield pubsub
@@ -152,7 +152,7 @@ def record_for_ever(told, stop):
     """[(game id, when it was told)]"""
     while not stop:
         number = len(told) + 1
-        with suppress(RoleUnavailable):  # a busy machine is slow, too
+        with suppress(RedisUnavailable):  # a busy machine is slow, too
             told.append((number, record(number)))
     databases.close_all()  # this thread's
 

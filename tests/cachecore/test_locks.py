@@ -24,15 +24,15 @@ def test_it_is_released_when_its_block_fails():
 
 
 def test_an_owner_that_lost_it_does_not_release_the_next_owners():
-    with lock("job", 10), connections.use("state") as client:
+    with lock("job", 10), connections.guarded_client("state") as client:
         client.set(LOCK.key(name="job"), "the next owner", px=10_000)
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         assert client.get(LOCK.key(name="job")) == b"the next owner"
 
 
 def test_a_lock_that_was_lost_is_told_when_it_is_renewed_and_when_its_block_ends(caplog):
     with lock("job", 10) as held:
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             client.delete(LOCK.key(name="job"))
         with pytest.raises(LockLost, match="job"):
             held.renew()
@@ -40,7 +40,7 @@ def test_a_lock_that_was_lost_is_told_when_it_is_renewed_and_when_its_block_ends
 
 
 def test_renewing_begins_its_time_limit_anew():
-    with lock("job", 10) as held, connections.use("state") as client:
+    with lock("job", 10) as held, connections.guarded_client("state") as client:
         client.pexpire(LOCK.key(name="job"), 500)
         held.renew()
         assert client.pttl(LOCK.key(name="job")) > 500
@@ -48,7 +48,7 @@ def test_renewing_begins_its_time_limit_anew():
 
 def test_who_waits_for_a_lock_keeps_nobody_from_redis(monkeypatch):
     """The breaker is half-open: one probe goes through, and waiting must not be it."""
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.set(LOCK.key(name="job"), "somebody", px=10_000)
     circuit = connections.breaker("state")
     monkeypatch.setattr(circuit, "_open_seconds", 0.0)
@@ -57,7 +57,7 @@ def test_who_waits_for_a_lock_keeps_nobody_from_redis(monkeypatch):
         waiting = pool.submit(hold_once)
         while circuit.state != "closed":
             assert not waiting.done()
-        with connections.use("state") as client:
+        with connections.guarded_client("state") as client:
             client.delete(LOCK.key(name="job"))
         assert waiting.result(10) == "held"
 
@@ -68,11 +68,11 @@ def hold_once() -> str:
 
 
 def test_it_has_a_time_limit():
-    with lock("job", 10), connections.use("state") as client:
+    with lock("job", 10), connections.guarded_client("state") as client:
         assert 0 < client.pttl(LOCK.key(name="job")) <= 10_000
 
 
 def test_it_fails_loudly_without_redis(valkey):
     valkey.stop()
-    with pytest.raises(connections.RoleUnavailable), lock("job", 10):
+    with pytest.raises(connections.RedisUnavailable), lock("job", 10):
         pass

@@ -63,14 +63,14 @@ def api(staff) -> APIClient:
 
 
 def fill() -> None:
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         client.set(GAMES_LIST.key(parameters="page:1", version=1), "a")
         client.set(GAMES_LIST.key(parameters="page:2", version=1), "b")
         client.set(GAMES_SINGLE.key(parameters="id:1", version=1), "c")
 
 
 def keys() -> set[str]:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return {key.decode() for key in client.scan_iter()}
 
 

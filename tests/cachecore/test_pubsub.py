@@ -9,12 +9,12 @@ from contextlib import closing
 import pytest
 
 from cachecore import pubsub
-from cachecore.pubsub.connection import Alarm
+from cachecore.pubsub.connection import WakeupPipe
 from cachecore.pubsub.listener import backoff_seconds
 from cachecore.pubsub.registry import Message
 from cachecore.pubsub.service import PubSub
 from cachecore.redis_client import connections
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 
 NO_REDIS = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 LIMIT = 10.0  # seconds, for anything a test waits for
@@ -48,7 +48,7 @@ def listeners() -> list[threading.Thread]:
 
 
 def subscribers(channel: str) -> int:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         return client.pubsub_numsub(channel)[0][1]
 
 
@@ -65,7 +65,7 @@ def republish(service: PubSub, heard: Heard, data) -> Message:
         try:
             if service.publish("news", data):
                 return heard.next()
-        except RoleUnavailable:
+        except RedisUnavailable:
             continue
     raise AssertionError("nobody listens again")
 
@@ -104,7 +104,7 @@ def test_what_json_cannot_say_is_refused_by_the_publisher(service):
 
 def test_a_publisher_without_redis_is_told(service, valkey):
     valkey.stop()
-    with pytest.raises(RoleUnavailable):
+    with pytest.raises(RedisUnavailable):
         service.publish("news", 1)
 
 
@@ -205,7 +205,7 @@ def test_a_message_that_is_not_json_is_dropped_and_counted(service):
     heard = Heard()
     service.subscribe("news", heard)
     assert service.ready(LIMIT)
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.publish("news", b"\xff{")
     service.publish("news", 1)
     assert heard.next() == Message("news", 1)
@@ -243,7 +243,7 @@ def test_a_subscriber_that_the_server_gives_up_comes_back_and_the_gap_is_counted
 
     service.subscribe("news", slow)
     assert service.ready(LIMIT)
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         before = client.config_get("client-output-buffer-limit")["client-output-buffer-limit"]
         client.config_set("client-output-buffer-limit", "pubsub 1048576 0 0")
         service.publish("news", "first")
@@ -299,7 +299,7 @@ def test_a_quiet_connection_is_kept(service):
     heard = Heard()
     service.subscribe("news", heard)
     assert service.ready(LIMIT)
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         pings = lambda: client.info("commandstats").get("cmdstat_ping", {}).get("calls", 0)  # noqa: E731
         before = pings()
         until(lambda: pings() >= before + 3)
@@ -373,7 +373,7 @@ def test_a_callback_may_close_and_a_closed_service_begins_anew(service):
 
 
 def test_an_alarm_that_nobody_answers_does_not_block():
-    alarm = Alarm()
+    alarm = WakeupPipe()
     for _ in range(100_000):
         alarm.ring()
     assert alarm.rung()

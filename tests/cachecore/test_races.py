@@ -26,9 +26,9 @@ PROCESSES = 4
 SILENT_SECONDS = 600 if LONG else 100
 MARKER_SECONDS = 0.6
 
-RACED = family("raced", lease=10)
-SHORT = family("raced-short", lease=MARKER_SECONDS)
-NEAR = family("raced-near", near=True)
+RACED = family("raced", lease_seconds=10)
+SHORT = family("raced-short", lease_seconds=MARKER_SECONDS)
+NEAR = family("raced-near", local=True)
 TRUTH = "truth"
 
 
@@ -111,7 +111,7 @@ def workers():
 
 
 def state():
-    return connections.use("state")
+    return connections.guarded_client("state")
 
 
 def truth_now():
@@ -285,7 +285,7 @@ def test_a_killed_holder_delays_the_others_by_its_marker_and_one_takes_over(work
         assert holder.heard() == "computing"
         for worker in workers:
             worker.begin(take_over)
-        with connections.use("cache") as client:
+        with connections.guarded_client("cache") as client:
             while client.info("clients")["blocked_clients"] == 0:  # somebody waits
                 pass
         holder.process.kill()
@@ -368,7 +368,7 @@ def lose(rng, number, wrong):
     """What eviction does."""
     key = RACED.key(id=number)
     lost = [key, leases.LEASE.key(key=key), tags.TAG_VERSION.key(name=f"object:{number}"), leases.LATCH.key(key=key)]
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         client.delete(rng.choice(lost))
 
 

@@ -26,7 +26,7 @@ from cachecore.rate_limits import callers
 from cachecore.rate_limits.scopes import LimitsUnavailable, charge
 from cachecore.rate_limits.windows import Quota, sliding_quota, take_in_moving_window, take_in_sliding_window
 from cachecore.redis_client import connections
-from cachecore.responses.asgi_middleware import CachedAnswers
+from cachecore.responses.asgi_middleware import ResponseCacheASGIMiddleware
 from cachecore.responses.version_watcher import VersionWatcher
 from cachecore.stats import stats
 from config.settings import throttling as settings_module
@@ -50,7 +50,7 @@ def take(request):
 
 @pytest.fixture
 def state():
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         yield client
 
 
@@ -302,7 +302,7 @@ def test_ingest_is_counted_by_user_from_wherever_it_comes(client, limited):
     assert statuses == [201, 200, 429]
     assert post(feeds[1], "203.0.113.1").status_code == 200
     assert client.get("/api/games/", REMOTE_ADDR="203.0.113.1").status_code == 200
-    with connections.use("state") as state:
+    with connections.guarded_client("state") as state:
         assert state.llen(f"rate:{{ingest:user:{feeds[0].pk}}}:2/60s:log") == 2
 
 
@@ -342,7 +342,7 @@ def kept(limited):
 
 
 def counted(scope: str, address: str = "127.0.0.1") -> int:
-    with connections.use("state") as state:
+    with connections.guarded_client("state") as state:
         return int(state.get(f"rate:{{{scope}:ip:{address}}}:2/60s:current") or 0)
 
 
@@ -386,14 +386,14 @@ def test_above_the_limit_what_is_kept_is_served_and_nothing_is_computed(client, 
         "Retry-After": "60",
     }
     assert "X-Cache" not in refused.headers
-    with connections.use("cache") as cached:
+    with connections.guarded_client("cache") as cached:
         assert sorted(key.split(b":")[5] for key in cached.keys("games:list:*")) == [b"1", b"2"]
     assert counted("games") == 2
 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_is_not_kept_counts_every_time(client, kept):
-    with connections.use("state") as state:
+    with connections.guarded_client("state") as state:
         state.delete(GAMES.key)
     answers = [client.get("/api/games/") for _ in range(3)]
     assert [(one.status_code, one.headers.get("X-Cache")) for one in answers] == [
@@ -494,12 +494,12 @@ def test_a_hung_redis_does_not_cost_each_request_a_time_limit(limited, valkey):
 @pytest.mark.django_db(transaction=True)
 def test_what_the_front_door_serves_is_not_counted_and_tells_no_limit(limited):
     async def scenario():
-        door = CachedAnswers(WSGIMiddleware(django, workers=1), VersionWatcher([GAMES]))
+        door = ResponseCacheASGIMiddleware(WSGIMiddleware(django, workers=1), VersionWatcher([GAMES]))
         version = await asyncio.to_thread(versions.raise_version, GAMES)
         await door.start()
         try:
             async with asyncio.timeout(5):
-                while door._watcher.verified(GAMES) != version:
+                while door._watcher.current_version(GAMES) != version:
                     await asyncio.sleep(0.01)
             return [await ask(from_address(door), "/api/games/") for _ in range(5)]
         finally:
@@ -516,7 +516,7 @@ def test_what_the_front_door_serves_is_not_counted_and_tells_no_limit(limited):
     assert {answer.status for answer in answers} == {200}
     assert answers[0].headers["ratelimit-remaining"] == "1"
     assert not [name for answer in answers[1:] for name in answer.headers if name.startswith("ratelimit")]
-    with connections.use("state") as state:
+    with connections.guarded_client("state") as state:
         assert state.get("rate:{games:ip:203.0.113.7}:2/60s:current") == b"1"
 
 

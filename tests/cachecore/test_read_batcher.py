@@ -4,14 +4,14 @@ import pytest
 import redis
 
 from cachecore.redis_client import connections
-from cachecore.redis_client.read_batcher import MAX_KEYS, GatheredReads
+from cachecore.redis_client.read_batcher import MAX_KEYS, ReadBatcher
 
 
 def run(scenario):
     """`scenario(reads)` in an event loop of its own."""
 
     async def main():
-        reads = GatheredReads("cache", connections.async_client("cache"))
+        reads = ReadBatcher("cache", connections.async_client("cache"))
         try:
             return await scenario(reads)
         finally:
@@ -21,13 +21,13 @@ def run(scenario):
 
 
 def store(**values):
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         client.mset(values)
         client.config_resetstat()
 
 
 def calls(command):
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         return client.info("commandstats").get(f"cmdstat_{command}", {"calls": 0})["calls"]
 
 
@@ -71,7 +71,7 @@ def test_every_reader_is_told_that_redis_is_away(valkey):
     async def scenario(reads):
         return await asyncio.gather(*(reads.get(key) for key in ("a", "a", "b")), return_exceptions=True)
 
-    assert [type(told) for told in run(scenario)] == [connections.RoleUnavailable] * 3
+    assert [type(told) for told in run(scenario)] == [connections.RedisUnavailable] * 3
 
 
 def test_a_fault_of_ours_stays_loud_and_the_next_read_is_served():
@@ -90,7 +90,7 @@ def test_closing_leaves_nobody_waiting():
         waiting = asyncio.create_task(reads.get("a"))
         await asyncio.sleep(0)
         await reads.aclose()
-        with pytest.raises(connections.RoleUnavailable, match="Redis role 'cache': closed"):
+        with pytest.raises(connections.RedisUnavailable, match="Redis role 'cache': closed"):
             await waiting
 
     run(scenario)

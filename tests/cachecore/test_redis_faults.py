@@ -14,14 +14,14 @@ import pytest
 
 from cachecore.async_cache import AsyncCache
 from cachecore.redis_client import connections
-from cachecore.redis_client.connections import RoleUnavailable
-from cachecore.service import Cache, ToWarm
+from cachecore.redis_client.connections import RedisUnavailable
+from cachecore.service import Cache, WarmupEntry
 from cachecore.stats import stats
 from tests.cachecore.test_envelope import family
 from tests.faults import Detour
 
 PLAIN = family("slow-plain")
-NEAR = family("slow-near", near=True)
+NEAR = family("slow-near", local=True)
 DELAY_SECONDS = 0.1
 PATIENT_SECONDS = 1.0  # a time limit well above it: the default, 0.25 s, leaves a busy machine too little
 NOTHING_SECONDS = 0.005  # what a read may cost that touches no socket
@@ -82,7 +82,7 @@ def test_a_slow_redis_answers_rightly_and_opens_no_breaker(cache, through):
     assert (cache.get(two), cache.increment(counter), cache.delete(counter)) == ("written", 1, 1)
     cache.invalidate_tag("a")
     assert cache.get_many([one, two, counter]) == {}
-    assert cache.warm([ToWarm(one, lambda: "warm")]) == (1, 0, 0)
+    assert cache.warm([WarmupEntry(one, lambda: "warm")]) == (1, 0, 0)
     assert (incidents(PLAIN), breaker_state()) == (0, "closed")
 
 
@@ -287,7 +287,7 @@ def test_async_callers_share_the_breaker_and_the_time_limit(cache, through, sett
     assert answers == ["right"] * 20
     assert settings.REDIS_TIMEOUT_SECONDS <= spent < settings.REDIS_TIMEOUT_SECONDS + SCHEDULING_SECONDS
     assert len(detour.connected_at) <= 2  # of the twenty one came near the socket; two, if a window has ended meanwhile
-    with pytest.raises(RoleUnavailable):
+    with pytest.raises(RedisUnavailable):
         cache.invalidate_tag("a")
 
 
@@ -299,8 +299,8 @@ def test_making_a_connection_in_an_event_loop_costs_one_time_limit_too(valkey, s
         connections.breaker("cache").succeeded()
         client = connections.async_client("cache")
         started = time.monotonic()
-        with pytest.raises(RoleUnavailable):
-            async with connections.use_async("cache", client) as using:
+        with pytest.raises(RedisUnavailable):
+            async with connections.guarded("cache", client) as using:
                 await using.get("a")
         await client.aclose()
         return time.monotonic() - started

@@ -7,62 +7,62 @@ import threading
 
 import pytest
 
-from cachecore.read_through.refresh_pool import MAX_WAITING, BackgroundThreads
+from cachecore.read_through.refresh_pool import MAX_QUEUED, RefreshPool
 from cachecore.service import Cache
 from tests.cachecore.test_envelope import family
 
 LIMIT = 10
-LIMITED = family("background-limited", factory_hard=0.01)
+LIMITED = family("background-limited", factory_hard_timeout_seconds=0.01)
 
 
 def done(pool, family="one"):
     """Whether a job of the family is done."""
     event = threading.Event()
-    return pool.begin(family, event.set) and event.wait(LIMIT)
+    return pool.submit(family, event.set) and event.wait(LIMIT)
 
 
 @pytest.mark.parametrize("ending", [SystemExit, KeyboardInterrupt, asyncio.CancelledError, ValueError])
 def test_a_job_that_ends_with_anything_leaves_its_thread_to_the_next(ending, caplog):
-    pool = BackgroundThreads(2)
+    pool = RefreshPool(2)
 
     def ends():
         raise ending("so it ends")
 
     for _ in range(5):
-        assert pool.begin("one", ends)
+        assert pool.submit("one", ends)
     assert done(pool)
     assert caplog.text.count("a factory in the background failed") == 5
     assert pool._busy["one"] <= 1
 
 
 def test_a_family_has_half_of_the_threads_and_the_others_theirs():
-    pool, go = BackgroundThreads(4), threading.Event()
-    for _ in range(2 + MAX_WAITING):
-        assert pool.begin("hangs", lambda: go.wait(LIMIT))
-    assert not pool.begin("hangs", lambda: None)
+    pool, go = RefreshPool(4), threading.Event()
+    for _ in range(2 + MAX_QUEUED):
+        assert pool.submit("hangs", lambda: go.wait(LIMIT))
+    assert not pool.submit("hangs", lambda: None)
     assert done(pool, "another")
     go.set()
     assert done(pool, "another")
 
 
 def test_where_no_thread_can_begin_a_job_is_refused_and_takes_no_place(monkeypatch):
-    pool = BackgroundThreads(2)
+    pool = RefreshPool(2)
 
     def refused(thread):
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refused)
-        assert not pool.begin("one", lambda: None)
+        assert not pool.submit("one", lambda: None)
     assert done(pool)
 
 
 def test_who_waits_comes_in_its_turn_whatever_its_family():
-    pool, go, end, order = BackgroundThreads(2), threading.Event(), threading.Event(), []
-    assert pool.begin("one", lambda: end.wait(LIMIT))
-    assert pool.begin("two", lambda: go.wait(LIMIT))
+    pool, go, end, order = RefreshPool(2), threading.Event(), threading.Event(), []
+    assert pool.submit("one", lambda: end.wait(LIMIT))
+    assert pool.submit("two", lambda: go.wait(LIMIT))
     for name in ("one", "two", "three", "two"):
-        assert pool.begin(name, lambda name=name: order.append(name))
+        assert pool.submit(name, lambda name=name: order.append(name))
     go.set()
     assert done(pool, "four")
     assert order == ["two", "three", "two"]

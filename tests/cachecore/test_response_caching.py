@@ -11,7 +11,7 @@ from cachecore import versions
 from cachecore.keys import registry
 from cachecore.redis_client import connections
 from cachecore.responses import caching
-from cachecore.responses.caching import Computed, Policy, answer, cached
+from cachecore.responses.caching import ComputedResult, Policy, cached_response, get_or_compute
 from cachecore.storage import envelope
 from games.keys import GAMES
 
@@ -25,9 +25,9 @@ class Counter:
         self.calls = 0
         self.computed = computed
 
-    def __call__(self) -> Computed:
+    def __call__(self) -> ComputedResult:
         self.calls += 1
-        return Computed({"calls": self.calls}, **self.computed)
+        return ComputedResult({"calls": self.calls}, **self.computed)
 
 
 @pytest.fixture
@@ -36,11 +36,11 @@ def version() -> int:
 
 
 def ask(compute, parameters=(("page", 1), ("tz", "UTC")), **headers):
-    return cached(RequestFactory().get("/x/", headers=headers), POLICY, parameters, compute)
+    return cached_response(RequestFactory().get("/x/", headers=headers), POLICY, parameters, compute)
 
 
 def stored_keys() -> list[str]:
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         return [key.decode() for key in client.scan_iter(match="games:list:*")]
 
 
@@ -50,7 +50,7 @@ def test_a_miss_is_computed_and_stored_under_the_literal_key(version):
     assert (response.headers["X-Cache"], json.loads(response.content)) == ("MISS", {"calls": 1})
     assert response.headers["X-Data-Version"] == str(version)
     assert stored_keys() == [f"games:list:page:1:tz:UTC:{version}"]
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert 0 < client.pttl(stored_keys()[0]) <= 20_000
 
 
@@ -79,22 +79,22 @@ def test_a_raised_version_makes_it_cold(version):
 def test_an_answer_computed_before_a_raise_is_never_found_after_it(version):
     """The race that leaves a stale value in every cache that keys without the version."""
 
-    def overtaken() -> Computed:
+    def overtaken() -> ComputedResult:
         versions.raise_version(GAMES)  # a game is recorded while this answer is computed
-        return Computed("old")
+        return ComputedResult("old")
 
     ask(overtaken)
-    assert json.loads(ask(lambda: Computed("new")).content) == "new"
+    assert json.loads(ask(lambda: ComputedResult("new")).content) == "new"
 
 
 def test_a_computation_may_shorten_the_time_to_live(version):
     ask(Counter(fresh_ms=1_500))
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert 0 < client.pttl(stored_keys()[0]) <= 1_500
 
 
 def test_an_answer_above_the_limit_is_given_and_not_stored(version):
-    response = ask(lambda: Computed("x" * envelope.MAX_VALUE_BYTES))
+    response = ask(lambda: ComputedResult("x" * envelope.MAX_VALUE_BYTES))
     assert response.headers["X-Cache"] == "BYPASS"
     assert response.headers["Cache-Control"] == "no-cache"
     assert stored_keys() == []
@@ -107,17 +107,17 @@ def test_without_a_version_nothing_is_stored():
 
 def test_another_releases_entry_is_computed_again(version):
     ask(Counter())
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         client.set(stored_keys()[0], b"\x00 something else")
     assert ask(Counter()).headers["X-Cache"] == "MISS"
 
 
 def test_the_etag_changes_with_the_body_only(version):
-    first = ask(lambda: Computed("a"))
+    first = ask(lambda: ComputedResult("a"))
     versions.raise_version(GAMES)
-    assert ask(lambda: Computed("a")).headers["ETag"] == first.headers["ETag"]
+    assert ask(lambda: ComputedResult("a")).headers["ETag"] == first.headers["ETag"]
     versions.raise_version(GAMES)
-    assert ask(lambda: Computed("b")).headers["ETag"] != first.headers["ETag"]
+    assert ask(lambda: ComputedResult("b")).headers["ETag"] != first.headers["ETag"]
 
 
 def test_a_matching_etag_is_a_304_with_its_headers(version):
@@ -127,8 +127,8 @@ def test_a_matching_etag_is_a_304_with_its_headers(version):
     assert response.headers["ETag"] == etag
 
 
-def long_answer() -> Computed:
-    return Computed({"games": list(range(1_000))})
+def long_answer() -> ComputedResult:
+    return ComputedResult({"games": list(range(1_000))})
 
 
 @pytest.mark.parametrize("outcome", ["MISS", "HIT", "BYPASS"])
@@ -170,8 +170,8 @@ def test_without_redis_the_answer_is_computed_every_time(version, valkey, fault)
 def test_the_function_answers_what_the_response_carries(version):
     """For who has no request, as a page of the same process."""
     compute = Counter()
-    told = answer(POLICY, [("page", 1), ("tz", "UTC")], compute)
-    assert (told.outcome, told.stored.body, told.known.key(version)) == ("MISS", b'{"calls":1}', stored_keys()[0])
+    told = get_or_compute(POLICY, [("page", 1), ("tz", "UTC")], compute)
+    assert (told.outcome, told.stored.body, told.cached_url.key(version)) == ("MISS", b'{"calls":1}', stored_keys()[0])
     response = ask(compute)
     assert (response.headers["X-Cache"], response.content, compute.calls) == ("HIT", told.stored.body, 1)
 
@@ -179,7 +179,7 @@ def test_the_function_answers_what_the_response_carries(version):
 def test_an_answer_that_holds_for_no_time_is_not_for_proxies_either(version):
     response = ask(Counter(fresh_ms=0))
     assert (response.headers["X-Cache"], response.headers["Cache-Control"]) == ("BYPASS", "no-cache")
-    assert caching.known_urls == {}
+    assert caching.cached_urls == {}
 
 
 # Before computing --------------------------------------------------------------------------------------------------
@@ -196,20 +196,20 @@ def refuse() -> None:
 def test_who_may_not_compute_computes_and_stores_nothing(version):
     compute = Counter()
     with pytest.raises(Refused):
-        answer(POLICY, [("page", 1)], compute, refuse)
+        get_or_compute(POLICY, [("page", 1)], compute, refuse)
     assert (compute.calls, stored_keys()) == (0, [])
-    assert answer(POLICY, [("page", 1)], compute).outcome == "MISS"  # at once: no lease is left behind
+    assert get_or_compute(POLICY, [("page", 1)], compute).outcome == "MISS"  # at once: no lease is left behind
 
 
 def test_who_may_not_compute_may_have_what_is_there(version):
-    answer(POLICY, [("page", 1)], Counter())
-    assert answer(POLICY, [("page", 1)], Counter(), refuse).outcome == "HIT"
+    get_or_compute(POLICY, [("page", 1)], Counter())
+    assert get_or_compute(POLICY, [("page", 1)], Counter(), refuse).outcome == "HIT"
 
 
 def test_without_the_cache_everybody_is_asked():
     compute = Counter()
     with pytest.raises(Refused):
-        answer(POLICY, [("page", 1)], compute, refuse)
+        get_or_compute(POLICY, [("page", 1)], compute, refuse)
     assert compute.calls == 0
 
 
@@ -219,7 +219,7 @@ def test_the_request_is_asked_once_and_only_before_computing(version):
     def cached_with(compute, **headers):
         request = RequestFactory().get("/x/", headers=headers)
         request.before_computing = lambda: asked.append(compute.calls)
-        response = cached(request, POLICY, [("page", 1)], compute)
+        response = cached_response(request, POLICY, [("page", 1)], compute)
         assert not hasattr(request, "before_computing")
         return response
 
@@ -237,19 +237,19 @@ def test_a_refused_caller_does_not_take_down_those_who_wait_for_its_answer(versi
 
     def asking(caller: int) -> str:
         def before_computing() -> None:
-            with connections.use("cache") as client:
+            with connections.guarded_client("cache") as client:
                 for _ in range(50):  # the others find that somebody computes, and wait
                     client.ping()
             if caller:
                 raise Refused
 
         try:
-            return answer(POLICY, [("page", page)], compute, before_computing).outcome
+            return get_or_compute(POLICY, [("page", page)], compute, before_computing).outcome
         except Refused:
             return "refused"
 
-    answer(POLICY, [("page", "connected")], compute)
-    with ThreadPoolExecutor(6) as pool, connections.use("cache") as client:
+    get_or_compute(POLICY, [("page", "connected")], compute)
+    with ThreadPoolExecutor(6) as pool, connections.guarded_client("cache") as client:
         client.execute_command("CLIENT", "PAUSE", 50, "ALL")  # milliseconds; then all are told at once
         outcomes = list(pool.map(asking, reversed(range(6))))
     assert outcomes[-1] in ("MISS", "HIT")

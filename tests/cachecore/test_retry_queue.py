@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from cachecore.redis_client import connections
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.service import Cache
 from cachecore.storage import clearing
-from cachecore.writes import paying
+from cachecore.writes import retry_queue
 from tests.cachecore.test_envelope import family
 
 PLAIN = family("paying-plain")
@@ -22,31 +22,31 @@ def cache():
 
 
 def owe(cache, monkeypatch, seconds):
-    monkeypatch.setattr(paying, "FIRST_SECONDS", seconds)
+    monkeypatch.setattr(retry_queue, "FIRST_SECONDS", seconds)
     connections.breaker("cache").failed()  # away, with its data
-    with pytest.raises(RoleUnavailable):
+    with pytest.raises(RedisUnavailable):
         cache.invalidate_tag("a")
 
 
 def test_an_idle_process_pays(cache, monkeypatch):
     cache.set(KEY, "old", tags=["a"])
     owe(cache, monkeypatch, 0.01)
-    thread = cache._invalidator.payer.thread
+    thread = cache._invalidator.retry_worker.thread
     connections.breaker("cache").succeeded()
     thread.join(10)
     assert not thread.is_alive()
-    assert (Cache().get(KEY), cache.stats().owed_invalidations) == (None, 0)
+    assert (Cache().get(KEY), cache.stats().pending_invalidations) == (None, 0)
     owe(cache, monkeypatch, 0.01)  # the next debt has a thread of its own
-    again = cache._invalidator.payer.thread
+    again = cache._invalidator.retry_worker.thread
     assert again not in (None, thread)
     connections.breaker("cache").succeeded()
     again.join(10)
-    assert cache.stats().owed_invalidations == 0
+    assert cache.stats().pending_invalidations == 0
 
 
 def test_one_thread_pays_and_goes_on_while_redis_is_away(cache, monkeypatch):
     tries = []
-    pay = cache._invalidator.pay
+    pay = cache._invalidator.retry
 
     def counted():
         tries.append(1)
@@ -54,32 +54,32 @@ def test_one_thread_pays_and_goes_on_while_redis_is_away(cache, monkeypatch):
             connections.breaker("cache").succeeded()
         pay()
 
-    monkeypatch.setattr(cache._invalidator, "pay", counted)
-    monkeypatch.setattr(paying, "LONGEST_SECONDS", 0.01)
+    monkeypatch.setattr(cache._invalidator, "retry", counted)
+    monkeypatch.setattr(retry_queue, "LONGEST_SECONDS", 0.01)
     monkeypatch.setattr(connections.breaker("cache"), "_open_seconds", 60.0)
     owe(cache, monkeypatch, 0.01)
-    thread = cache._invalidator.payer.thread
+    thread = cache._invalidator.retry_worker.thread
     thread.join(10)
     assert len(tries) == 3
-    assert cache.stats().owed_invalidations == 0
+    assert cache.stats().pending_invalidations == 0
 
 
 def test_who_reads_pays_nothing(cache, monkeypatch):
     owe(cache, monkeypatch, 60)
-    thread = cache._invalidator.payer.thread
+    thread = cache._invalidator.retry_worker.thread
     connections.breaker("cache").succeeded()
     assert cache.get(KEY) is None
     assert cache.get_many([KEY]) == {}
     assert cache.remember(KEY, None, lambda: 1) == 1
-    cache._invalidator.payer.wake()
-    assert cache._invalidator.payer.thread is thread
-    assert cache.stats().owed_invalidations == 1
+    cache._invalidator.retry_worker.wake()
+    assert cache._invalidator.retry_worker.thread is thread
+    assert cache.stats().pending_invalidations == 1
 
 
 def test_a_cache_that_nobody_uses_any_more_takes_its_debt_with_it(monkeypatch):
     cache = Cache()
     owe(cache, monkeypatch, 0.01)
-    thread = cache._invalidator.payer.thread
+    thread = cache._invalidator.retry_worker.thread
     del cache
     thread.join(10)
     assert not thread.is_alive()
@@ -87,32 +87,32 @@ def test_a_cache_that_nobody_uses_any_more_takes_its_debt_with_it(monkeypatch):
 
 def test_an_ended_payer_leaves_the_debt_and_can_be_woken(cache, monkeypatch):
     owe(cache, monkeypatch, 60)
-    payer = cache._invalidator.payer
+    payer = cache._invalidator.retry_worker
     thread = payer.thread
-    payer.end()
+    payer.stop()
     assert not thread.is_alive()
-    assert cache.stats().owed_invalidations == 1
-    monkeypatch.setattr(paying, "FIRST_SECONDS", 0.01)
+    assert cache.stats().pending_invalidations == 1
+    monkeypatch.setattr(retry_queue, "FIRST_SECONDS", 0.01)
     payer.wake()
     thread = payer.thread
     connections.breaker("cache").succeeded()
     thread.join(10)
-    assert cache.stats().owed_invalidations == 0
+    assert cache.stats().pending_invalidations == 0
 
 
 ENDING = """
 import django
 django.setup()
-from cachecore.writes import paying
+from cachecore.writes import retry_queue
 from cachecore.redis_client import connections
 from cachecore.service import cache
-paying.FIRST_SECONDS = 60
+retry_queue.FIRST_SECONDS = 60
 connections.breaker("cache").failed()
 try:
     cache.invalidate_tag("a")
-except connections.RoleUnavailable:
+except connections.RedisUnavailable:
     connections.breaker("cache").succeeded()
-print(cache.stats().owed_invalidations)
+print(cache.stats().pending_invalidations)
 """
 
 
@@ -124,7 +124,7 @@ def test_a_process_pays_at_its_end(cache):
 
 
 def test_everything_is_cleared_by_two_scans(cache):
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         client.set("somebody:elses", 1)
         cache.set(KEY, "value", tags=["a"])
         client.set(f"lease:{KEY}", "held")

@@ -13,13 +13,13 @@ from analytics.services import apply_pending
 from cachecore import tasks, versions
 from cachecore.keys import registry
 from cachecore.maintenance import usage, warming
-from cachecore.maintenance.usage import ASKED, Asked
+from cachecore.maintenance.usage import REQUESTED_URLS, CanonicalUrl
 from cachecore.redis_client import connections
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.responses import switches
-from cachecore.responses.asgi_middleware import CachedAnswers
+from cachecore.responses.asgi_middleware import ResponseCacheASGIMiddleware
 from cachecore.responses.policies import Policy
-from cachecore.responses.url_registry import Known, Url, known_urls
+from cachecore.responses.url_registry import CachedUrl, Url, cached_urls
 from cachecore.responses.version_watcher import VersionWatcher
 from cachecore.schedule import last_run
 from cachecore.stats import stats
@@ -75,26 +75,28 @@ def requests(*asked: tuple[str, str], method="GET", **headers) -> list[int]:
         await send({"type": "http.response.body", "body": b""})
 
     async def go():
-        door = CachedAnswers(behind, VersionWatcher([GAMES]))
+        door = ResponseCacheASGIMiddleware(behind, VersionWatcher([GAMES]))
         return [(await ask(door, path, query, method, **headers)).status for path, query in asked]
 
     return asyncio.run(go())
 
 
-def known(policy: Policy, path: str, query: str = "", zone: str = "", parameters: str = "p", asked: int = 1) -> Known:
+def known(
+    policy: Policy, path: str, query: str = "", zone: str = "", parameters: str = "p", asked: int = 1
+) -> CachedUrl:
     """A URL that a view has answered in this process, and how often it was asked since."""
-    one = known_urls[Url(path, query, zone)] = Known(policy, parameters, asked=asked)
+    one = cached_urls[Url(path, query, zone)] = CachedUrl(policy, parameters, requests=asked)
     return one
 
 
 def scores() -> dict[str, float]:
-    with connections.use("state") as client:
-        return {member.decode(): score for member, score in client.zrange(ASKED.key(), 0, -1, withscores=True)}
+    with connections.guarded_client("state") as client:
+        return {member.decode(): score for member, score in client.zrange(REQUESTED_URLS.key(), 0, -1, withscores=True)}
 
 
 def put(of_members: dict[str, float]) -> None:
-    with connections.use("state") as client:
-        client.zadd(ASKED.key(), of_members)
+    with connections.guarded_client("state") as client:
+        client.zadd(REQUESTED_URLS.key(), of_members)
 
 
 # Counting --------------------------------------------------------------------------------------------------------
@@ -111,7 +113,7 @@ def test_counts_of_two_processes_add_up(a_policy):
     known(a_policy, "/x/", "a=1", asked=3)
     known(a_policy, "/y/", parameters="q")
     usage.flush()
-    known_urls.clear()  # another process
+    cached_urls.clear()  # another process
     known(a_policy, "/x/", "a=1", asked=4)
     usage.flush()
     assert scores() == {"/x/?a=1": 7.0, "/y/": 1.0}
@@ -122,7 +124,7 @@ def test_what_was_told_is_not_told_again(a_policy):
     usage.flush()
     usage.flush()
     assert scores() == {"/x/": 2.0}
-    one.asked += 1
+    one.requests += 1
     usage.flush()
     assert scores() == {"/x/": 3.0}
 
@@ -152,15 +154,15 @@ def test_a_question_takes_one_place_however_it_is_spelled(a_game, client):
 @pytest.mark.parametrize(
     ("url", "asked"),
     [
-        (Url("/x/"), Asked("/x/")),
-        (Url("/x/", "b=2&a=1", "", cross_origin=True, forwarded_proto="https"), Asked("/x/?a=1&b=2")),
-        (Url("/x/", "a=2&a=1"), Asked("/x/?a=2&a=1")),
-        (Url("/x/", "a=1,2&b=", "Asia/Tokyo"), Asked("/x/?a=1%2C2&b=", "Asia/Tokyo")),
+        (Url("/x/"), CanonicalUrl("/x/")),
+        (Url("/x/", "b=2&a=1", "", cross_origin=True, forwarded_proto="https"), CanonicalUrl("/x/?a=1&b=2")),
+        (Url("/x/", "a=2&a=1"), CanonicalUrl("/x/?a=2&a=1")),
+        (Url("/x/", "a=1,2&b=", "Asia/Tokyo"), CanonicalUrl("/x/?a=1%2C2&b=", "Asia/Tokyo")),
     ],
 )
 def test_the_canonical_form(url, asked):
     assert usage.canonical(url) == asked
-    assert Asked.parse(str(asked).encode()) == asked
+    assert CanonicalUrl.parse(str(asked).encode()) == asked
 
 
 def test_of_what_a_process_was_asked_the_most_asked_goes_first_and_the_rest_waits(a_policy, monkeypatch):
@@ -175,12 +177,12 @@ def test_of_what_a_process_was_asked_the_most_asked_goes_first_and_the_rest_wait
 
 def test_a_family_that_is_switched_off_takes_no_place(a_policy):
     known(a_policy, "/x/")
-    switches.heard({a_policy.family.name.encode()})
+    switches.set_switched_off({a_policy.family.name.encode()})
     try:
         usage.flush()
         assert scores() == {}
     finally:
-        switches.heard(set())
+        switches.set_switched_off(set())
 
 
 # The bound -------------------------------------------------------------------------------------------------------
@@ -259,7 +261,7 @@ def test_another_host_is_not_counted(a_game, client):
     client.get(SEVEN)
 
     async def go():
-        door = CachedAnswers(lambda *_: asyncio.sleep(0), VersionWatcher([GAMES]))
+        door = ResponseCacheASGIMiddleware(lambda *_: asyncio.sleep(0), VersionWatcher([GAMES]))
         scope = {"type": "http", "method": "GET", "path": "/api/games/", "query_string": b"per_page=7"}
         await door(scope | {"headers": [(b"host", b"evil.example")]}, None, None)
 
@@ -314,7 +316,7 @@ def test_what_fails_is_counted_and_keeps_no_other_from_being_warmed(a_game, capl
     for one in warming.plan()[:3]:
         warming.warm(one, report)
     assert (report.warmed, report.failed) == ([SEVEN], ["/broken/", "/refusing/"])
-    assert stats._counters.totals()[(ASKED.name, "error")] == 2
+    assert stats._counters.totals()[(REQUESTED_URLS.name, "error")] == 2
     assert "/refusing/ was not warmed: status 503, X-Cache ''" in caplog.messages
     assert list(scores()) == [SEVEN, "/refusing/", "/broken/"]  # the next time it may well answer
 
@@ -346,7 +348,7 @@ def test_what_is_switched_off_is_no_failure(a_game, settings, caplog, how):
         settings.CACHE_RESPONSES_OFF = []
         switches.switch(registry["games-list"], on=True)
     assert (report.off, report.failed) == (["/api/games/", "/api/games/?per_page=100"], [])
-    assert (ASKED.name, "error") not in stats._counters.totals()
+    assert (REQUESTED_URLS.name, "error") not in stats._counters.totals()
     assert "was not warmed" not in caplog.text
 
 
@@ -374,8 +376,8 @@ def test_what_a_request_computes_at_this_moment_is_left_to_it(a_game, settings):
     settings.ANALYTICS_CONDITIONS = []
     put({SEVEN: 7})
     warming.run(rest=lambda _: None)
-    key = known_urls[Url("/api/games/", "per_page=7")].key(versions.raise_version(GAMES))
-    with connections.use("cache") as client:
+    key = cached_urls[Url("/api/games/", "per_page=7")].key(versions.raise_version(GAMES))
+    with connections.guarded_client("cache") as client:
         client.set(leases.LEASE.key(key=key), b"a request's", px=5_000)
     report = warming.run(rest=lambda _: None)
     assert (report.already_warm, report.warmed) == ([SEVEN], ["/api/games/", "/api/games/?per_page=100"])
@@ -431,15 +433,15 @@ def test_a_family_alone_is_warmed_without_what_is_asked_most(a_game, capsys):
 def test_counts_wait_while_redis_is_away(a_policy, valkey, fault):
     known(a_policy, "/x/", asked=2)
     getattr(valkey, fault)()
-    with pytest.raises(RoleUnavailable):
+    with pytest.raises(RedisUnavailable):
         usage.flush()
-    assert warming.plan() == [warming.ToAsk(Asked(url), standard=True) for url in warming.urls()]
+    assert warming.plan() == [warming.PlannedUrl(CanonicalUrl(url), standard=True) for url in warming.urls()]
     valkey.resume()
     if not valkey.running:
         valkey.start()
     connections.breaker("state").succeeded()
-    with connections.use("state") as client:
-        client.delete(ASKED.key())  # what a hung server had received, it executes when it wakes
+    with connections.guarded_client("state") as client:
+        client.delete(REQUESTED_URLS.key())  # what a hung server had received, it executes when it wakes
     usage.flush()
     assert scores() == {"/x/": 2.0}
 
@@ -454,12 +456,12 @@ def test_a_run_ends_where_there_is_nowhere_to_keep_an_answer(a_game, valkey, cap
     [told] = [message for message in caplog.messages if message.startswith("warming ends: ")]
     assert told.startswith("warming ends: Redis role ")
     assert not [message for message in caplog.messages if "was not warmed" in message]
-    assert (ASKED.name, "error") not in stats._counters.totals()
+    assert (REQUESTED_URLS.name, "error") not in stats._counters.totals()
 
 
 def test_a_dropped_url_stays_while_redis_is_away(a_game, valkey):
     put({"/nowhere/": 2})
     valkey.stop()
     report = warming.Report()
-    warming.warm(warming.ToAsk(Asked("/nowhere/"), standard=False), report)
+    warming.warm(warming.PlannedUrl(CanonicalUrl("/nowhere/"), standard=False), report)
     assert report.dropped == ["/nowhere/"]

@@ -13,8 +13,8 @@ from cachecore.keys import CacheOptions, Family, registry
 from cachecore.read_through import refresh_pool
 from cachecore.read_through.single_flight import FactoryTimeout
 from cachecore.redis_client import connections
-from cachecore.redis_client.connections import RoleUnavailable
-from cachecore.service import Cache, ToWarm
+from cachecore.redis_client.connections import RedisUnavailable
+from cachecore.service import Cache, WarmupEntry
 from cachecore.stats import stats
 from cachecore.stats.measures import READS
 from cachecore.storage import clearing, leases
@@ -24,14 +24,16 @@ from cachecore.ttl import effective_ttl
 from tests.cachecore.test_envelope import FERNET_KEYS, family
 
 PLAIN = family("service-plain")
-NEAR = family("service-near", near=True)
-SOFT = family("service-soft", soft=1, beta=0)
-BACKGROUND = family("service-background", soft=1, beta=0, background=True)
-LIMITED = family("service-limited", soft=1, beta=0, factory_soft=0.05, factory_hard=0.1)
-SECRET = family("service-secret", sensitive=True, near=True)
-BRIEF = family("service-brief", lease=0.05)
-FORGETFUL = family("service-forgetful", negative=0)
-PATIENT = family("service-patient", factory_hard=5)
+NEAR = family("service-near", local=True)
+SOFT = family("service-soft", soft_ttl_seconds=1, beta=0)
+BACKGROUND = family("service-background", soft_ttl_seconds=1, beta=0, background=True)
+LIMITED = family(
+    "service-limited", soft_ttl_seconds=1, beta=0, factory_soft_timeout_seconds=0.05, factory_hard_timeout_seconds=0.1
+)
+SECRET = family("service-secret", encrypted=True, local=True)
+BRIEF = family("service-brief", lease_seconds=0.05)
+FORGETFUL = family("service-forgetful", negative_ttl_seconds=0)
+PATIENT = family("service-patient", factory_hard_timeout_seconds=5)
 LONG_KEYED = Family(
     name="service-long",
     pattern="service-long:{a}:{b}",
@@ -75,7 +77,7 @@ def age(key, milliseconds):
 
     from cachecore.storage import envelope as envelopes
 
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         data = client.get(key)
         old = envelopes.parse(data)
         moved = msgspec.structs.replace(
@@ -104,13 +106,13 @@ def test_a_miss_computes_and_stores_and_a_hit_does_not_compute(cache, count):
     factory = Counter()
     assert [cache.remember(PLAIN.key(id=1), None, factory) for _ in range(3)] == [1, 1, 1]
     assert [event for _, event in count] == ["miss", "stored", "hit", "hit"]
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert 54_000 < client.pttl("service-plain:1") <= 60_000
 
 
 def test_a_hit_is_one_command(cache):
     cache.remember(PLAIN.key(id=1), None, Counter(), tags=["a", "b"])
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         before = client.info("commandstats")
         cache.remember(PLAIN.key(id=1), None, Counter(), tags=["a", "b"])
         after = client.info("commandstats")
@@ -155,7 +157,7 @@ def test_many_values_are_set_read_and_deleted(cache):
 def test_a_counter_gets_its_ttl_with_its_first_step_whatever_that_is(cache):
     key = PLAIN.key(id="counter")
     assert [cache.increment(key, 2, ttl=30), cache.increment(key, 3, ttl=999), cache.increment(key, -10)] == [2, 5, -5]
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert 0 < client.pttl(key) <= 30_000
     assert cache.get(key) == -5
 
@@ -174,7 +176,7 @@ def test_what_is_computed_while_somebody_counts_does_not_overwrite_the_counter(c
         (-1, "not -1"),
         (604_801, "not 604801"),
         (True, "not True"),
-        ("medum", "there is no tier 'medum'; there are list, "),
+        ("medum", "ttl must be one of list, "),
     ],
 )
 def test_a_ttl_that_is_none_is_refused_and_nothing_is_stored(cache, ttl, message):
@@ -185,7 +187,7 @@ def test_a_ttl_that_is_none_is_refused_and_nothing_is_stored(cache, ttl, message
 
 def test_a_tiers_name_is_a_ttl(cache):
     cache.set(PLAIN.key(id=1), 1, "list")
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert 17_900 < client.pttl(PLAIN.key(id=1)) <= 20_000
 
 
@@ -322,7 +324,7 @@ def test_a_doomed_lease_delays_nobody(cache):
 
 def test_a_flushed_server_loses_the_lease_and_the_value_is_computed_again(cache):
     def flushed():
-        with connections.use("cache") as client:
+        with connections.guarded_client("cache") as client:
             client.flushall()
         return "old"
 
@@ -367,7 +369,7 @@ def test_a_stale_value_is_refreshed_in_the_background_where_the_family_asks(cach
         return "new"
 
     assert cache.remember(key, None, slow) == "old"
-    flight, _ = cache._flights.board(key, (), cold=True)
+    flight, _ = cache._flights.join_or_lead(key, (), value_missing=True)
     flight.future.add_done_callback(lambda _: stored.set())
     release.set()
     assert stored.wait(10)
@@ -384,7 +386,7 @@ def test_after_the_soft_limit_the_old_value_is_served_and_the_late_one_fills(cac
         return "late"
 
     assert cache.remember(key, None, slow) == "old"
-    flight, leads = cache._flights.board(key, (), cold=True)
+    flight, leads = cache._flights.join_or_lead(key, (), value_missing=True)
     release.set()
     flight.future.result(10)
     assert not leads
@@ -400,7 +402,7 @@ def test_after_the_hard_limit_there_is_an_error_and_the_late_one_fills(cache):
 
     with pytest.raises(FactoryTimeout, match=r"service-limited: longer than 0\.1 s"):
         cache.remember(key, None, slow)
-    flight, _ = cache._flights.board(key, (), cold=True)
+    flight, _ = cache._flights.join_or_lead(key, (), value_missing=True)
     release.set()
     flight.future.result(10)
     assert cache.get(key) == "late"
@@ -428,7 +430,7 @@ def test_a_factory_that_fails_never_brings_back_what_was_invalidated(cache):
 def test_a_failed_factory_ends_its_lease(cache):
     with pytest.raises(RuntimeError):
         cache.remember(PLAIN.key(id=1), None, raising(RuntimeError()))
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert not client.exists(leases.LEASE.key(key=PLAIN.key(id=1)))
     assert Cache().remember(PLAIN.key(id=1), None, Counter()) == 1
 
@@ -438,7 +440,7 @@ def test_what_is_not_there_is_remembered_shortly(cache):
     assert [cache.remember(PLAIN.key(id=1), None, factory) for _ in range(2)] == [NOT_FOUND] * 2
     assert factory.calls == 1
     assert cache.get(PLAIN.key(id=1)) is NOT_FOUND
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert 0 < client.pttl(PLAIN.key(id=1)) <= 5_000
 
 
@@ -472,7 +474,7 @@ def test_a_value_of_another_release_is_computed_anew(cache, monkeypatch):
 def test_sensitive_values_are_encrypted_and_kept_out_of_memory(cache, settings):
     settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[:1]
     cache.remember(SECRET.key(id=1), None, lambda: "the secret")
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert b"the secret" not in client.get(SECRET.key(id=1))
     assert cache.get(SECRET.key(id=1)) == "the secret"
     assert len(cache._memory) == 0
@@ -485,7 +487,7 @@ def test_sensitive_values_are_encrypted_and_kept_out_of_memory(cache, settings):
 def test_a_sensitive_value_counts_under_its_own_key_only(cache, settings):
     settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[:1]
     cache.set_many({SECRET.key(id=1): "the first one's", SECRET.key(id=2): NOT_FOUND})
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         client.copy(SECRET.key(id=1), SECRET.key(id=3))
         client.copy(SECRET.key(id=2), SECRET.key(id=4))
     assert cache.get_many([SECRET.key(id=pk) for pk in range(1, 5)]) == {
@@ -500,7 +502,7 @@ def test_a_sensitive_family_has_no_counters(cache, settings):
     settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[:1]
     with pytest.raises(NotStorable, match="family service-secret is sensitive, a counter stands in clear"):
         cache.increment(SECRET.key(id=1))
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert not client.exists(SECRET.key(id=1))
         client.set(SECRET.key(id=1), 7)
     assert cache.get(SECRET.key(id=1)) is None
@@ -513,12 +515,12 @@ def test_sensitive_values_are_refused_without_a_key(cache, count):
         EncryptionKeyMissing, match="family service-secret is sensitive and CACHE_ENCRYPTION_KEYS is empty"
     ):
         cache.set(SECRET.key(id=1), "the secret")
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert client.get(SECRET.key(id=1)) is None
 
 
 def test_an_invalidation_replaces_whatever_stands_in_a_tag_s_place(cache):
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         client.rpush(tags.TAG_VERSION.key(name="a"), "no version")
     cache.invalidate_tag("a")
     assert [cache.remember(PLAIN.key(id=1), None, Counter("value"), tags=["a"]) for _ in range(2)] == ["value"] * 2
@@ -571,9 +573,9 @@ def test_a_reader_during_a_write_through_does_not_leave_the_old_value(cache):
 def test_warming_computes_what_is_not_there(cache):
     cache.set(PLAIN.key(id=1), "warm")
     entries = [
-        ToWarm(PLAIN.key(id=1), Counter()),
-        ToWarm(PLAIN.key(id=2), Counter(), tags=("a",)),
-        ToWarm(PLAIN.key(id=3), raising(RuntimeError("no"))),
+        WarmupEntry(PLAIN.key(id=1), Counter()),
+        WarmupEntry(PLAIN.key(id=2), Counter(), tags=("a",)),
+        WarmupEntry(PLAIN.key(id=3), raising(RuntimeError("no"))),
     ]
     assert cache.warm(entries) == (1, 1, 1)
     assert cache.get_many([PLAIN.key(id=n) for n in (1, 2, 3)]) == {"service-plain:1": "warm", "service-plain:2": 1}
@@ -583,7 +585,7 @@ def test_clearing_takes_a_family_a_prefix_or_all_and_never_state(cache):
     def fill():
         cache.set_many({PLAIN.key(id=n): n for n in (10, 11, 20)} | {SOFT.key(id=1): 1}, tags=["a"])
 
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.set("lock:x", "kept")
     fill()
     assert cache.clear(PLAIN) == 3
@@ -592,7 +594,7 @@ def test_clearing_takes_a_family_a_prefix_or_all_and_never_state(cache):
     assert cache.clear("service-plain:1") == 2
     assert cache.clear() >= 2
     assert cache.get_many([PLAIN.key(id=20), SOFT.key(id=1)]) == {}
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         assert client.get("lock:x") == b"kept"
 
 
@@ -649,8 +651,8 @@ def test_what_takes_longer_than_its_lease_is_stored_the_second_time(cache, caplo
     def outlive_the_lease():
         calls.append(1)
         if len(calls) == 1:
-            longer = time.monotonic() + BRIEF.options.lease
-            with connections.use("cache") as client:
+            longer = time.monotonic() + BRIEF.options.lease_seconds
+            with connections.guarded_client("cache") as client:
                 while client.exists(leases.lease_of(key)) or time.monotonic() < longer:
                     pass
         return len(calls)
@@ -659,19 +661,19 @@ def test_what_takes_longer_than_its_lease_is_stored_the_second_time(cache, caplo
     assert "service-brief took 0." in caplog.text
     assert "may have outlived its lease: not stored" in caplog.text
     assert not cache.exists(key)
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
 
         def see_the_lease():
             return client.pttl(leases.lease_of(key))
 
-        assert cache.remember(key, None, see_the_lease) > 1000 * BRIEF.options.lease
+        assert cache.remember(key, None, see_the_lease) > 1000 * BRIEF.options.lease_seconds
     assert cache.exists(key)
 
 
 def test_nothing_found_may_be_kept_for_no_time(cache):
     key, factory = FORGETFUL.key(id=1), Counter(NOT_FOUND)
     assert cache.remember(key, None, factory) is NOT_FOUND
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert not client.exists(leases.lease_of(key))
         while client.exists(key):
             pass
@@ -684,7 +686,7 @@ def test_what_cannot_be_sealed_leaves_no_lease(cache, settings):
     key = SECRET.key(id=1)
     with pytest.raises(ValueError, match="Fernet key must be 32 url-safe base64-encoded bytes"):
         cache.remember(key, None, Counter())
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert not client.exists(leases.lease_of(key))
 
 
@@ -719,7 +721,7 @@ def test_factories_that_ask_for_each_other_s_values_wait_and_then_compute_alone(
 def hung(cache, settings, monkeypatch):
     """Three callers of a family whose factory hangs: one has a thread, one waits for one, one is too many."""
     settings.CACHE_REFRESH_THREADS = 2
-    monkeypatch.setattr(refresh_pool, "MAX_WAITING", 1)
+    monkeypatch.setattr(refresh_pool, "MAX_QUEUED", 1)
     end, begun = threading.Event(), threading.Event()
 
     def hang():
@@ -750,10 +752,10 @@ def test_too_many_of_a_family_that_hangs_are_refused_at_once_or_served_the_old_v
 
 def test_an_operators_error_is_no_familys_option():
     for option, message in (
-        ({"lease": -1}, "lease is a time above 0 s, not -1"),
-        ({"soft": 0}, "soft is a time above 0 s, not 0"),
-        ({"negative": -1}, "negative is not below 0, as -1 is"),
-        ({"encoding": "pickle"}, "encoding is msgpack or json, not pickle"),
+        ({"lease_seconds": -1}, "lease_seconds must be greater than 0, not -1."),
+        ({"soft_ttl_seconds": 0}, "soft_ttl_seconds must be greater than 0, not 0."),
+        ({"negative_ttl_seconds": -1}, "negative_ttl_seconds must not be negative: -1."),
+        ({"encoding": "pickle"}, "encoding must be msgpack or json, not 'pickle'."),
     ):
         with pytest.raises(ValueError, match=message):
             CacheOptions(**option)
@@ -762,13 +764,13 @@ def test_an_operators_error_is_no_familys_option():
 def test_its_status_says_what_it_keeps(cache):
     cache.remember(NEAR.key(id=1), None, Counter("x"))
     status = cache.stats()
-    assert (status.local_entries, status.breaker, status.owed_invalidations) == (1, "closed", 0)
+    assert (status.local_entries, status.breaker, status.pending_invalidations) == (1, "closed", 0)
     assert 600 < status.local_bytes < 1_000
 
 
 def test_tag_versions_outlive_every_value(cache):
     cache.remember(PLAIN.key(id=1), tiers.MAX_TTL_SECONDS, Counter(), tags=["a"])
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert client.pttl(tags.TAG_VERSION.key(name="a")) > tiers.MAX_TTL_SECONDS * 1000
 
 
@@ -776,11 +778,11 @@ def test_setting_without_redis_is_no_error_and_counting_is_one(cache, count, val
     valkey.stop()
     assert cache.set(PLAIN.key(id=1), 1) is False
     assert ("service-plain", "error") in count
-    with pytest.raises(RoleUnavailable):
+    with pytest.raises(RedisUnavailable):
         cache.increment(PLAIN.key(id=1))
-    with pytest.raises(RoleUnavailable):
+    with pytest.raises(RedisUnavailable):
         cache.invalidate_tag("a")
-    with pytest.raises(RoleUnavailable):
+    with pytest.raises(RedisUnavailable):
         cache.delete(PLAIN.key(id=1))
 
 
@@ -794,7 +796,7 @@ def test_a_read_whose_value_is_computed_aside_counts_once(cache, count, kind):
     cache.remember(key, None, Counter())
     age(key, 2_000)
     cache.remember(key, None, Counter())
-    flight, leads = cache._flights.board(key, (), cold=True)
+    flight, leads = cache._flights.join_or_lead(key, (), value_missing=True)
     if not leads:
         flight.future.result(10)
     events = [event for _, event in count]

@@ -8,14 +8,14 @@ import pytest
 import redis
 
 from cachecore.redis_client import connections
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.service import Cache
 from cachecore.stats import stats
-from cachecore.writes import paying
+from cachecore.writes import retry_queue
 from tests.cachecore.test_envelope import family
 
 PLAIN = family("faults-plain")
-NEAR = family("faults-near", near=True)
+NEAR = family("faults-near", local=True)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_it_recovers_without_a_hand_and_probes_once(cache, valkey):
 def test_a_flushed_server_is_a_miss_and_nothing_else(cache):
     factory = iter(range(9))
     assert cache.remember(PLAIN.key(id=1), None, lambda: next(factory), tags=["a"]) == 0
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         client.flushall()
         client.script_flush()
     assert cache.remember(PLAIN.key(id=1), None, lambda: next(factory), tags=["a"]) == 1
@@ -89,7 +89,7 @@ def test_a_flushed_server_is_a_miss_and_nothing_else(cache):
 @pytest.mark.parametrize("lost", ["tag:a", "faults-plain:1"])
 def test_an_evicted_value_or_version_is_a_miss(cache, lost):
     cache.remember(PLAIN.key(id=1), None, lambda: "old", tags=["a"])
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert client.delete(lost) == 1
     assert cache.remember(PLAIN.key(id=1), None, lambda: "new", tags=["a"]) == "new"
 
@@ -123,7 +123,7 @@ def test_a_full_server_that_does_not_evict_refuses_and_reads_go_on(cache, valkey
     admin.config_set("maxmemory", 1)
     try:
         assert cache.remember(PLAIN.key(id=1), None, lambda: "computed") == "computed"
-        with pytest.raises(RoleUnavailable):
+        with pytest.raises(RedisUnavailable):
             cache.invalidate_tag("a")
     finally:
         admin.config_set("maxmemory", 0)
@@ -138,7 +138,7 @@ def test_without_redis_and_database_the_value_in_memory_is_served_within_its_har
     assert near.remember(NEAR.key(id=1), None, failing, tags=["a"]) == "old"
     with pytest.raises(RuntimeError, match="the database is away too"):
         near.remember(NEAR.key(id=1), None, failing, tags=["b"])  # not what was asked for
-    with pytest.raises(RoleUnavailable):
+    with pytest.raises(RedisUnavailable):
         near.invalidate_tag("a")
     with pytest.raises(RuntimeError, match="the database is away too"):
         near.remember(NEAR.key(id=1), None, failing, tags=["a"])  # known to be invalid
@@ -171,38 +171,38 @@ def test_callers_of_one_process_share_a_computation_while_redis_is_away(cache, v
 
 
 def test_what_redis_did_not_take_is_owed_although_the_caller_was_told(cache, monkeypatch):
-    monkeypatch.setattr(paying.Payer, "wake", lambda payer: None)  # the test pays
+    monkeypatch.setattr(retry_queue.RetryWorker, "wake", lambda worker: None)  # the test pays
     key, elsewhere = PLAIN.key(id=1), Cache()
     for change in (lambda: cache.invalidate_tag("a"), lambda: cache.delete(key)):
         cache.set(key, "old", tags=["a"])
         connections.breaker("cache").failed()
-        with pytest.raises(RoleUnavailable):
+        with pytest.raises(RedisUnavailable):
             change()
-        assert cache.stats().owed_invalidations == 1
+        assert cache.stats().pending_invalidations == 1
         connections.breaker("cache").succeeded()
         assert elsewhere.get(key) == "old"
-        cache._invalidator.pay()
+        cache._invalidator.retry()
         assert cache.get(key) is None
-        assert (elsewhere.get(key), cache.stats().owed_invalidations) == (None, 0)
+        assert (elsewhere.get(key), cache.stats().pending_invalidations) == (None, 0)
 
 
 def test_a_debt_that_cannot_be_paid_stays_and_is_logged(cache, monkeypatch, caplog):
     """As under an ACL that forbids to publish or to write."""
-    monkeypatch.setattr(paying.Payer, "wake", lambda payer: None)  # the test pays
+    monkeypatch.setattr(retry_queue.RetryWorker, "wake", lambda worker: None)  # the test pays
     connections.breaker("cache").failed()
-    with pytest.raises(RoleUnavailable):
+    with pytest.raises(RedisUnavailable):
         cache.invalidate_tag("a")
     connections.breaker("cache").succeeded()
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         client.execute_command("ACL", "SETUSER", "default", "-set")
         try:
-            cache._invalidator.pay()
+            cache._invalidator.retry()
             assert "an owed invalidation failed and is owed still" in caplog.text
         finally:
             client.execute_command("ACL", "SETUSER", "default", "+set")
-    assert cache.stats().owed_invalidations == 1
-    cache._invalidator.pay()
-    assert cache.stats().owed_invalidations == 0
+    assert cache.stats().pending_invalidations == 1
+    cache._invalidator.retry()
+    assert cache.stats().pending_invalidations == 0
 
 
 def test_a_failure_of_the_factorys_own_redis_is_not_taken_for_the_caches(cache):
@@ -210,15 +210,15 @@ def test_a_failure_of_the_factorys_own_redis_is_not_taken_for_the_caches(cache):
 
     def factory():
         calls.append(1)
-        raise RoleUnavailable("state", "gone")
+        raise RedisUnavailable("state", "gone")
 
-    with pytest.raises(RoleUnavailable, match="Redis role 'state': gone"):
+    with pytest.raises(RedisUnavailable, match="Redis role 'state': gone"):
         cache.remember(PLAIN.key(id=1), None, factory)
     assert calls == [1]
 
 
 def test_a_fault_of_ours_stays_loud(cache):
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         client.rpush(PLAIN.key(id=1), "a list")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         cache.remember(PLAIN.key(id=1), None, lambda: 1)

@@ -4,14 +4,14 @@ import pytest
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.http import Http404
 
-from cachecore.read_through.stale_if_error import NotAFailure
+from cachecore.read_through.stale_if_error import DoNotServeStale
 from cachecore.redis_client import connections
 from cachecore.service import Cache
 from tests.cachecore.test_envelope import family
 from tests.cachecore.test_service import age
 
-SOFT = family("failing-soft", soft=1, beta=0)
-NEAR = family("failing-near", soft=1, beta=0, near=True)
+SOFT = family("failing-soft", soft_ttl_seconds=1, beta=0)
+NEAR = family("failing-near", soft_ttl_seconds=1, beta=0, local=True)
 KEY = SOFT.key(id=1)
 
 
@@ -46,14 +46,14 @@ def test_that_there_is_nothing_is_an_answer_and_the_old_value_goes(cache, kind, 
 def test_what_is_for_its_own_caller_leaves_the_old_value_to_others(cache, caplog):
     cache.set(KEY, "old")
     age(KEY, 2_000)
-    with pytest.raises(NotAFailure):
-        cache.remember(KEY, None, Failing(NotAFailure()))
+    with pytest.raises(DoNotServeStale):
+        cache.remember(KEY, None, Failing(DoNotServeStale()))
     assert "the factory failed" not in caplog.text
     assert cache.get(KEY) == "old"
     assert cache.remember(KEY, None, lambda: "new") == "new"
 
 
-@pytest.mark.parametrize("error", [ObjectDoesNotExist, NotAFailure])
+@pytest.mark.parametrize("error", [ObjectDoesNotExist, DoNotServeStale])
 def test_an_answer_is_one_also_while_redis_is_away(valkey, error):
     near = Cache(local_seconds=1e-9)
     near.remember(NEAR.key(id=1), None, lambda: "old")
@@ -70,7 +70,7 @@ def test_with_an_old_value_at_hand_a_failing_factory_is_tried_once_a_lease(cache
     processes = [cache, Cache(), Cache()]
     assert [process.remember(KEY, None, factory) for process in processes for _ in range(5)] == ["old"] * 15
     assert factory.calls == 1
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert 0 < client.pttl(f"lease:{KEY}") <= 5_000
         client.delete(f"lease:{KEY}")  # as when its time is over
     assert cache.remember(KEY, None, lambda: "new") == "new"

@@ -12,7 +12,7 @@ from django.test import RequestFactory
 from cachecore import versions
 from cachecore.keys import registry
 from cachecore.redis_client import connections
-from cachecore.responses.caching import Computed, Policy, cached
+from cachecore.responses.caching import ComputedResult, Policy, cached_response
 from cachecore.stats import stats, totals
 from cachecore.stats.counters import Counters
 from cachecore.stats.measures import BOUNDS_SECONDS
@@ -35,7 +35,7 @@ def _nothing_counted():
 
 
 def stored() -> dict[str, int]:
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         found = client.hgetall(STATS_TOTALS.key())
     return {field.decode(): int(amount) for field, amount in found.items() if field != b"since_ms"}
 
@@ -164,7 +164,7 @@ def test_a_batch_whose_reply_was_lost_is_added_once(valkey):
     sender.flush()  # the server knows the script from now on
     counters.add(FAMILY, "hit", 5)
     valkey.pause()
-    with pytest.raises(connections.RoleUnavailable):
+    with pytest.raises(connections.RedisUnavailable):
         sender.flush()
     valkey.resume()
     connections.breaker("state").succeeded()
@@ -206,7 +206,7 @@ def test_the_response_cache_counts_how_each_read_ended():
     policy = Policy(family=registry[FAMILY], namespace=GAMES)
 
     def ask() -> None:
-        cached(RequestFactory().get("/x/"), policy, [("page", 1)], lambda: Computed("x" * 100))
+        cached_response(RequestFactory().get("/x/"), policy, [("page", 1)], lambda: ComputedResult("x" * 100))
 
     ask()  # no version yet
     versions.raise_version(GAMES)
@@ -223,7 +223,7 @@ def test_an_answer_s_gzip_is_of_its_size_before_and_after():
     body = "x" * 10_000
     versions.raise_version(GAMES)
     policy = Policy(family=registry[FAMILY], namespace=GAMES)
-    cached(RequestFactory().get("/x/"), policy, [("page", 1)], lambda: Computed(body))
+    cached_response(RequestFactory().get("/x/"), policy, [("page", 1)], lambda: ComputedResult(body))
     found, both = stats.snapshot().family(FAMILY), len(body) + 2 + len(gzip.compress(f'"{body}"'.encode(), 6))
     assert both < found.raw_bytes < both + 100
     assert found.raw_bytes < found.stored_bytes < found.raw_bytes + 100  # its envelope, nothing else

@@ -18,9 +18,9 @@ LIST = "/api/games/"
 @pytest.fixture(autouse=True)
 def _none_off():
     versions.raise_version(GAMES)
-    switches.heard(set())
+    switches.set_switched_off(set())
     yield
-    switches.heard(set())
+    switches.set_switched_off(set())
 
 
 def outcomes(client, times: int = 2) -> list[str]:
@@ -36,7 +36,7 @@ def test_off_and_on_again(client):
 
 
 def test_another_process_hears_of_it_within_a_second(client, monkeypatch):
-    with connections.use("state") as redis:  # as another process does
+    with connections.guarded_client("state") as redis:  # as another process does
         redis.sadd(switches.SWITCHED_OFF.key(), GAMES_LIST.name)
     assert outcomes(client) == ["MISS", "HIT"]  # known from less than a second ago
     monkeypatch.setattr(switches._off, "_heard_at", float("-inf"))

@@ -28,13 +28,13 @@ def test_reading_versions_makes_those_that_are_missing_and_keeps_the_others():
     both = redis_writes.tag_versions(("a", "b"))
     assert both["a"] == first["a"]
     assert len(both["b"]) == tags.VERSION_BYTES
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert client.pttl("tag:a") > tags.TAG_TTL_MS - 10_000
 
 
 def test_reading_a_version_renews_its_life():
     redis_writes.tag_versions(("a",))
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         client.pexpire("tag:a", 5_000)
         redis_writes.tag_versions(("a",))
         assert client.pttl("tag:a") > 5_000
@@ -54,7 +54,7 @@ def test_invalidating_is_one_write_whatever_hangs_on_it(dependants):
     cache = Cache()
     cache.set_many({PLAIN.key(id=number): number for number in range(dependants)}, tags=["a"])
     cache.invalidate_tag("another")  # it connects, which is not what is counted
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         before = client.info("commandstats")
         cache.invalidate_tag("a")
         after = client.info("commandstats")
@@ -70,7 +70,7 @@ def test_invalidating_is_one_write_whatever_hangs_on_it(dependants):
 def test_a_tag_keeps_no_list_of_what_hangs_on_it():
     cache = Cache()
     cache.set_many({PLAIN.key(id=number): number for number in range(100)}, tags=["a"])
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert client.strlen("tag:a") == tags.VERSION_BYTES
 
 

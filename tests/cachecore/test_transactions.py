@@ -7,16 +7,16 @@ import pytest
 from django.db import transaction
 
 from cachecore.redis_client import connections
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.service import Cache
-from cachecore.writes import paying, transactions
+from cachecore.writes import retry_queue, transactions
 from cachecore.writes import retry_queue as backlogs
 from tests.cachecore.test_envelope import family
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PLAIN = family("transactions-plain")
-NEAR = family("transactions-near", near=True)
+NEAR = family("transactions-near", local=True)
 KEY = PLAIN.key(id=1)
 
 
@@ -32,7 +32,7 @@ def elsewhere():
 
 
 def stored():
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         return client.exists(KEY) == 1
 
 
@@ -54,7 +54,7 @@ def test_others_see_the_old_value_until_the_commit_and_none_after_it(cache, else
     cache.remember(KEY, None, lambda: "old", tags=["a"])
     with transaction.atomic():
         cache.invalidate_tag("a")
-        with connections.use("cache") as client:
+        with connections.guarded_client("cache") as client:
             assert client.exists(KEY)
         version_before = _version()
     assert _version() != version_before
@@ -62,7 +62,7 @@ def test_others_see_the_old_value_until_the_commit_and_none_after_it(cache, else
 
 
 def _version():
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         return client.get("tag:a")
 
 
@@ -213,14 +213,14 @@ def test_deleting_and_writing_through_wait_for_the_commit(cache):
 
 def test_outside_of_a_transaction_it_is_at_once_and_loud(cache, valkey):
     valkey.stop()
-    with pytest.raises(RoleUnavailable):
+    with pytest.raises(RedisUnavailable):
         cache.invalidate_tag("a")
 
 
 @pytest.fixture
 def nobody_pays(monkeypatch):
     """Unless the test does."""
-    monkeypatch.setattr(paying.Payer, "wake", lambda payer: None)
+    monkeypatch.setattr(retry_queue.RetryWorker, "wake", lambda worker: None)
 
 
 def test_a_commit_while_redis_is_away_is_owed_until_it_is_paid(
@@ -233,14 +233,14 @@ def test_a_commit_while_redis_is_away_is_owed_until_it_is_paid(
     with transaction.atomic():
         cache.invalidate_tag("a")
     assert "committed, not invalidated yet: Redis role 'cache': not tried, it failed a moment ago" in caplog.text
-    assert cache.stats().owed_invalidations == 1
+    assert cache.stats().pending_invalidations == 1
     assert cache.remember(KEY, None, lambda: "committed", tags=["a"]) == "committed"
     circuit.succeeded()  # it is back
     assert elsewhere.get(KEY) == "old"  # the accepted limit: until it is paid
     assert cache.remember(KEY, None, lambda: "committed", tags=["a"]) == "committed"
-    assert cache.stats().owed_invalidations == 1  # who reads does not pay
-    cache._invalidator.pay()
-    assert cache.stats().owed_invalidations == 0
+    assert cache.stats().pending_invalidations == 1  # who reads does not pay
+    cache._invalidator.retry()
+    assert cache.stats().pending_invalidations == 0
     assert cache.remember(KEY, None, lambda: "committed", tags=["a"]) == "committed"
     assert elsewhere.get(KEY) == "committed"
 
@@ -248,18 +248,18 @@ def test_a_commit_while_redis_is_away_is_owed_until_it_is_paid(
 def test_what_is_owed_is_bounded(cache, monkeypatch):
     monkeypatch.setattr(backlogs, "MAX_NAMES", 10)
     cache.set(KEY, "old", tags=["unrelated"])
-    cache._invalidator.backlog.owe((), [f"tag-{number}" for number in range(11)])
-    assert len(cache._invalidator.backlog) == 1
-    assert cache._invalidator.closed(KEY, ())
-    cache._invalidator.pay()  # everything of ours is gone
-    assert len(cache._invalidator.backlog) == 0
+    cache._invalidator.retry_queue.add((), [f"tag-{number}" for number in range(11)])
+    assert len(cache._invalidator.retry_queue) == 1
+    assert cache._invalidator.must_bypass(KEY, ())
+    cache._invalidator.retry()  # everything of ours is gone
+    assert len(cache._invalidator.retry_queue) == 0
     assert not stored()
 
 
 def test_a_debt_made_while_another_is_paid_stays():
-    backlog = backlogs.Backlog()
-    backlog.owe((), ["a"])
-    debt = backlog.due()
-    backlog.owe((), ["a"])
-    backlog.paid(debt)
-    assert backlog.owes("k", ["a"])
+    backlog = backlogs.RetryQueue()
+    backlog.add((), ["a"])
+    debt = backlog.batch()
+    backlog.add((), ["a"])
+    backlog.acknowledge(debt)
+    assert backlog.contains("k", ["a"])

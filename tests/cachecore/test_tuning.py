@@ -136,7 +136,7 @@ def look_again(client) -> None:
 
 @pytest.fixture
 def state():
-    with tuning.connections.use("state") as client:
+    with tuning.connections.guarded_client("state") as client:
         yield client
 
 
@@ -231,7 +231,7 @@ def test_without_redis_the_last_ttl_known_holds(settings, state, valkey):
     tuning.look()
     tuning._steps[FAMILY] = Step(33.0, 0.8, 0.5, 0, 0, 0)
     valkey.stop()
-    with pytest.raises(tuning.connections.RoleUnavailable):
+    with pytest.raises(tuning.connections.RedisUnavailable):
         tuning.look()
     assert tuning.ttl_for(keys.registry[FAMILY], 20) == 33
     assert tuning.newest_steps()[FAMILY].ttl_seconds == 33

@@ -13,8 +13,8 @@ from cachecore.writes import uncommitted
 from tests.cachecore.test_envelope import family
 
 PLAIN = family("uncommitted-plain")
-NEAR = family("uncommitted-near", near=True)
-OTHER = family("uncommitted-other", near=True)
+NEAR = family("uncommitted-near", local=True)
+OTHER = family("uncommitted-other", local=True)
 KEY = PLAIN.key(id=1)
 
 
@@ -108,12 +108,12 @@ def test_a_factory_that_commits_its_own_transaction_is_stored(cache, elsewhere):
 @pytest.mark.django_db(transaction=True)
 def test_who_joins_is_not_answered_with_what_another_has_not_committed(cache):
     """A thread asked before, and joins while a transaction's factory writes: it computes for itself."""
-    ask = cache.server.ask(KEY, None, lambda: "committed")
+    ask = cache.reader.request(KEY, None, lambda: "committed")
     with ThreadPoolExecutor(1) as pool, transaction.atomic():
         joining = []
 
         def factory():
-            joining.append(pool.submit(drive, cache.server.remember(ask), cache._perform))
+            joining.append(pool.submit(drive, cache.reader.remember(ask), cache._driver))
             while not cache._flights._under_way[KEY].future._condition._waiters:
                 pass
             Group.objects.create(name="not yet")
@@ -131,13 +131,13 @@ def test_after_a_savepoints_rollback_nothing_is_written_any_more(cache, elsewher
             Group.objects.create(name="never was")
             assert cache.remember(KEY, None, names) == ["never was"]
             transaction.set_rollback(True)
-        assert not uncommitted.wrote()
+        assert not uncommitted.has_uncommitted_writes()
     with transaction.atomic():
         Group.objects.create(name="is")
         with transaction.atomic():
             transaction.set_rollback(True)
-        assert uncommitted.wrote()
-    assert not uncommitted.wrote()
+        assert uncommitted.has_uncommitted_writes()
+    assert not uncommitted.has_uncommitted_writes()
     assert elsewhere.get(KEY) is None
 
 
@@ -221,10 +221,10 @@ def test_another_threads_transaction_switches_no_memory_off(cache, monkeypatch):
     cache.remember(OTHER.key(id=1), None, lambda: "other", tags=["b"])
     with transaction.atomic():
         cache.invalidate_tag("a")
-        server = cache.server
-        assert server.near(OTHER.key(id=1), ("b",)).value == "other"
-        assert server.near(NEAR.key(id=1), ("a",)) is None
-        assert in_a_thread(lambda: server.near(NEAR.key(id=1), ("a",)).value) == "value"
+        reader = cache.reader
+        assert reader.read_local(OTHER.key(id=1), ("b",)).value == "other"
+        assert reader.read_local(NEAR.key(id=1), ("a",)) is None
+        assert in_a_thread(lambda: reader.read_local(NEAR.key(id=1), ("a",)).value) == "value"
 
 
 class WithinATestCase(TestCase):

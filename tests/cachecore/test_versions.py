@@ -16,7 +16,7 @@ def test_a_version_is_the_time_and_rises_with_every_raise():
 
 def test_a_lost_version_comes_back_higher():
     first = versions.raise_version(GAMES)
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.flushall()
     assert versions.current(GAMES) is None
     while now_ms() <= first:
@@ -25,13 +25,13 @@ def test_a_lost_version_comes_back_higher():
 
 
 def test_a_version_ahead_of_the_clock_still_rises():
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.set(GAMES.key, 9_000_000_000_000)
     assert versions.raise_version(GAMES) == 9_000_000_000_001
 
 
 def test_a_raise_is_told_on_the_channel():
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         listener = client.pubsub(ignore_subscribe_messages=True)
         listener.subscribe(GAMES.channel)
         listener.get_message(timeout=1)
@@ -43,5 +43,5 @@ def test_a_raise_is_told_on_the_channel():
 
 def test_raising_fails_loudly_without_redis(valkey):
     valkey.stop()
-    with pytest.raises(connections.RoleUnavailable, match="Redis role 'state'"):
+    with pytest.raises(connections.RedisUnavailable, match="Redis role 'state'"):
         versions.raise_version(GAMES)

@@ -61,7 +61,7 @@ def test_the_newest_games_that_met_a_condition_are_warm(a_game, client):
 def test_a_dry_run_lists_and_stores_nothing(a_game, capsys):
     call_command("warm_cache", "games-list", "--dry-run")
     assert capsys.readouterr().out == "/api/games/\n/api/games/?per_page=100\nWould warm 2 answers.\n"
-    with connections.use("cache") as client:
+    with connections.guarded_client("cache") as client:
         assert not list(client.scan_iter(match="games:list:*"))
 
 

@@ -73,7 +73,7 @@ def test_a_single_save_is_announced(told):
 
 
 def test_the_listeners_hear_of_it_also_when_the_version_cannot_be_raised(told):
-    with connections.use("state") as client:
+    with connections.guarded_client("state") as client:
         client.lpush(GAMES.key, "not a version")  # any fault of Redis that is not its absence
     record_games(rounds(1), source="test")
     assert told == [(1,)]

@@ -33,7 +33,7 @@ def limited(settings):
 
 
 def counted(scope: str) -> int:
-    with connections.use("state") as state:
+    with connections.guarded_client("state") as state:
         return int(state.get(f"rate:{{{scope}:ip:127.0.0.1}}:2/60s:current") or 0)
 
 

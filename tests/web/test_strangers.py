@@ -107,7 +107,7 @@ def test_who_may_only_look_finds_no_button_anywhere_and_no_press_is_taken(staff)
         assert client.get(path).status_code == 403, path
         assert client.post(path).status_code == 403, path
     assert not LogEntry.objects.exists()
-    with connections.use("cache") as redis:
+    with connections.guarded_client("cache") as redis:
         assert redis.exists(*kept) == len(kept)
     assert versions.current(GAMES) == version
 
@@ -128,7 +128,7 @@ def test_staff_without_permissions_may_not_clear_over_the_api_either(staff):
 def fill() -> list[str]:
     """A key of each family that a press could clear."""
     keys = [GAMES_LIST.key(parameters="page:1", version=1), GAMES_SINGLE.key(parameters="id:1", version=1)]
-    with connections.use("cache") as redis:
+    with connections.guarded_client("cache") as redis:
         for key in keys:
             redis.set(key, "kept")
     return keys

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from cachecore.keys import Family
-from cachecore.responses.stored_response import ANSWER
+from cachecore.responses.stored_response import RESPONSE_OPTIONS
 
 DASHBOARD = Family(
     name="analytics-dashboard",
@@ -11,8 +11,8 @@ DASHBOARD = Family(
     role="cache",
     type="string",
     ttl_seconds=30,
-    holds="the dashboard's panels as HTML, in JSON (stored_response.StoredAnswer)",
+    holds="the dashboard's panels as HTML, in JSON (stored_response.StoredResponse)",
     written_by="web.dashboard.views.panels",
     purged_by="version `analytics`",
-    options=replace(ANSWER, tier="list-long"),
+    options=replace(RESPONSE_OPTIONS, tier="list-long"),
 )

@@ -11,7 +11,7 @@ from analytics.compute.distribution import CHART_EDGES
 from analytics.conditions import MAX_CONDITIONS, Condition, parse_names
 from analytics.endpoints.common import site_law
 from analytics.query.endpoints import bins_parameter
-from cachecore.responses.caching import Computed
+from cachecore.responses.caching import ComputedResult
 from games import selectors
 from games.filters import GamesQuery
 from games.views import LIST
@@ -55,7 +55,7 @@ def strip(query: DashboardQuery) -> Panel:
     zone = query.zone.key
     wanted = GamesQuery(data={"per_page": str(STRIP_GAMES)} | ({} if zone == "UTC" else {"tz": zone}))
     wanted.is_valid(raise_exception=True)
-    answer = ask("/api/games/", LIST, wanted, lambda: Computed(selectors.game_page(wanted)))
+    answer = ask("/api/games/", LIST, wanted, lambda: ComputedResult(selectors.game_page(wanted)))
     return Panel("strip", [answer], {"games": answer.body["results"], "count": answer.body["count"]})
 
 

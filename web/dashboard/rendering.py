@@ -9,7 +9,7 @@ from django.utils import timezone
 from analytics import selectors
 from analytics.endpoints.common import BUCKET_MS, UNSETTLED_MS
 from cachecore.clock import now_ms
-from cachecore.responses.caching import Computed
+from cachecore.responses.caching import ComputedResult
 from cachecore.stats import stats
 from games.times import from_unix_ms
 from web.dashboard.panels import PANELS, Build, Panel
@@ -29,7 +29,7 @@ TITLES = {  # of panels that cannot say what they would show
 }
 
 
-def rendered(query: DashboardQuery) -> Computed:
+def rendered(query: DashboardQuery) -> ComputedResult:
     """A panel that can be answered by nobody says so; when that is all of them, `answered` is 0."""
     now = now_ms()
     with one_timeout():
@@ -44,7 +44,7 @@ def rendered(query: DashboardQuery) -> Computed:
         "answered": sum(panel is not None for panel in panels.values()),
         "panels": html,
     }
-    return Computed(payload, _fresh_ms(panels, now))
+    return ComputedResult(payload, _fresh_ms(panels, now))
 
 
 def _built(build: Build, query: DashboardQuery) -> Panel | None:

@@ -13,8 +13,8 @@ from rest_framework.exceptions import ValidationError
 
 from analytics.conditions import KINDS
 from analytics.live.keys import ANALYTICS
-from cachecore.rate_limits.views import Slot, limited
-from cachecore.responses.caching import Policy, cached
+from cachecore.rate_limits.views import Slot, rate_limited
+from cachecore.responses.caching import Policy, cached_response
 from web.api_calls import ask
 from web.dashboard import choices, csv_export
 from web.dashboard.keys import DASHBOARD
@@ -32,7 +32,7 @@ FORM_ONLY = ("kind", "value")
 @require_safe
 @cache_control(private=True, no_cache=True)  # the page shows its moment; its panels are cached
 @gzip_page
-@limited("analytics", as_page)
+@rate_limited("analytics", as_page)
 def page(request: HttpRequest, slot: Slot) -> HttpResponse:
     """The first view, whole without JavaScript."""
     try:
@@ -53,7 +53,7 @@ def page(request: HttpRequest, slot: Slot) -> HttpResponse:
 
 
 @require_safe
-@limited("analytics", as_json)
+@rate_limited("analytics", as_json)
 def panels(request: HttpRequest, slot: Slot) -> HttpResponse:
     """The panels as `{"version", "generated_at", "panels": {name: html}}`: a hit never reaches Django."""
     try:
@@ -63,12 +63,12 @@ def panels(request: HttpRequest, slot: Slot) -> HttpResponse:
     if not query.is_valid():
         return JsonResponse({"detail": "Invalid input.", "errors": query.errors}, status=400)
     request.before_computing = slot  # type: ignore[attr-defined]  # `cached` takes it
-    return cached(request, POLICY, query.parameters(), lambda: rendered(query))
+    return cached_response(request, POLICY, query.parameters(), lambda: rendered(query))
 
 
 @require_safe
 @gzip_page
-@limited("analytics", as_page)
+@rate_limited("analytics", as_page)
 @needs_database
 def sheet(request: HttpRequest, slot: Slot, name: str) -> HttpResponse:
     """A panel's numbers as CSV, of the same parameters as the page."""

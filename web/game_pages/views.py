@@ -11,8 +11,8 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 from rest_framework.exceptions import NotFound, ValidationError
 
-from cachecore.rate_limits.views import Slot, limited
-from cachecore.responses.caching import Computed
+from cachecore.rate_limits.views import Slot, rate_limited
+from cachecore.responses.caching import ComputedResult
 from games import fairness, selectors
 from games.filters import ORDERINGS, GamesQuery
 from games.query import Query, ZoneQuery
@@ -34,7 +34,7 @@ page_headers = cache_control(private=True, no_cache=True)  # a page shows its mo
 @require_safe
 @page_headers
 @gzip_page
-@limited("games", as_page)
+@rate_limited("games", as_page)
 @needs_database
 def games(request: HttpRequest, slot: Slot) -> HttpResponse:
     """The table with its filters and pages, all of it in the URL."""
@@ -49,7 +49,7 @@ def games(request: HttpRequest, slot: Slot) -> HttpResponse:
     if query is None:
         return render(request, "games/list.html", context, status=400)
     try:
-        answer = ask(LIST_PATH, LIST, query, lambda: Computed(selectors.game_page(query)), before_computing=slot)
+        answer = ask(LIST_PATH, LIST, query, lambda: ComputedResult(selectors.game_page(query)), before_computing=slot)
     except NotFound as error:
         context["errors"] = {"page": [str(error.detail)]}
         return render(request, "games/list.html", context, status=404)
@@ -68,7 +68,7 @@ def games(request: HttpRequest, slot: Slot) -> HttpResponse:
 @require_safe
 @page_headers
 @gzip_page
-@limited("games", as_page)
+@rate_limited("games", as_page)
 @needs_database
 def game(request: HttpRequest, slot: Slot, game_id: int) -> HttpResponse:
     """One game and its verification, step by step."""
@@ -93,7 +93,7 @@ def game(request: HttpRequest, slot: Slot, game_id: int) -> HttpResponse:
 @require_safe
 @page_headers
 @gzip_page
-@limited("games", as_page)
+@rate_limited("games", as_page)
 def verify(request: HttpRequest, slot: Slot) -> HttpResponse:
     """Any hash, by the server and again in the browser. Needs neither database nor Redis."""
     context: dict[str, Any] = {"sites": fairness.SITES, "given": request.GET}
@@ -128,15 +128,15 @@ def _messages(error: ValidationError) -> Errors:
 
 
 def _facts(game_id: int, query: Query, slot: Slot) -> Answer:
-    def compute() -> Computed:
+    def compute() -> ComputedResult:
         with timezone.override(query.zone):
-            return Computed(GameSerializer(selectors.game(game_id)).data)
+            return ComputedResult(GameSerializer(selectors.game(game_id)).data)
 
     return ask(f"{LIST_PATH}{game_id}/", SINGLE, query, compute, (("id", game_id),), slot)
 
 
 def _check(game_id: int, query: Query, slot: Slot) -> Answer:
-    def compute() -> Computed:
-        return Computed(selectors.verification(selectors.game(game_id)))
+    def compute() -> ComputedResult:
+        return ComputedResult(selectors.verification(selectors.game(game_id)))
 
     return ask(f"{LIST_PATH}{game_id}/verification/", VERIFICATION, query, compute, (("id", game_id),), slot)

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from analytics import services
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 
 
 class Command(BaseCommand):
@@ -12,7 +12,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             applied = services.apply_pending()
-        except RoleUnavailable as error:
+        except RedisUnavailable as error:
             raise CommandError(str(error)) from error
         if applied is None:
             raise CommandError("Another writer is at work.")

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from analytics import view_maintenance
 from analytics.live.writer_lock import Overtaken
 from cachecore.locks import LockHeld
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 
 SHOWN = 20
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
             raise CommandError("Another writer is at work; try again.") from error
         except view_maintenance.Unsettled as error:
             raise CommandError("Games changed during every look; try again.") from error
-        except RoleUnavailable as error:
+        except RedisUnavailable as error:
             raise CommandError(str(error)) from error
         for drift in found[:SHOWN]:
             self.stdout.write(str(drift))

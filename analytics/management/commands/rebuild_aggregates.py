@@ -10,7 +10,7 @@ from rich.progress import Progress
 from analytics import services
 from analytics.live.writer_lock import Overtaken
 from cachecore.locks import LockHeld
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from games.models import Game
 
 
@@ -34,7 +34,7 @@ class Command(BaseCommand):
             raise CommandError(f"Another writer is at work; it did not end in {options['wait']:g} s.") from error
         except Overtaken as error:
             raise CommandError("A newer writer took over; the view was not swapped.") from error
-        except RoleUnavailable as error:
+        except RedisUnavailable as error:
             raise CommandError(str(error)) from error
         seconds = time.monotonic() - started
         self.stdout.write(f"Built the view from {built.games:,} games in {seconds:.1f} s, version {built.version}.")

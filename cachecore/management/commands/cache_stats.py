@@ -11,7 +11,7 @@ from rich.table import Table
 from cachecore.api.serializers import stats_answer
 from cachecore.keys import Role
 from cachecore.maintenance import consistency
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.stats import server_info, stats
 from cachecore.stats.measures import FamilyStats
 
@@ -86,7 +86,7 @@ class Command(BaseCommand):
             with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
                 task = progress.add_task("Comparing", total=wanted)
                 report = consistency.check(wanted, on_compared=lambda: progress.advance(task))
-        except RoleUnavailable as error:
+        except RedisUnavailable as error:
             raise CommandError(str(error)) from error
         self.stdout.write(str(report))
         if not report.compared:

@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from cachecore import keys, versions
-from cachecore.redis_client.connections import RoleUnavailable
+from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.service import cache
 from cachecore.storage.clearing import bump_tag, clear_family, has_values
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
             self._refuse_unknown(options["tag"])
             self._bump(options["tag"], options["dry_run"])
             self._clear(families, options["dry_run"])
-        except RoleUnavailable as error:
+        except RedisUnavailable as error:
             raise CommandError(str(error)) from error
 
     def _refuse_unknown(self, tags: list[str]) -> None:

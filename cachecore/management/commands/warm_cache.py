@@ -21,7 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._refuse_strangers(options["family"])
-        if (away := warming.redis_away()) is not None:
+        if (away := warming.redis_failure()) is not None:
             raise CommandError(str(away)) from away
         plan = warming.plan(options["family"] or None)
         by_use = sum(not one.standard for one in plan)
