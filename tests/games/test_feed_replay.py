@@ -105,7 +105,7 @@ def test_the_next_game_comes_when_it_has_ended_and_never_before(clock):
     clock.pass_seconds(0.01)
     watching.step()
     newest = Game.objects.first()
-    assert (newest.game_id, newest.current_version, newest.source) == (5_527_938, True, "replay (synthetic times)")
+    assert (newest.game_id, newest.verified, newest.source) == (5_527_938, True, "replay (synthetic times)")
     assert newest.end_time == clock.time
 
 
@@ -194,7 +194,7 @@ def test_the_last_game_of_the_chain_is_played(clock):
     record(game(LAST_GAME - 1, end_time=NOW - timedelta(hours=1)))
     watching = monitor(clock)
     watching.step()
-    assert (Game.objects.first().game_id, Game.objects.first().current_version) == (LAST_GAME, True)
+    assert (Game.objects.first().game_id, Game.objects.first().verified) == (LAST_GAME, True)
     assert watching.trouble is None
     watching.step()
     assert watching.trouble == "the replay has used up its chain, which ends with game 5,900,000"
