@@ -1,4 +1,9 @@
-"""Live view or table: one decision, one place."""
+"""Live view or games table: this module alone decides which of the two supplies the data of a result.
+
+Every function here returns the data with the `Source` that supplied them. The table is read if there is no view, if the
+view is behind or changes during the read, if the window begins before the oldest retained game, or if Redis is down.
+All of them raise django.db.Error if the table is needed and unavailable.
+"""
 
 import logging
 import time
@@ -26,61 +31,68 @@ from cachecore.redis_client.connections import RedisUnavailable
 
 logger = logging.getLogger(__name__)
 
-Answer = TypeVar("Answer")
+Data = TypeVar("Data")
 
-# A view that lacks games still answers while the oldest of them was recorded less than this ago.
+# A view that lacks games still supplies the data while the oldest of these games was recorded less than this ago.
 GRACE_MS = 10_000
-LOOK_SECONDS = 1.0
-_held_all_at: Remembered[tuple[str, int | None], float] = Remembered(8)
+RECHECK_SECONDS = 1.0
+# (epoch, newest game) of a view -> when the table was last found to hold no game beyond it.
+_last_complete_check: Remembered[tuple[str, int | None], float] = Remembered(8)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where an answer comes from. `settled`: it holds until the version rises; else the view should have answered."""
+    """Where the data of a result come from.
+
+    `is_definitive`: the result stays right until the version rises. Otherwise the view should have supplied the data,
+    and the result is cached briefly only.
+    """
 
     name: Literal["live", "database"]
     version: int | None
     epoch: str | None
-    settled: bool
+    is_definitive: bool
 
     @property
-    def makeshift(self) -> "Source":
-        """The table stood in for this one, for a moment."""
-        return replace(self, name="database", settled=False)
+    def as_fallback(self) -> "Source":
+        """This source, where the table has supplied the data in place of the view."""
+        return replace(self, name="database", is_definitive=False)
 
 
 def slices_of(windows: Sequence[Window]) -> tuple[Source, list[Slice]]:
-    """The games of windows, all of one moment. Raises django.db.Error when the table is asked and does not answer."""
-    return _ask(lambda: window_columns.slices_of(windows), lambda: table_slices.slices_of(windows))
+    """Return the games of windows, all from one snapshot."""
+    return _view_or_table(lambda: window_columns.slices_of(windows), lambda: table_slices.slices_of(windows))
 
 
 def stretch_of(window: Window, conditions: Sequence[Condition]) -> tuple[Source, Stretch]:
-    """A window with the series of these conditions around it. Raises as above."""
-    return _ask(
+    """Return a window with the games around it that belong to the series of these conditions."""
+    return _view_or_table(
         lambda: window_columns.stretch_of(window, conditions), lambda: table_slices.stretch_of(window, conditions)
     )
 
 
 def last_met(conditions: Sequence[Condition], limit: int) -> tuple[Source, tuple[Coverage, list[LastGames]]]:
-    """The newest games that met each condition. Raises as above."""
+    """Return the newest games that met each condition."""
 
-    def ask() -> tuple[Head, tuple[Coverage, list[LastGames]]] | None:
+    def read_view() -> tuple[Head, tuple[Coverage, list[LastGames]]] | None:
         found = window_columns.last_met(conditions, limit)
         return None if found is None else (found[0], (found[0].coverage, found[1]))
 
-    return _ask(ask, lambda: table_totals.last_met(conditions, limit))
+    return _view_or_table(read_view, lambda: table_totals.last_met(conditions, limit))
 
 
 def all_occurrences(conditions: Sequence[Condition]) -> tuple[Source, Coverage, list[Occurrences]]:
-    """Counts over all games: in O(1) where the view keeps them, else its ledger's or the table's. Raises as above."""
-    source, found = _ask(
-        lambda: all_time.occurrences(conditions) or _of_ledger(conditions),
+    """Return the counts over all games: in O(1) for the view's own conditions, else from its ledger or the table."""
+    source, found = _view_or_table(
+        lambda: all_time.occurrences(conditions) or _occurrences_in_ledger(conditions),
         lambda: table_totals.all_occurrences(conditions),
     )
     return source, *found
 
 
-def _of_ledger(conditions: Sequence[Condition]) -> tuple[Head, tuple[Coverage, list[Occurrences]]] | None:
+def _occurrences_in_ledger(
+    conditions: Sequence[Condition],
+) -> tuple[Head, tuple[Coverage, list[Occurrences]]] | None:
     found = window_columns.slices_of([ALL_GAMES])
     if found is None:
         return None
@@ -91,72 +103,79 @@ def _of_ledger(conditions: Sequence[Condition]) -> tuple[Head, tuple[Coverage, l
 def all_series(
     conditions: Sequence[Condition], sort: Literal["time", "length"], limit: int
 ) -> tuple[Source, Coverage, list[AllSeries], Columns] | None:
-    """Series of all games from what the view keeps, and the games they name; None as above."""
+    """Return the series of all games that the view keeps, and the games that they refer to.
 
-    def ask() -> tuple[Head, tuple[Coverage, list[AllSeries], Columns]] | None:
+    Return None if the view cannot supply them: then the caller computes them from `stretch_of`.
+    """
+
+    def read_view() -> tuple[Head, tuple[Coverage, list[AllSeries], Columns]] | None:
         found = all_time.all_series(conditions, sort, limit)
         return None if found is None else (found[0], (found[0].coverage, *found[1]))
 
-    source, found = _ask_view(ask)
+    source, found = _read_view(read_view)
     if found is None:
         return None
-    covered, rows, games = found
-    named = np.array([number for one in rows for row in one.series for number in row.ids], dtype=np.int64)
-    dropped = np.setdiff1d(named, games.ids)
-    if len(dropped):  # older than the ledger keeps
+    coverage, rows, games = found
+    referenced = np.array([number for one in rows for row in one.series for number in row.ids], dtype=np.int64)
+    dropped = np.setdiff1d(referenced, games.ids)
+    if len(dropped):  # older than the ledger's oldest game
         games = Columns.joined([game_reads.rows_of(dropped.tolist()), games])
-    if not bool(np.isin(named, games.ids).all()):  # one has just been deleted, and not yet applied
+    if not bool(np.isin(referenced, games.ids).all()):  # one was just deleted, and the view does not know it yet
         return None
-    return source, covered, rows, games
+    return source, coverage, rows, games
 
 
-def _ask(ask: Callable[[], tuple[Head, Answer] | None], otherwise: Callable[[], Answer]) -> tuple[Source, Answer]:
-    source, found = _ask_view(ask)
-    return source, found if found is not None else otherwise()
+def _view_or_table(
+    read_view: Callable[[], tuple[Head, Data] | None], read_table: Callable[[], Data]
+) -> tuple[Source, Data]:
+    source, found = _read_view(read_view)
+    return source, found if found is not None else read_table()
 
 
-def _ask_view(ask: Callable[[], tuple[Head, Answer] | None]) -> tuple[Source, Answer | None]:
+def _read_view(read: Callable[[], tuple[Head, Data] | None]) -> tuple[Source, Data | None]:
+    """Return the view's data, or None and the Source that describes the table in its place."""
     try:
-        answer = ask()
-        if answer is None:  # no view, or the window reaches below what it keeps: then the table is right for good
+        found = read()
+        if found is None:
+            # There is no view, or the window begins before its oldest retained game. The table's result is definitive
+            # in the second case.
             view = reader.head()
-            settled = view is not None and is_current(view)
-            return _database(view, settled=settled), None
-        view, found = answer
-    except RedisUnavailable:  # told once an outage (cachecore/redis_client/connections.py), not with every answer
-        return _database(None, settled=False), None
+            return _table(view, is_definitive=view is not None and is_current(view)), None
+    except RedisUnavailable:  # logged once per outage (cachecore/redis_client/connections.py), not for every result
+        return _table(None, is_definitive=False), None
     except Moving:
-        logger.warning("answering from the table: the view moved on during every try")
-        return _database(None, settled=False), None
+        logger.warning("reading the games table: the live view changed during every attempt to read it")
+        return _table(None, is_definitive=False), None
+    view, data = found
     if not is_current(view):
-        return _database(view, settled=False), None
-    return Source("live", view.version, view.epoch, settled=True), found
+        return _table(view, is_definitive=False), None
+    return Source("live", view.version, view.epoch, is_definitive=True), data
 
 
 def is_current(view: Head) -> bool:
-    """Whether the view has heard of every change of the table, or has not only since a moment ago.
+    """Return True if the view has every change of the table, or lacks only changes younger than GRACE_MS.
 
-    A change that was marked waits among the pending games; a new one that was not (saved while Redis was away) shows in
-    the table as a game beyond the view's head.
+    A change that was marked waits among the pending games. A new game that was not marked (saved while Redis was down)
+    shows in the table as a game beyond the view's newest.
 
-    The table is asked at most once a second for a view that was found to hold everything: a game that is recorded
-    meanwhile is within its grace anyway.
+    The table is read at most once per RECHECK_SECONDS for a view that was found complete. A game recorded in between is
+    younger than GRACE_MS anyway.
     """
     if view.behind_ms(now_ms()) >= GRACE_MS:
         return False
-    known = _held_all_at.get((view.epoch, view.newest))
-    if known is not None and time.monotonic() - known < LOOK_SECONDS:
+    last_check = _last_complete_check.get((view.epoch, view.newest))
+    if last_check is not None and time.monotonic() - last_check < RECHECK_SECONDS:
         return True
-    asked_at = time.monotonic()
+    started_at = time.monotonic()
     try:
         since = game_reads.unapplied_since(view.newest)
     except (OperationalError, InterfaceError):
-        return True  # nobody can tell, and there is nothing else to answer from
+        return True  # without the table nothing can contradict the view, and nothing can replace it
     if since is None:
-        _held_all_at.set((view.epoch, view.newest), asked_at)
+        _last_complete_check.set((view.epoch, view.newest), started_at)
         return True
     return now_ms() - game_reads.to_ms(since) < GRACE_MS
 
 
-def _database(view: Head | None, *, settled: bool) -> Source:
-    return Source("database", view.version if view else None, view.epoch if view else None, settled)
+def _table(view: Head | None, *, is_definitive: bool) -> Source:
+    return Source("database", view.version if view else None, view.epoch if view else None, is_definitive)

@@ -1,15 +1,9 @@
 from django.urls import path
 
-from analytics import views
+from analytics.endpoints.registry import VIEWS
+from analytics.endpoints.status import StatusView
 
 urlpatterns = [
-    path("occurrences/", views.OccurrencesView.as_view(), name="occurrences"),
-    path("intervals/", views.IntervalsView.as_view(), name="intervals"),
-    path("game-sets/", views.GameSetsView.as_view(), name="game-sets"),
-    path("series/", views.SeriesView.as_view(), name="series"),
-    path("last-games/", views.LastGamesView.as_view(), name="last-games"),
-    path("distribution/", views.DistributionView.as_view(), name="distribution"),
-    path("volatility/", views.VolatilityView.as_view(), name="volatility"),
-    path("audit/", views.AuditView.as_view(), name="audit"),
-    path("status/", views.StatusView.as_view(), name="analytics-status"),
+    *(path(f"{view.url_name}/", view.as_view(), name=view.url_name) for view in VIEWS),
+    path("status/", StatusView.as_view(), name="analytics-status"),
 ]

@@ -1,4 +1,4 @@
-"""What every answer says of itself, and how it says times and shares."""
+"""The payload that all endpoints return: `meta` and results, with times, percentages and the site's law."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,8 +14,8 @@ from analytics.sources import Source
 from cachecore.responses.caching import ComputedResult
 from games.fairness.law import Law, law_for
 
-# An answer from the table because the view is behind: soon the view will do better.
-UNSETTLED_MS = 1_000
+# For how long a result from the table is cached while the live view is behind: the view will soon have a newer one.
+FALLBACK_FRESH_MS = 1_000
 BUCKET_MS = BUCKET_SECONDS * 1000
 
 
@@ -23,14 +23,14 @@ def site_law() -> Law:
     return law_for(settings.SITE)
 
 
-def time_text(ms: int | None, zone: ZoneInfo) -> datetime | None:
-    """An instant in the caller's zone; None for an unknown one."""
+def local_time(ms: int | None, zone: ZoneInfo) -> datetime | None:
+    """Return a time in the client's zone, or None if it is unknown."""
     # The float is exact to a quarter of a microsecond; twice as fast as adding to the epoch and converting.
     return None if ms is None or ms == UNKNOWN_TIME else datetime.fromtimestamp(ms / 1000, zone)
 
 
 def percentage(count: int, games: int) -> float | None:
-    """0..100; null where there is nothing to divide by."""
+    """Return a percentage from 0 to 100, or None if there are no games."""
     return round(100 * count / games, 4) if games else None
 
 
@@ -38,40 +38,44 @@ def expected_percentage(condition: Condition, law: Law) -> float:
     return round(float(100 * condition.probability(law)), 4)
 
 
-def computed(
+def result_with_meta(
     results: Sequence[Any],
     source: Source,
     window: Window,
-    covered: Coverage,
+    coverage: Coverage,
     now_ms: int,
     zone: ZoneInfo,
     *,
     boundary_ms: int = BUCKET_MS,
 ) -> ComputedResult:
-    """The answer, and how long it holds: one about a window of time until the next boundary, a makeshift briefly."""
-    payload = {"meta": meta(source, window, covered, now_ms, zone), "results": results}
-    if not source.settled:
-        return ComputedResult(payload, UNSETTLED_MS)
+    """Return the payload with the time for which it stays fresh.
+
+    A result over a window of time is fresh until the next multiple of `boundary_ms`, any other until the version rises.
+    A result that the table supplied in place of the view is fresh for FALLBACK_FRESH_MS.
+    """
+    payload = {"meta": meta(source, window, coverage, now_ms, zone), "results": results}
+    if not source.is_definitive:
+        return ComputedResult(payload, FALLBACK_FRESH_MS)
     return ComputedResult(payload, boundary_ms - now_ms % boundary_ms if window.of_time else None)
 
 
-def meta(source: Source, window: Window, covered: Coverage, now_ms: int, zone: ZoneInfo) -> dict[str, Any]:
+def meta(source: Source, window: Window, coverage: Coverage, now_ms: int, zone: ZoneInfo) -> dict[str, Any]:
     return {
         "version": source.version,
         "epoch": source.epoch,
-        "generated_at": time_text(now_ms, zone),
+        "generated_at": local_time(now_ms, zone),
         "source": source.name,
         "timezone": zone.key,
         "window": {
             "kind": window.kind,
             "requested": _requested(window, zone),
-            "from": time_text(window.from_ms if window.of_time else covered.first_ms, zone),
-            "to": time_text(window.to_ms if window.of_time else covered.last_ms, zone),
-            "first_game": covered.first_game,
-            "last_game": covered.last_game,
-            "games": covered.games,
-            "missing_games": covered.missing_games,
-            "complete": covered.complete,
+            "from": local_time(window.from_ms if window.of_time else coverage.first_ms, zone),
+            "to": local_time(window.to_ms if window.of_time else coverage.last_ms, zone),
+            "first_game": coverage.first_game,
+            "last_game": coverage.last_game,
+            "games": coverage.games,
+            "missing_games": coverage.missing_games,
+            "complete": coverage.complete,
         },
     }
 

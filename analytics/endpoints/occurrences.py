@@ -1,35 +1,92 @@
-"""How often each condition was met in a window, if asked beside the window before."""
+"""How often games met each condition in a window, on request compared with the window before."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+
 from analytics import sources
 from analytics.columns import Coverage, Window
 from analytics.compute.occurrences import Occurrences, occurrences
-from analytics.endpoints.common import computed, expected_percentage, percentage, site_law, time_text
-from analytics.query import OccurrencesQuery
+from analytics.endpoints.base import AnalyticsView, one_query_per_condition, response_family, response_of
+from analytics.endpoints.common import expected_percentage, local_time, percentage, result_with_meta, site_law
+from analytics.live.keys import ANALYTICS
+from analytics.query.conditions import ConditionQuery
+from analytics.query.windows import WindowQuery
 from analytics.sources import Source
 from cachecore.clock import now_ms
-from cachecore.responses.caching import ComputedResult
+from cachecore.responses.caching import ComputedResult, Policy
 from games.fairness.law import Law
+
+
+class OccurrencesQuery(ConditionQuery, WindowQuery):
+    """Default: the last 100 games."""
+
+    compare = serializers.ChoiceField(
+        ["previous"], required=False, help_text="previous: compare with the window before, of the same size."
+    )
+
+    @property
+    def compares(self) -> bool:
+        return "compare" in self.validated_data
+
+    def own_parameters(self) -> Iterator[tuple[str, object]]:
+        yield from super().own_parameters()
+        if self.compares:
+            yield "compare", "previous"
+
+
+class CountsSerializer(serializers.Serializer[Any]):
+    count = serializers.IntegerField()
+    games = serializers.IntegerField()
+    percentage = serializers.FloatField(allow_null=True)
+    first_game_time = serializers.DateTimeField(allow_null=True, help_text="Time of the first game that met it.")
+    last_game_time = serializers.DateTimeField(allow_null=True, help_text="Time of the last game that met it.")
+
+
+class PreviousSerializer(CountsSerializer):
+    complete = serializers.BooleanField()
+
+
+class ChangeSerializer(serializers.Serializer[Any]):
+    count = serializers.IntegerField()
+    percentage_points = serializers.FloatField(allow_null=True)
+
+
+class OccurrencesSerializer(CountsSerializer):
+    condition = serializers.CharField(help_text="For example min:10.")
+    expected_percentage = serializers.FloatField(help_text="By the site's formula; independent of history.")
+    previous = PreviousSerializer(required=False, allow_null=True, help_text="With compare=previous.")
+    change = ChangeSerializer(required=False, allow_null=True, help_text="Null if the two cannot be compared.")
+    reason = serializers.CharField(required=False, allow_null=True, help_text="Why there is no change.")
+
+
+FAMILY = response_family(
+    name="analytics-occurrence",
+    pattern="analytics:occurrence:{parameters}:{version}",
+    holds="counts over a window as JSON (stored_response.StoredResponse)",
+    written_by="analytics.endpoints.occurrences.OccurrencesView",
+)
 
 Previous = tuple[Coverage, list[Occurrences]]
 
 
-def answer(query: OccurrencesQuery) -> ComputedResult:
+def compute_result(query: OccurrencesQuery) -> ComputedResult:
     now = now_ms()
     window = query.window(now)
-    source, covered, found, previous = _found(query, window)
+    source, coverage, found, previous = _counted(query, window)
     law, zone = site_law(), query.zone
-    results = [_result(one, law, zone) for one in found]
+    results = [_condition_result(one, law, zone) for one in found]
     if query.compares:
         for position, result in enumerate(results):
-            result |= _comparison(found[position], covered, previous, position, zone)
-    return computed(results, source, window, covered, now, zone)
+            result |= _comparison(found[position], coverage, previous, position, zone)
+    return result_with_meta(results, source, window, coverage, now, zone)
 
 
-def _found(query: OccurrencesQuery, window: Window) -> tuple[Source, Coverage, list[Occurrences], Previous | None]:
+def _counted(query: OccurrencesQuery, window: Window) -> tuple[Source, Coverage, list[Occurrences], Previous | None]:
     if window.kind == "all":
         return *sources.all_occurrences(query.conditions), None
     before = window.previous if query.compares else None
@@ -38,7 +95,7 @@ def _found(query: OccurrencesQuery, window: Window) -> tuple[Source, Coverage, l
     return source, *parts[0], parts[1] if before else None
 
 
-def _result(found: Occurrences, law: Law, zone: ZoneInfo) -> dict[str, Any]:
+def _condition_result(found: Occurrences, law: Law, zone: ZoneInfo) -> dict[str, Any]:
     return {
         "condition": str(found.condition),
         **_counts(found, zone),
@@ -51,24 +108,24 @@ def _counts(found: Occurrences, zone: ZoneInfo) -> dict[str, Any]:
         "count": found.count,
         "games": found.games,
         "percentage": percentage(found.count, found.games),
-        "first_game_time": time_text(found.first_game_ms, zone),
-        "last_game_time": time_text(found.last_game_ms, zone),
+        "first_game_time": local_time(found.first_game_ms, zone),
+        "last_game_time": local_time(found.last_game_ms, zone),
     }
 
 
 def _comparison(
-    found: Occurrences, covered: Coverage, previous: Previous | None, position: int, zone: ZoneInfo
+    found: Occurrences, coverage: Coverage, previous: Previous | None, position: int, zone: ZoneInfo
 ) -> dict[str, Any]:
-    """Periods of unequal length are never compared: then `change` is null and says why."""
+    """Compare with the window before; if one of the two is incomplete, `change` is null and `reason` says why."""
     if previous is None:
         return {"previous": None, "change": None, "reason": "Nothing is before all games."}
-    earlier_covered, earlier = previous[0], previous[1][position]
-    told = {"previous": _counts(earlier, zone) | {"complete": earlier_covered.complete}}
-    if not covered.complete:
-        return told | {"change": None, "reason": "The data do not cover the window whole."}
-    if not earlier_covered.complete:
-        return told | {"change": None, "reason": "The data do not cover the window before whole."}
-    return told | {"change": _change(found, earlier), "reason": None}
+    earlier_coverage, earlier = previous[0], previous[1][position]
+    comparison = {"previous": _counts(earlier, zone) | {"complete": earlier_coverage.complete}}
+    if not coverage.complete:
+        return comparison | {"change": None, "reason": "The data do not cover the window whole."}
+    if not earlier_coverage.complete:
+        return comparison | {"change": None, "reason": "The data do not cover the window before whole."}
+    return comparison | {"change": _change(found, earlier), "reason": None}
 
 
 def _change(found: Occurrences, earlier: Occurrences) -> dict[str, Any]:
@@ -76,3 +133,14 @@ def _change(found: Occurrences, earlier: Occurrences) -> dict[str, Any]:
     if found.games and earlier.games:
         points = round(float(100 * (Fraction(found.count, found.games) - Fraction(earlier.count, earlier.games))), 4)
     return {"count": found.count - earlier.count, "percentage_points": points}
+
+
+@extend_schema(parameters=[OccurrencesQuery], responses=response_of(OccurrencesSerializer))
+class OccurrencesView(AnalyticsView):
+    """How often games met a condition in a window; with compare=previous also in the window before."""
+
+    url_name = "occurrences"
+    query_class = OccurrencesQuery
+    policy = Policy(family=FAMILY, namespace=ANALYTICS)
+    compute_result = staticmethod(compute_result)
+    standard_queries = staticmethod(one_query_per_condition)

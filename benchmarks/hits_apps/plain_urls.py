@@ -8,8 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from analytics.endpoints import intervals
-from analytics.query import IntervalsQuery
-from analytics.views import PublicView
+from analytics.endpoints.base import PublicView
 from games import selectors as games
 from games.filters import GamesQuery
 
@@ -23,7 +22,7 @@ class Games(PublicView):
 
 class Intervals(PublicView):
     def get(self, request: Request) -> Response:
-        return Response(intervals.answer(IntervalsQuery.of(request)).payload)
+        return Response(intervals.compute_result(intervals.IntervalsQuery.of(request)).payload)
 
 
 def _urls(decorate: Any) -> list[Any]:

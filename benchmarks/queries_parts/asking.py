@@ -13,7 +13,7 @@ from django.test import Client, RequestFactory
 from django.urls import resolve
 from rest_framework.request import Request
 
-from analytics.views import AnswerView
+from analytics.endpoints.base import AnalyticsView
 from benchmarks.queries_parts.questions import Question
 from cachecore.redis_client import connections
 from cachecore.responses.caching import ComputedResult
@@ -27,9 +27,9 @@ _client = Client(SERVER_NAME="127.0.0.1")
 def answer_of(question: Question) -> Callable[[], ComputedResult]:
     """The bare call."""
     request = Request(RequestFactory().get(question.url))
-    view: type[AnswerView] = resolve(request.path).func.view_class  # type: ignore[attr-defined]
+    view: type[AnalyticsView] = resolve(request.path).func.view_class  # type: ignore[attr-defined]
     query = view.query_class.of(request)
-    return lambda: view.answer(query)
+    return lambda: view.compute_result(query)
 
 
 def answering(question: Question, origin: Origin) -> Ask:

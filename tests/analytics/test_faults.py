@@ -127,7 +127,7 @@ def breakers(monkeypatch) -> Breakers:
 @pytest.fixture
 def world(frozen, settings, monkeypatch) -> World:
     settings.ANALYTICS_BUCKET_DAYS = 10**5
-    monkeypatch.setattr(sources, "LOOK_SECONDS", 0.0)  # the table is asked each time whether the view holds its newest
+    monkeypatch.setattr(sources, "RECHECK_SECONDS", 0.0)  # check for newer games each time
     made = messy(21, 5_900_000, 600, 3)
     games.put_all(made.games)
     services.apply_pending()

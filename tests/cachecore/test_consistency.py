@@ -4,8 +4,8 @@ import msgspec
 import pytest
 from django.db import connection
 
-from analytics import keys as analytics_keys
 from analytics import services
+from analytics.endpoints import occurrences
 from cachecore import versions
 from cachecore.as_of import as_of
 from cachecore.clock import now_ms
@@ -136,7 +136,7 @@ def hour_ago(client):
     client.get(HOUR)
     with as_of(then):
         body = call_view(HOUR, environ={caching.BYPASS_META_KEY: True}).content
-    keep(analytics_keys.OCCURRENCES, lambda _: body)
+    keep(occurrences.FAMILY, lambda _: body)
     return then
 
 
@@ -153,7 +153,7 @@ def test_an_answer_about_the_last_hours_is_held_against_the_truth_as_of_its_mome
 
 
 def test_a_wrong_answer_about_the_last_hours_is_found_and_mended(client, hour_ago):
-    keep(analytics_keys.OCCURRENCES, lambda body: body.replace(b'"count":1', b'"count":2'))
+    keep(occurrences.FAMILY, lambda body: body.replace(b'"count":1', b'"count":2'))
     report = consistency.check(1, urls=[HOUR])
     assert (report.agreed, report.skipped, report.disagreeing) == (0, 0, [HOUR])
     assert counts(client.get(HOUR).content) == [0]

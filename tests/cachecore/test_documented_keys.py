@@ -54,7 +54,7 @@ def test_a_family_is_told_whole_and_under_the_app_that_declares_it():
         "\n"
         "- **family** `analytics-interval`, role *cache*, string, TTL 120 s (tier analytics)\n"
         "- **holds** counts per interval as JSON (stored_response.StoredResponse)\n"
-        "- **written by** analytics.views.IntervalsView\n"
+        "- **written by** analytics.endpoints.intervals.IntervalsView\n"
         "- **purged by** version `analytics`\n"
     ) in page.partition("\n## Analytics\n")[2]
     assert "### `{stats}:batch:<process>`" in page

@@ -3,9 +3,10 @@ import re
 import pytest
 from django.core.management import CommandError, call_command
 
-from analytics import views
 from analytics.compute.distribution import CHART_EDGES
-from analytics.query.endpoints import bins_parameter
+from analytics.endpoints.distribution import DistributionView, bins_parameter
+from analytics.endpoints.intervals import IntervalsView
+from analytics.endpoints.series import SeriesView
 from analytics.services import apply_pending
 from cachecore import tasks, versions
 from cachecore.maintenance import warming
@@ -45,9 +46,9 @@ def test_what_the_dashboard_asks_first_is_warm(a_game):
     apply_pending()
     call_command("warm_cache", "analytics-series-answer", "analytics-distribution", "analytics-interval")
     panels = [
-        asked(views.SeriesView, "series", "UTC", min="10", games="1000", sort="time", limit="100"),
-        asked(views.DistributionView, "distribution", "UTC", games="10000", bins=bins_parameter(CHART_EDGES)),
-        asked(views.IntervalsView, "intervals", "UTC", min="10", hours="24", interval="10"),
+        asked(SeriesView, "UTC", min="10", games="1000", sort="time", limit="100"),
+        asked(DistributionView, "UTC", games="10000", bins=bins_parameter(CHART_EDGES)),
+        asked(IntervalsView, "UTC", min="10", hours="24", interval="10"),
     ]
     assert [answer.outcome for answer in panels] == ["HIT", "HIT", "HIT"]
 

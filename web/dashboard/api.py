@@ -4,18 +4,18 @@ from typing import Any
 
 from django.urls import reverse
 
-from analytics.views import AnswerView
+from analytics.endpoints.base import AnalyticsView
 from web.api_calls import Answer, ask
 
 Row = dict[str, Any]
 
 
-def asked(view: type[AnswerView], name: str, zone: str, **parameters: str) -> Answer:
+def asked(view: type[AnalyticsView], zone: str, **parameters: str) -> Answer:
     """Raises ValidationError, django.db.Error."""
     given = parameters if zone == "UTC" else {**parameters, "tz": zone}
     query = view.query_class(data=given)
     query.is_valid(raise_exception=True)
-    return ask(reverse(name), view.policy, query, lambda: view.answer(query))
+    return ask(reverse(view.url_name), view.policy, query, lambda: view.compute_result(query))
 
 
 def only(answer: Answer) -> Row:

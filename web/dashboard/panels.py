@@ -6,11 +6,14 @@ from typing import Any
 
 from django.conf import settings
 
-from analytics import views
 from analytics.compute.distribution import CHART_EDGES
 from analytics.conditions import MAX_CONDITIONS, Condition, parse_names
+from analytics.endpoints.audit import AuditView
 from analytics.endpoints.common import site_law
-from analytics.query.endpoints import bins_parameter
+from analytics.endpoints.distribution import DistributionView, bins_parameter
+from analytics.endpoints.intervals import IntervalsView
+from analytics.endpoints.occurrences import OccurrencesView
+from analytics.endpoints.series import SeriesView
 from cachecore.responses.caching import ComputedResult
 from games import selectors
 from games.filters import GamesQuery
@@ -65,8 +68,8 @@ def conditions(query: DashboardQuery) -> Panel:
     configured = [one for one in parse_names(settings.ANALYTICS_CONDITIONS) if one.kind == chosen.kind]
     rows = sorted({*configured[: MAX_CONDITIONS - 1], chosen})
     values = {chosen.kind: ",".join(one.value for one in rows)}
-    shares = [asked(views.OccurrencesView, "occurrences", zone, **values, **window) for _, window in WINDOWS]
-    droughts = asked(views.SeriesView, "series", zone, **values, all="true", limit="1", sort="length")
+    shares = [asked(OccurrencesView, zone, **values, **window) for _, window in WINDOWS]
+    droughts = asked(SeriesView, zone, **values, all="true", limit="1", sort="length")
     table = [
         {"link": query.link(**{one.kind: one.value})}
         | _condition_row(one, [share.body["results"][i] for share in shares], droughts.body["results"][i])
@@ -95,8 +98,7 @@ def _share(window: str, share: Row, expected: float) -> Row:
 def heat_map(query: DashboardQuery) -> Panel:
     condition = query.condition
     answer = asked(
-        views.IntervalsView,
-        "intervals",
+        IntervalsView,
         query.zone.key,
         **{condition.kind: condition.value},
         hours=str(query.hours_asked),
@@ -117,9 +119,7 @@ def heat_map(query: DashboardQuery) -> Panel:
 
 
 def distribution(query: DashboardQuery) -> Panel:
-    answer = asked(
-        views.DistributionView, "distribution", query.zone.key, **query.window, bins=bins_parameter(CHART_EDGES)
-    )
+    answer = asked(DistributionView, query.zone.key, **query.window, bins=bins_parameter(CHART_EDGES))
     found = only(answer)
     chart = survival(found["bins"], found["games"], chance_of) if found["games"] else None
     return Panel("distribution", [answer], {"chart": chart, "bins": found["bins"], "games": found["games"]})
@@ -128,8 +128,7 @@ def distribution(query: DashboardQuery) -> Panel:
 def series(query: DashboardQuery) -> Panel:
     condition = query.condition
     answer = asked(
-        views.SeriesView,
-        "series",
+        SeriesView,
         query.zone.key,
         **{condition.kind: condition.value},
         games="1000",
@@ -153,7 +152,7 @@ def series(query: DashboardQuery) -> Panel:
 
 
 def fairness(query: DashboardQuery) -> Panel:
-    answer = asked(views.AuditView, "audit", query.zone.key, **query.window)
+    answer = asked(AuditView, query.zone.key, **query.window)
     return Panel("fairness", [answer], {"audit": only(answer), "window": answer.body["meta"]["window"]})
 
 

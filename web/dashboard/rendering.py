@@ -7,7 +7,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from analytics import selectors
-from analytics.endpoints.common import BUCKET_MS, UNSETTLED_MS
+from analytics.endpoints.common import BUCKET_MS, FALLBACK_FRESH_MS
 from cachecore.clock import now_ms
 from cachecore.responses.caching import ComputedResult
 from cachecore.stats import stats
@@ -90,5 +90,5 @@ def _fresh_ms(panels: dict[str, Panel | None], now: int) -> int:
     if any(panel is None for panel in panels.values()):
         return NOT_KEPT
     if not all(panel.settled for panel in panels.values() if panel is not None):
-        return UNSETTLED_MS
+        return FALLBACK_FRESH_MS
     return BUCKET_MS - now % BUCKET_MS
