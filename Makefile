@@ -52,6 +52,9 @@ screenshots: .venv/test.stamp ## Take the pictures of docs/screenshots anew.
 fuzz: .venv/test.stamp ## Try the live view with 10,000 histories of anything that can happen. FUZZ_HISTORIES=50000
 	FUZZ_HISTORIES=$${FUZZ_HISTORIES:-10000} $(RUN) -m pytest -n 2 -p tests.analytics.fuzzing tests/analytics/test_machine.py $(ARGS)
 
+test-play-draws: .venv/test.stamp ## Compare 100,000 draws of the step game with an independent implementation and with the law. PLAY_DRAWS=1000000
+	PLAY_DRAWS=$${PLAY_DRAWS:-100000} $(RUN) -m pytest -n 2 tests/games/play/test_draw.py $(ARGS)
+
 lint: .venv/test.stamp ## Check style and format.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -99,4 +102,4 @@ lock: .venv/test.stamp ## Pin the requirements anew.
 clean: ## Remove the environment and the stack's data.
 	rm -rf .venv var
 
-.PHONY: help run test test-postgresql test-sqlite test-chromium test-browser screenshots fuzz lint format types contracts migrations docs bench bench-apply bench-queries bench-visible bench-replay bench-stream lock clean
+.PHONY: help run test test-postgresql test-sqlite test-chromium test-browser screenshots fuzz test-play-draws lint format types contracts migrations docs bench bench-apply bench-queries bench-visible bench-replay bench-stream lock clean
