@@ -8,9 +8,9 @@ from django.http import HttpRequest
 
 from analytics import selectors, tasks, wakeup
 from analytics.models import LiveView
-from analytics.wakeup import TaskNotQueued
-from cachecore.operations_admin import Operation, OperationsAdmin, log
+from cachecore.operations_admin import Operation, OperationsAdmin, log_action
 from cachecore.redis_client.connections import RedisUnavailable
+from cachecore.tasks import TaskNotQueued
 
 VIEW = "view"
 TOLD = {"apply": "Pending and Newest game below tell when it is done."}
@@ -38,7 +38,7 @@ JOBS = {
 def _wake(verb: str, task: str) -> Any:
     def act(_: str, by: Any) -> str:
         wakeup.wake(task)
-        log(LiveView, by, VIEW, f"Asked a worker to {verb}.")
+        log_action(LiveView, by, VIEW, f"Asked a worker to {verb}.")
         return f"A worker is asked to {verb}. {TOLD.get(verb, 'Its outcome appears below.')}"
 
     return act
@@ -48,7 +48,7 @@ def _wake(verb: str, task: str) -> Any:
 class LiveViewAdmin(OperationsAdmin):
     page_title = "Live view"
     page_template = "analytics/live_view.html"
-    questions = {verb: Operation(asks, follows, _wake(verb, task)) for verb, (asks, follows, task) in JOBS.items()}
+    operations = {verb: Operation(asks, follows, _wake(verb, task)) for verb, (asks, follows, task) in JOBS.items()}
     expected_errors = (TaskNotQueued, RedisUnavailable)
 
     def page_context(self, request: HttpRequest) -> dict[str, Any]:

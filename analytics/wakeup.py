@@ -9,6 +9,7 @@ from kombu.exceptions import OperationalError as BrokerUnavailable
 from analytics.live.keys import WOKEN
 from cachecore.redis_client import connections
 from cachecore.redis_client.circuit_breaker import CircuitBreaker
+from cachecore.tasks import TaskNotQueued
 
 logger = logging.getLogger(__name__)
 
@@ -19,10 +20,6 @@ BROKER_RETRY_SECONDS = 15.0
 broker = CircuitBreaker(BROKER_RETRY_SECONDS)
 
 
-class TaskNotQueued(Exception):
-    """The broker did not take the message."""
-
-
 def wake(task: str) -> None:
     """Enqueue a task by name. Raises TaskNotQueued, at once while the broker is known to be away."""
     if not broker.allow():
@@ -30,9 +27,9 @@ def wake(task: str) -> None:
     try:
         current_app.send_task(task)
     except (BrokerUnavailable, CeleryError, OSError) as error:
-        broker.failed()
+        broker.record_failure()
         raise TaskNotQueued(str(error) or type(error).__name__) from error
-    broker.succeeded()
+    broker.record_success()
 
 
 def wake_writer() -> None:

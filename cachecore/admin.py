@@ -10,12 +10,13 @@ from django.http import HttpRequest
 from cachecore import operations, versions
 from cachecore.keys import Family
 from cachecore.models import Cache
-from cachecore.operations import TaskNotQueued, Unknown
+from cachecore.operations import UnknownName
 from cachecore.operations_admin import Operation, OperationsAdmin
 from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.responses import caching, switches
 from cachecore.stats import server_info, stats
 from cachecore.stats.measures import Snapshot
+from cachecore.tasks import TaskNotQueued
 from cachecore.tiers import Tier
 from cachecore.ttl import effective_ttl
 from cachecore.ttl.effective_ttl import Lifetime
@@ -47,7 +48,7 @@ def _ttl(name: str, by: Any, seconds: int | None) -> str:
 
 
 def _ttl_fields(name: str) -> Mapping[str, forms.Field]:
-    tier = operations.with_lifetime()[name].tier
+    tier = operations.families_with_ttl()[name].tier
     told = f"{tier.least:,} to {tier.most:,}; empty: as the settings say."
     return {
         "seconds": forms.IntegerField(
@@ -82,18 +83,18 @@ QUESTIONS: Mapping[str, Operation] = {
 class CacheAdmin(OperationsAdmin):
     page_title = "Cache: statistics and controls"
     page_template = "cachecore/overview.html"
-    questions = QUESTIONS
-    expected_errors = (Unknown, TaskNotQueued, RedisUnavailable)
+    operations = QUESTIONS
+    expected_errors = (UnknownName, TaskNotQueued, RedisUnavailable)
 
     def page_context(self, request: HttpRequest) -> dict[str, Any]:
-        servers, snapshot = server_info.of_all_roles(), stats.snapshot()
-        clearable = operations.clearable()
+        servers, snapshot = server_info.read_all_roles(), stats.snapshot()
+        clearable = operations.clearable_families()
         return {
             "families": [(snapshot.family(name), name in clearable) for name in _names(snapshot, clearable)],
             "snapshot": snapshot,
             "servers": servers.values(),
             "status": server_info.status(servers),
-            "lifetimes": [_lifetime(family) for _, family in sorted(operations.with_lifetime().items())],
+            "lifetimes": [_lifetime(family) for _, family in sorted(operations.families_with_ttl().items())],
             "policies": [(name, name in switches.switched_off()) for name in sorted(caching.policies)],
             "versions": dict.fromkeys(versions.namespaces) | server_info.namespace_versions(),
         }
@@ -112,11 +113,11 @@ def _lifetime(family: Family) -> tuple[Family, Tier, Lifetime | None]:
 
 def _known(verb: str) -> Mapping[str, object]:
     known: dict[str, Mapping[str, object]] = {
-        "clear": operations.clearable(),
+        "clear": operations.clearable_families(),
         "bump": versions.namespaces,
         "off": caching.policies,
         "on": caching.policies,
-        "ttl": operations.with_lifetime(),
+        "ttl": operations.families_with_ttl(),
         "warm": {operations.ALL: None},
     }
     return known[verb]

@@ -121,7 +121,7 @@ def _add_latency(metric: HistogramMetricFamily, family: FamilyStats, operation: 
 
 @register
 def servers() -> Iterator[Metric]:
-    found = server_info.of_all_roles()
+    found = server_info.read_all_roles()
     for name, help_text, value in GAUGES:
         gauge = GaugeMetricFamily(f"{PREFIX}_redis_{name}", help_text, labels=["role"])
         for role, server in found.items():

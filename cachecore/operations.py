@@ -9,11 +9,12 @@ from django.contrib.auth.models import AbstractUser
 from cachecore import keys, tags, tasks, versions
 from cachecore.keys import Family
 from cachecore.models import Cache
-from cachecore.operations_admin import log
+from cachecore.operations_admin import log_action
 from cachecore.redis_client import connections
 from cachecore.responses import caching, switches
 from cachecore.service import cache
 from cachecore.storage import clearing
+from cachecore.tasks import TaskNotQueued
 from cachecore.ttl import effective_ttl
 
 logger = logging.getLogger(__name__)
@@ -22,25 +23,21 @@ ALL = "all"
 MAX_TOLD = 100  # characters of a name that nobody knows, as an error repeats it
 
 
-class Unknown(LookupError):
+class UnknownName(LookupError):
     """There is nothing of that name; the message says so and is fit for the caller."""
 
     def __init__(self, kind: str, name: str) -> None:
         super().__init__(f'There is no {kind} "{name[:MAX_TOLD]}".')
 
 
-class TaskNotQueued(Exception):
-    """The broker did not take the message."""
-
-
-def clearable() -> dict[str, Family]:
+def clearable_families() -> dict[str, Family]:
     """Families whose keys are copies. Those of the state role are not: they cannot be computed again."""
     return {family.name: family for family in keys.registry.values() if family.role == "cache"}
 
 
-def with_lifetime() -> dict[str, Family]:
+def families_with_ttl() -> dict[str, Family]:
     """Those whose values an operator may let live longer or shorter."""
-    return {name: family for name, family in clearable().items() if family.options.tier or family.ttl_seconds}
+    return {name: family for name, family in clearable_families().items() if family.options.tier or family.ttl_seconds}
 
 
 def clear(family_name: str | None, by: AbstractUser) -> int:
@@ -48,12 +45,12 @@ def clear(family_name: str | None, by: AbstractUser) -> int:
 
     Raises Unknown, RedisUnavailable.
     """
-    families = clearable()
+    families = clearable_families()
     if family_name is not None and family_name not in families:
-        raise Unknown("cached family", family_name)
+        raise UnknownName("cached family", family_name)
     chosen = list(families.values()) if family_name is None else [families[family_name]]
     cleared = sum(clearing.clear_family(family) for family in chosen)
-    log(Cache, by, family_name or ALL, f"Cleared {cleared} keys of {family_name or 'every family'}.", DELETION)
+    log_action(Cache, by, family_name or ALL, f"Cleared {cleared} keys of {family_name or 'every family'}.", DELETION)
     return cleared
 
 
@@ -64,31 +61,31 @@ def invalidate_tag_or_namespace(tag: str, by: AbstractUser) -> int | str:
     """
     version = clearing.bump_tag(tag) if tag in versions.namespaces else _invalidated(tag)
     if version is None:
-        raise Unknown("tag", tag)
-    log(Cache, by, tag, f"Raised tag {tag} to version {version}.")
+        raise UnknownName("tag", tag)
+    log_action(Cache, by, tag, f"Raised tag {tag} to version {version}.")
     return version
 
 
 def switch(family_name: str, by: AbstractUser, *, on: bool) -> None:
     """Keep the answers of a family, or compute each. Raises Unknown, RedisUnavailable."""
     if (policy := caching.policies.get(family_name)) is None:
-        raise Unknown("family of answers", family_name)
+        raise UnknownName("family of answers", family_name)
     switches.switch(policy.family, on=on)
-    log(Cache, by, family_name, f"Switched answers of {family_name} {'on' if on else 'off'}.")
+    log_action(Cache, by, family_name, f"Switched answers of {family_name} {'on' if on else 'off'}.")
 
 
 def set_ttl(family_name: str, by: AbstractUser, seconds: int | None) -> None:
     """Let a family's values live so long from now on; None: as the settings say. Raises Unknown, RedisUnavailable,
     ValueError outside its tier's bounds.
     """
-    if (family := with_lifetime().get(family_name)) is None:
-        raise Unknown("family with a TTL", family_name)
+    if (family := families_with_ttl().get(family_name)) is None:
+        raise UnknownName("family with a TTL", family_name)
     if seconds is None:
         effective_ttl.unset_ttl(family)
-        log(Cache, by, family_name, f"Left the TTL of {family_name} to the settings.")
+        log_action(Cache, by, family_name, f"Left the TTL of {family_name} to the settings.")
     else:
         effective_ttl.set_ttl(family, seconds)
-        log(Cache, by, family_name, f"Set the TTL of {family_name} to {seconds} s.")
+        log_action(Cache, by, family_name, f"Set the TTL of {family_name} to {seconds} s.")
 
 
 def warm(by: AbstractUser) -> None:
@@ -97,7 +94,7 @@ def warm(by: AbstractUser) -> None:
         tasks.warm.delay()
     except (kombu.exceptions.OperationalError, OSError) as error:
         raise TaskNotQueued(type(error).__name__) from error
-    log(Cache, by, ALL, "Asked for a warming run.")
+    log_action(Cache, by, ALL, "Asked for a warming run.")
 
 
 def _invalidated(tag: str) -> str | None:

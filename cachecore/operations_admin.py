@@ -30,7 +30,7 @@ class Operation:
     With `fields` it also asks for values, which `act` takes by keyword.
     """
 
-    asks: str
+    question: str
     consequence: str
     act: Callable[..., str]
     fields: Callable[[str], Mapping[str, forms.Field]] = no_fields
@@ -44,7 +44,7 @@ class OperationsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     page_title: ClassVar[str]
     page_template: ClassVar[str]
-    questions: ClassVar[Mapping[str, Operation]]
+    operations: ClassVar[Mapping[str, Operation]]
     expected_errors: ClassVar[tuple[type[Exception], ...]]  # what an act may raise; its text is fit for the operator
 
     def page_context(self, request: HttpRequest) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class OperationsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         view = self.admin_site.admin_view
         return [
             path("", view(self.overview), name=self._url_name("changelist")),
-            path("<slug:verb>/<str:name>/", view(self.ask), name=self._url_name("ask")),
+            path("<slug:verb>/<str:name>/", view(self.confirm), name=self._url_name("ask")),
         ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -74,16 +74,16 @@ class OperationsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         context = self.page_context(request)
         return self._page(request, self.page_template, title=self.page_title, may_change=may_change, **context)
 
-    def ask(self, request: HttpRequest, verb: str, name: str) -> HttpResponse:
+    def confirm(self, request: HttpRequest, verb: str, name: str) -> HttpResponse:
         """GET asks, POST acts: a link that somebody follows changes nothing."""
         if not self.has_change_permission(request):
             raise PermissionDenied
-        question = self.questions.get(verb)
+        question = self.operations.get(verb)
         if question is None or name not in self.valid_names(verb):
             raise Http404
         form = _form(question.fields(name), request)
         if not form.is_valid():
-            title = question.asks.format(name=name)
+            title = question.question.format(name=name)
             return self._page(request, "cachecore/ask.html", title=title, question=question, form=form)
         try:
             self.message_user(request, question.act(name, request.user, **form.cleaned_data))
@@ -110,7 +110,7 @@ def _form(fields: Mapping[str, forms.Field], request: HttpRequest) -> forms.Form
     return form
 
 
-def log(model: type[Model], by: AbstractUser, name: str, what: str, flag: int = CHANGE) -> None:
+def log_action(model: type[Model], by: AbstractUser, name: str, what: str, flag: int = CHANGE) -> None:
     """Who did it, in the process's log and in admin's."""
     name, what = _printable(name), _printable(what)
     logger.warning("%r: %s", by.get_username(), what)

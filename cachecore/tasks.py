@@ -8,6 +8,10 @@ from cachecore.maintenance import usage, warming
 from cachecore.schedule import single_run
 
 
+class TaskNotQueued(Exception):
+    """The broker did not accept a task's message."""
+
+
 @shared_task(name="cachecore.tasks.warm")
 @single_run("warm", ttl_seconds=60)
 def warm() -> dict[str, Any]:
@@ -18,15 +22,15 @@ def warm() -> dict[str, Any]:
         "warmed": len(report.warmed),
         "already_warm": len(report.already_warm),
         "failed": len(report.failed),
-        "off": len(report.off),
+        "off": len(report.switched_off),
         "dropped": len(report.dropped),
-        "left": report.left,
+        "left": report.remaining,
     }
 
 
 @shared_task(name="cachecore.tasks.fade_use")
 @single_run("fade-use", ttl_seconds=60)
-def fade_use() -> dict[str, int]:
+def decay_usage() -> dict[str, int]:
     """Hourly: what was asked an hour ago counts half as much as what is asked now."""
     return {"asked": usage.decay()}
 

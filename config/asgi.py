@@ -16,7 +16,8 @@ from analytics.stream.endpoint import LiveStream  # isort: skip
 from analytics.stream.hub import Hub  # isort: skip
 from analytics.stream.requests import PATH  # isort: skip
 from cachecore import versions  # isort: skip
-from cachecore.responses.asgi_middleware import App, ResponseCacheASGIMiddleware, Receive, Scope, Send  # isort: skip
+from cachecore.asgi import App, Receive, Scope, Send  # isort: skip
+from cachecore.responses.asgi_middleware import ResponseCacheASGIMiddleware  # isort: skip
 from cachecore.responses.version_watcher import VersionWatcher  # isort: skip
 from config.serving.export_pool import Exports  # isort: skip
 from config.serving.request_guard import Intake  # isort: skip

@@ -29,8 +29,8 @@ def valkey():
 def _empty_redis(request):
     """Every test begins with an empty Valkey and closed breakers, and says whether it used the server."""
     for role in ROLES:
-        connections.breaker(role).succeeded()
-    wakeup.broker.succeeded()
+        connections.breaker(role).record_success()
+    wakeup.broker.record_success()
     caching.cached_urls.clear()
     retry_queue.stop_all()  # what earlier tests owe
     cache.forget()
@@ -53,7 +53,7 @@ def _say_which_database(request):
 
 
 def pytest_sessionfinish():
-    stats.forget()  # the process would send them at its end, to a server that is gone
+    stats.reset()  # the process would send them at its end, to a server that is gone
 
 
 _ran_on: Counter[str] = Counter()

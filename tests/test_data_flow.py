@@ -137,7 +137,7 @@ def test_a_worker_outlives_its_broker_also_with_a_task_in_hand(process, valkey, 
     wait_until(lambda: b"Cannot connect to redis" in (tmp_path / "0.log").read_bytes() or worker.poll() is not None)
     assert worker.poll() is None
     valkey.start()
-    connections.breaker("state").succeeded()
+    connections.breaker("state").record_success()
     record_games(chains.bcgame_rounds(20), source="test")
     wait_until(lambda: applied() == 20)
     assert_view_equals_table()

@@ -42,7 +42,7 @@ def overview() -> Overview:
         view=_view(),
         hit_rate=total.hit_rate,
         reads=total.reads,
-        servers=list(server_info.of_all_roles().values()),
+        servers=list(server_info.read_all_roles().values()),
         queue_length=_queue_length(),
         jobs=selectors.jobs((*selectors.JOBS, *CACHE_JOBS)),
     )

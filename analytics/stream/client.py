@@ -3,18 +3,15 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from analytics.stream import events
 from analytics.stream.eager_tasks import begin
 from analytics.stream.mirror import Mirror
+from cachecore.asgi import Receive, Send
 
 logger = logging.getLogger(__name__)
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 MAX_BEHIND = 64  # batches: who once had all of them and is further behind now gets the latest state instead
 FAREWELL_SECONDS = 0.5

@@ -1,20 +1,19 @@
 """`GET /api/stream/` as an ASGI application. It holds neither a thread nor a database connection. docs/stream.md"""
 
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from django.conf import settings
 
 from analytics.stream import events
 from analytics.stream.admission import Admission, Full, TooMany
-from analytics.stream.client import Client, Receive, Send
+from analytics.stream.client import Client
 from analytics.stream.events import Reason
 from analytics.stream.hub import STALLED_SECONDS, Hub
 from analytics.stream.process_limits import drop_unread_after, on_stop_signal, raise_file_limit
-from analytics.stream.requests import Headers, Invalid, Last, Scope, client_address, django_headers, last_heard
-
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from analytics.stream.requests import Invalid, Last, client_address, django_headers, last_heard
+from cachecore.asgi import App, Headers, Receive, Scope, Send
 
 # A client that was cut off comes back after this time: not all of them at once.
 RETRY_MS = (1_000, 4_000)

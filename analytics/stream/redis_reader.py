@@ -31,7 +31,7 @@ class Follower:
 
     def __init__(self) -> None:
         self._client = connections.async_client("state")
-        self._bell = connections.async_client("state", wait_for_ever=True)
+        self._bell = connections.async_client("state", block_forever=True)
         self._script = AsyncScript(self._client, _SOURCE)
 
     async def read(self, after: int | None) -> Reading | None:

@@ -1,6 +1,6 @@
 """The request for a stream: who asks, from where on, and the headers that Django would answer with."""
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -14,10 +14,8 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
 
 from analytics.stream.events import Position
+from cachecore.asgi import Headers, Scope
 from cachecore.rate_limits import callers
-
-Headers = list[tuple[bytes, bytes]]
-Scope = MutableMapping[str, Any]
 
 PATH = "/api/stream/"
 PARAMETER = "last_event_id"

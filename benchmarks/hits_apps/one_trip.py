@@ -3,7 +3,8 @@
 from config.asgi import FrontDoor
 
 from cachecore import versions  # isort: skip
-from cachecore.responses.asgi_middleware import ResponseCacheASGIMiddleware, PreparedResponse  # isort: skip
+from cachecore.responses.asgi_middleware import ResponseCacheASGIMiddleware  # isort: skip
+from cachecore.responses.prepared_response import PreparedResponse  # isort: skip
 from cachecore.responses.caching import Url  # isort: skip
 from cachecore.responses.version_watcher import VersionWatcher  # isort: skip
 

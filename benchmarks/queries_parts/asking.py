@@ -66,11 +66,11 @@ def only(origin: Origin) -> Iterator[None]:
     """For the database the state role's breaker is open: that of an absent Redis, whose socket nobody touches."""
     circuit = connections.breaker("state")
     if origin == "database":
-        circuit.failed()
+        circuit.record_failure()
     try:
         yield
     finally:
-        circuit.succeeded()
+        circuit.record_success()
 
 
 def _check(found: str, expected: str) -> None:

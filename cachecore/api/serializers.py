@@ -61,9 +61,9 @@ class InvalidatedSerializer(serializers.Serializer[Any]):
     version = VersionField()
 
 
-def stats_answer() -> dict[str, Any]:
+def stats_body() -> dict[str, Any]:
     """The body of StatsAnswerSerializer; also what `cache_stats --json` prints. Never raises for an absent Redis."""
-    snapshot, servers = stats.snapshot(), server_info.of_all_roles()
+    snapshot, servers = stats.snapshot(), server_info.read_all_roles()
     total, cache = snapshot.total, servers["cache"]
     told = {
         "hits": total.events("hit", "local_hit"),

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from cachecore import operations
-from cachecore.api.serializers import ClearedSerializer, InvalidatedSerializer, StatsAnswerSerializer, stats_answer
+from cachecore.api.serializers import ClearedSerializer, InvalidatedSerializer, StatsAnswerSerializer, stats_body
 from cachecore.redis_client.connections import RedisUnavailable
 
 NOT_KEPT = {"Cache-Control": "no-store"}
@@ -44,7 +44,7 @@ class StatsView(MonitoringView):
     def get(self, request: Request) -> Response:
         """What the cache does, over all processes, and how its server is. 200 also while Redis is away."""
         _query(request)
-        return Response(stats_answer(), headers=NOT_KEPT)
+        return Response(stats_body(), headers=NOT_KEPT)
 
 
 class ClearView(MonitoringView):
@@ -87,7 +87,7 @@ def _told() -> Iterator[None]:
     """What an operation refuses, as the API tells it."""
     try:
         yield
-    except operations.Unknown as error:
+    except operations.UnknownName as error:
         raise NotFound(str(error)) from error
     except RedisUnavailable as error:
         raise CacheUnavailable from error

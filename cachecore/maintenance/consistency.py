@@ -28,8 +28,8 @@ from cachecore.responses.caching import ResponseResult
 from cachecore.storage import clear_times
 
 # Fields by name, wherever they stand in an answer; an app adds its own when it is loaded.
-moments = {"generated_at"}  # as of when an answer was made
-moving = {"from", "to", "source", "epoch"}  # say what it covers: of two that lie apart, neither is wrong
+timestamp_fields = {"generated_at"}  # as of when an answer was made
+coverage_fields = {"from", "to", "source", "epoch"}  # say what it covers: of two that lie apart, neither is wrong
 TRIES_PER_ANSWER = 3
 
 
@@ -114,12 +114,12 @@ def _delete(key: Key) -> None:
 
 def _moment(answer: Any) -> int | None:
     """Unix ms of when the answer says it was made."""
-    told = next(_values(answer, moments), None)
+    told = next(_values(answer, timestamp_fields), None)
     return round(datetime.fromisoformat(told).timestamp() * 1000) if told is not None else None
 
 
 def _covered(answer: Any) -> list[Any]:
-    return list(_values(answer, moving))
+    return list(_values(answer, coverage_fields))
 
 
 def _values(answer: Any, names: set[str]) -> Iterator[Any]:
@@ -134,5 +134,5 @@ def _told(answer: Any) -> Any:
     if isinstance(answer, list):
         return [_told(item) for item in answer]
     if isinstance(answer, dict):
-        return {name: _told(value) for name, value in answer.items() if name not in moments}
+        return {name: _told(value) for name, value in answer.items() if name not in timestamp_fields}
     return answer

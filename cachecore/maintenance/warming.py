@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 COALESCE_SECONDS = 5
 RUN_SECONDS = COALESCE_SECONDS - 1  # a run is over when the next may begin; what it left, that one or a client computes
-RESTS = 3  # times as long as computing took; for what nobody has asked lately
+REST_FACTOR = 3  # times as long as computing took; for what nobody has asked lately
 WARMING_DUE = Family(
     name="warming-due",
     pattern="warming:due",
@@ -66,9 +66,9 @@ class Report:
     already_warm: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)  # by use, and answering 4xx now
-    off: list[str] = field(default_factory=list)  # its family's answers are not kept now
-    left: int = 0  # for want of time, or of Redis
-    away: RedisUnavailable | None = None  # the run is over: there is nowhere to keep an answer
+    switched_off: list[str] = field(default_factory=list)  # its family's answers are not kept now
+    remaining: int = 0  # for want of time, or of Redis
+    redis_error: RedisUnavailable | None = None  # the run is over: there is nowhere to keep an answer
 
 
 def register(family: str, warmer: Warmer) -> None:
@@ -84,9 +84,9 @@ def urls(families: Iterable[str] | None = None) -> Iterator[str]:
 class PlannedUrl(NamedTuple):
     """`standard`: an app's warmer says so. `lately`: clients asked it, and are likely to ask it again at once."""
 
-    asked: CanonicalUrl
+    canonical_url: CanonicalUrl
     standard: bool
-    lately: bool = False
+    recently_requested: bool = False
 
 
 def plan(families: Iterable[str] | None = None) -> list[PlannedUrl]:
@@ -105,36 +105,36 @@ def run(clock: Callable[[], float] = time.monotonic, rest: Callable[[float], Non
     for one in plan():
         began = clock()
         if began >= until:
-            report.left += 1
+            report.remaining += 1
             continue
         computed = warm(one, report)
-        if computed and not one.lately:
-            rest(RESTS * (clock() - began))
+        if computed and not one.recently_requested:
+            rest(REST_FACTOR * (clock() - began))
     return report
 
 
 def warm(one: PlannedUrl, report: Report) -> bool:
     """Whether the view was asked. What clients cannot ask any more (a deleted game, another release's) is dropped."""
-    told = str(one.asked)
-    if report.away is not None:
-        report.left += 1
+    told = str(one.canonical_url)
+    if report.redis_error is not None:
+        report.remaining += 1
         return False
-    if _is_warm(one.asked):
+    if _is_warm(one.canonical_url):
         report.already_warm.append(told)
         return False
-    status, outcome, family = _asked(one.asked)
+    status, outcome, family = _asked(one.canonical_url)
     if status == 200 and outcome in ("HIT", "MISS"):
         (report.already_warm if outcome == "HIT" else report.warmed).append(told)
     elif family is not None and switches.is_off(family):
-        report.off.append(told)
+        report.switched_off.append(told)
     elif outcome == "BYPASS" and (away := redis_failure()) is not None:
         logger.warning("warming ends: %s", away)
-        report.away = away
+        report.redis_error = away
         report.failed.append(told)
     elif 400 <= status < 500 and not one.standard:
         report.dropped.append(told)
         with suppress(RedisUnavailable):
-            usage.drop(one.asked)
+            usage.drop(one.canonical_url)
     else:
         logger.warning("%s was not warmed: status %d, X-Cache %r", told, status, outcome)
         stats.count(usage.REQUESTED_URLS.name, "error")

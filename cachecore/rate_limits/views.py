@@ -19,7 +19,7 @@ class LimitExceeded(Exception):
     """The caller is above its limit."""
 
 
-class Slot:
+class RateLimitSlot:
     """A request's slot, taken before the first of what it needs is computed: whatever that is, it pays once.
 
     `identity` None: the request was made in this process (warming) and is not counted.
@@ -46,7 +46,7 @@ def rate_limited(scope: str, refuse: Refuse) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def charged(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-            slot = Slot(scope, _identity(request))
+            slot = RateLimitSlot(scope, _identity(request))
             try:
                 response = view(request, slot, *args, **kwargs)
             except LimitExceeded:

@@ -95,7 +95,7 @@ class Computation:
         started = self._monotonic()
         value = yield Compute(ask.key, ask.factory)
         self._compute_seconds[ask.family.name] = seconds = self._monotonic() - started
-        stats.timed(ask.family.name, "compute", seconds)
+        stats.record_duration(ask.family.name, "compute", seconds)
         payload = envelopes.pack(ask.family, value)
         if payload.negative:
             ask.count("negative")

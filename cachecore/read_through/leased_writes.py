@@ -73,7 +73,7 @@ class LeasedWriter:
         if not (yield from self._stored(ask, taken, data, round(times.hard_seconds * 1000))):
             _warn_if_lease_expired(ask, seconds)
             return
-        stats.sized(ask.family.name, len(payload.data), len(data))
+        stats.record_size(ask.family.name, len(payload.data), len(data))
         envelope = envelopes.parse(data)
         if ask.family.options.local and envelope is not None:
             header = data[:HEADER_BYTES]
@@ -87,7 +87,7 @@ class LeasedWriter:
             ask.count("error")
             return False
         finally:
-            stats.timed(ask.family.name, "store", self._monotonic() - started)
+            stats.record_duration(ask.family.name, "store", self._monotonic() - started)
         ask.count("stored" if stored else "lease_lost")
         return stored
 

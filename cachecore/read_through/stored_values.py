@@ -70,7 +70,7 @@ class StoredValueReader:
             stats.count(family.name, "error")
             return NOT_STORED
         finally:
-            stats.timed(family.name, "read", self._monotonic() - asked_at)
+            stats.record_duration(family.name, "read", self._monotonic() - asked_at)
         seen = self._validated(key, data, envelope, known, named.names)
         if family.options.local and envelope is not None and seen.payload is not None:
             self.store_locally(key, seen.header, envelope, seen.payload, asked, asked_at, generation)

@@ -18,22 +18,22 @@ from cachecore.keys import Role
 from cachecore.redis_client.aliases import alias_of
 
 
-def async_client(role: Role, *, wait_for_ever: bool = False) -> redis.asyncio.Redis:
+def async_client(role: Role, *, block_forever: bool = False) -> redis.asyncio.Redis:
     """A client for the running event loop; its owner closes it. `wait_for_ever` is for a subscriber."""
     cache = settings.CACHES[alias_of(role)]
     limits: dict[str, Any] = {
-        "retry": Once(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        "retry": RetryExceptTimeouts(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         "socket_connect_timeout": conf.connect_timeout_seconds(),
         "socket_timeout": conf.timeout_seconds(),
     }
-    patience = {"socket_timeout": None} if wait_for_ever else {}
+    patience = {"socket_timeout": None} if block_forever else {}
     if sentinels := cache.get("OPTIONS", {}).get("SENTINELS"):
         manager = Sentinel(sentinels, sentinel_kwargs=limits, **limits | patience)  # type: ignore[no-untyped-call]
         return _primary_of(cache["LOCATION"], manager)
     return redis.asyncio.Redis.from_url(cache["LOCATION"], **limits | patience)
 
 
-class Once(Retry):
+class RetryExceptTimeouts(Retry):
     """A time-out is not tried again: while a connection is made over a Unix socket, redis-py tells of it by a
     ConnectionError whose cause it is."""
 
@@ -51,11 +51,11 @@ def _primary_of(location: str, sentinel: Any) -> redis.asyncio.Redis:
     """The service's name stands for a host in the location, as in django-redis."""
     named: dict[str, Any] = dict(parse_url(location))
     service, _ = named.pop("host"), named.pop("port", None)
-    client: redis.asyncio.Redis = sentinel.master_for(service, redis_class=OfSentinel, **named)
+    client: redis.asyncio.Redis = sentinel.master_for(service, redis_class=SentinelRedis, **named)
     return client
 
 
-class OfSentinel(redis.asyncio.Redis):
+class SentinelRedis(redis.asyncio.Redis):
     """Closes the connections to its sentinels as well, which redis-py leaves open."""
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:

@@ -29,7 +29,7 @@ class CircuitBreaker:
     def _cooled_down(self) -> bool:
         return self._opened_at is None or self._clock() - self._opened_at >= self._open_seconds
 
-    def succeeded(self) -> float | None:
+    def record_success(self) -> float | None:
         """The seconds since the first failure, where this ends an outage."""
         if self._opened_at is None:
             return None
@@ -38,7 +38,7 @@ class CircuitBreaker:
             self._opened_at, self._probing = None, False
             return self._clock() - self._failing_since if was_open else None
 
-    def failed(self) -> bool:
+    def record_failure(self) -> bool:
         """Whether this begins an outage."""
         with self._lock:
             began, now = self._opened_at is None, self._clock()
@@ -47,7 +47,7 @@ class CircuitBreaker:
                 self._failing_since = now
             return began
 
-    def released(self) -> None:
+    def release_probe(self) -> None:
         """The caller ended without touching the connection's health: a probe goes to the next one."""
         with self._lock:
             self._probing = False

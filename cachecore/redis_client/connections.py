@@ -18,7 +18,7 @@ from cachecore.keys import Role
 from cachecore.redis_client.aliases import alias_of
 from cachecore.redis_client.async_clients import async_client
 from cachecore.redis_client.circuit_breaker import CircuitBreaker
-from cachecore.redis_client.errors import NOT_TRIED, UNAVAILABLE, RedisUnavailable, is_exhaustion, is_unavailable
+from cachecore.redis_client.errors import BREAKER_OPEN, UNAVAILABLE, RedisUnavailable, is_exhaustion, is_unavailable
 from cachecore.redis_client.fast_commands import CommandConnections
 
 __all__ = [
@@ -50,7 +50,7 @@ def execute(role: Role, *command: str | bytes | int) -> Any:
     """The bare reply to one command, on the shortest way (lines.py). Raises RedisUnavailable as `use` does."""
     circuit = breaker(role)
     if not circuit.allow():
-        raise RedisUnavailable(role, NOT_TRIED)
+        raise RedisUnavailable(role, BREAKER_OPEN)
     try:
         reply = _command_connections(role).execute(*command)
     except BaseException as error:
@@ -72,7 +72,7 @@ class BreakerGuard:
 
     def __enter__(self) -> Any:
         if not self._circuit.allow():
-            raise RedisUnavailable(self._role, NOT_TRIED)
+            raise RedisUnavailable(self._role, BREAKER_OPEN)
         return self._client
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -89,20 +89,20 @@ class BreakerGuard:
 
 
 def _succeeded(role: Role, circuit: CircuitBreaker) -> None:
-    if (seconds := circuit.succeeded()) is not None:
+    if (seconds := circuit.record_success()) is not None:
         logger.warning("Redis role %r is back after %.1f s", role, seconds)
 
 
 def _failed(role: Role, circuit: CircuitBreaker, error: BaseException) -> None:
     """Raises RedisUnavailable for what is the server's; returns for what is ours, which the caller raises on."""
     if not is_unavailable(error):
-        circuit.released()
+        circuit.release_probe()
         return
     reason = f"{type(error).__name__}: {error}"  # redis-py names the address, never a password
     if is_exhaustion(error):
-        circuit.released()
+        circuit.release_probe()
         _command_connections(role).release_idle()
-    elif circuit.failed():  # once an outage: a thousand callers have nothing to add
+    elif circuit.record_failure():  # once an outage: a thousand callers have nothing to add
         mended_by_waiting = not isinstance(error, AuthenticationError | AuthorizationError)
         level = logging.WARNING if mended_by_waiting else logging.ERROR
         logger.log(level, "Redis role %r is away: %s", role, reason)
@@ -120,11 +120,11 @@ def _command_connections(role: Role) -> CommandConnections:
     return CommandConnections(_client(role).connection_pool)
 
 
-def _forget(*, setting: str, **kwargs: Any) -> None:
+def _clear_cached_clients(*, setting: str, **kwargs: Any) -> None:
     """Settings are changed by tests only."""
     if setting == "CACHES":
         _client.cache_clear()
         _command_connections.cache_clear()
 
 
-setting_changed.connect(_forget)
+setting_changed.connect(_clear_cached_clients)

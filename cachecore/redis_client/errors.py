@@ -5,7 +5,7 @@ from redis.exceptions import ClusterDownError
 
 from cachecore.keys import Role
 
-NOT_TRIED = "not tried, it failed a moment ago"
+BREAKER_OPEN = "not tried, it failed a moment ago"
 
 
 class RedisUnavailable(Exception):
@@ -32,11 +32,11 @@ UNAVAILABLE = (
 )
 
 # Not the server's state but our bound, or how long this process's other threads keep theirs.
-NO_CONNECTION_LEFT = "No connection available."  # what redis-py's blocking pool says; the other has a class for it
+POOL_EXHAUSTED_MESSAGE = "No connection available."  # what redis-py's blocking pool says; the other has a class for it
 
 # What a server that is there and cannot serve answers; redis-py has no class of its own for these.
 UNAVAILABLE_REPLIES = ("BUSY ", "MISCONF ", "NOREPLICAS ", "MASTERDOWN ", "TRYAGAIN ")
-OF_A_PIPELINE = "caused error: "  # redis-py tells which command of a pipeline it was, then the reply
+PIPELINE_ERROR_SEPARATOR = "caused error: "  # redis-py tells which command of a pipeline it was, then the reply
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -45,12 +45,12 @@ def is_unavailable(error: BaseException) -> bool:
         return True
     if not isinstance(error, redis.ResponseError):
         return False
-    reply = str(error).rpartition(OF_A_PIPELINE)[2]
+    reply = str(error).rpartition(PIPELINE_ERROR_SEPARATOR)[2]
     return reply.startswith(UNAVAILABLE_REPLIES)
 
 
 def is_exhaustion(error: BaseException) -> bool:
     """Whether this process's pool has no connection left: no server's fault."""
     return isinstance(error, redis.MaxConnectionsError) or (
-        isinstance(error, redis.ConnectionError) and str(error) == NO_CONNECTION_LEFT
+        isinstance(error, redis.ConnectionError) and str(error) == POOL_EXHAUSTED_MESSAGE
     )

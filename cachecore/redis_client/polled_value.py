@@ -10,7 +10,7 @@ from cachecore.redis_client.connections import RedisUnavailable
 
 logger = logging.getLogger(__name__)
 
-TRUSTED_SECONDS = 1.0
+MAX_AGE_SECONDS = 1.0
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class PolledValue(Generic[T]):
 
     def get(self) -> T:
         """Never raises."""
-        if self._monotonic() - self._heard_at > TRUSTED_SECONDS:
+        if self._monotonic() - self._heard_at > MAX_AGE_SECONDS:
             self.refresh()
         return self._value
 

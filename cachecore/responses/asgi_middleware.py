@@ -18,13 +18,11 @@ from cachecore.redis_client import connections
 from cachecore.redis_client.read_batcher import ReadBatcher
 from cachecore.responses import switches
 from cachecore.responses.cacheable_request import CacheableRequest, parse_cacheable_request
-from cachecore.responses.prepared_response import PreparedResponse, kept, prepare, serve
+from cachecore.responses.prepared_response import PreparedResponse, prepare, reusable_headers, serve
 from cachecore.responses.stored_response import parse
 from cachecore.responses.url_registry import CachedUrl, Url, cached_urls
 from cachecore.responses.version_watcher import VersionWatcher
 from cachecore.stats import stats
-
-__all__ = ["App", "Message", "PreparedResponse", "Receive", "ResponseCacheASGIMiddleware", "Scope", "Send"]
 
 L1_BYTES = 64 * 1024 * 1024
 MAX_NOT_KEPT = 1_000
@@ -143,7 +141,7 @@ def _learning(url: Url, send: Send, answered: Callable[[], None]) -> Send:
         if message["type"] == "http.response.start":
             known = cached_urls.get(url)
             if known is not None and known.headers is None and message["status"] in (200, 304):
-                known.headers = kept(message["headers"], cross_origin=url.cross_origin)
+                known.headers = reusable_headers(message["headers"], cross_origin=url.cross_origin)
             answered()
         await send(message)
 

@@ -10,7 +10,7 @@ from cachecore.responses.stored_response import StoredResponse
 
 # Set by Django on every answer of a URL alike: security and CORS headers. What differs from answer to answer
 # (X-Cache, Age, ETag, Cache-Control, length) is made anew; Set-Cookie and limits are never kept.
-KEPT_HEADERS = frozenset(
+REUSABLE_HEADERS = frozenset(
     b"vary x-content-type-options referrer-policy cross-origin-opener-policy x-frame-options "
     b"strict-transport-security content-security-policy permissions-policy access-control-allow-origin "
     b"access-control-expose-headers".split()
@@ -30,11 +30,11 @@ class PreparedResponse(msgspec.Struct, frozen=True):
         return len(self.stored.body) + len(self.stored.gzip or b"") + 2048
 
 
-def kept(headers: Headers, *, cross_origin: bool) -> Headers | None:
+def reusable_headers(headers: Headers, *, cross_origin: bool) -> Headers | None:
     """None where the answer sets a cookie, or was not for every origin: such an answer is not for everybody."""
     if any(name.lower() == b"set-cookie" for name, _ in headers):
         return None
-    chosen = [(name.lower(), value) for name, value in headers if name.lower() in KEPT_HEADERS]
+    chosen = [(name.lower(), value) for name, value in headers if name.lower() in REUSABLE_HEADERS]
     origins = [value for name, value in chosen if name == b"access-control-allow-origin"]
     return chosen if origins == ([b"*"] if cross_origin else []) else None
 

@@ -24,7 +24,7 @@ from cachecore.versions import Namespace
 logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 0.5
-TRUSTED_SECONDS = 1.0
+MAX_AGE_SECONDS = 1.0
 RESUBSCRIBE_SECONDS = 0.5
 
 
@@ -39,7 +39,7 @@ class VersionWatcher:
 
     def current_version(self, space: Namespace) -> int | None:
         """The version, or None while it is unknown or was last read too long ago to be trusted."""
-        if self._clock() - self._read_at > TRUSTED_SECONDS:
+        if self._clock() - self._read_at > MAX_AGE_SECONDS:
             return None
         return space.version(self._versions, now_ms())
 
@@ -85,7 +85,7 @@ class VersionWatcher:
             await asyncio.sleep(RESUBSCRIBE_SECONDS)
 
     async def _follow_channels(self) -> None:
-        client = connections.async_client("state", wait_for_ever=True)
+        client = connections.async_client("state", block_forever=True)
         try:
             async with client.pubsub(ignore_subscribe_messages=True) as pubsub:
                 await pubsub.subscribe(*{space.channel for space in self._spaces})

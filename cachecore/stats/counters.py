@@ -17,9 +17,9 @@ class Counters:
 
     def __init__(self, on_new_thread: Callable[[], None] = lambda: None) -> None:
         self._on_new_thread = on_new_thread
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begin at nothing: a forked child must not count its parent's counts once more."""
         self._registering = threading.Lock()
         self._local = threading.local()

@@ -28,7 +28,7 @@ class ServerInfo:
         return self.keys is not None
 
 
-def of(role: Role) -> ServerInfo:
+def read(role: Role) -> ServerInfo:
     """In one round trip; at once while the breaker is open."""
     try:
         with connections.guarded_client(role) as client, client.pipeline(transaction=False) as pipeline:
@@ -45,8 +45,8 @@ def of(role: Role) -> ServerInfo:
     )
 
 
-def of_all_roles() -> dict[Role, ServerInfo]:
-    return {role: of(role) for role in ROLES}
+def read_all_roles() -> dict[Role, ServerInfo]:
+    return {role: read(role) for role in ROLES}
 
 
 def status(servers: dict[Role, ServerInfo]) -> Status:

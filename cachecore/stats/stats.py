@@ -28,13 +28,13 @@ def count(family: str, event: Event, amount: int = 1) -> None:
     _counters.add(family, event, amount)
 
 
-def timed(family: str, operation: Operation, seconds: float) -> None:
+def record_duration(family: str, operation: Operation, seconds: float) -> None:
     """Observe how long an operation took."""
     _counters.add(family, MICROSECONDS[operation], round(seconds * 1_000_000))
     _counters.add(family, BUCKETS[operation][bisect_left(BOUNDS_SECONDS, seconds)])
 
 
-def sized(family: str, raw_bytes: int, stored_bytes: int) -> None:
+def record_size(family: str, raw_bytes: int, stored_bytes: int) -> None:
     """Observe a value's size: encoded, and as it went to Redis (compressed, encrypted, in its envelope).
 
     The second may be the larger: an envelope takes some fifty bytes and twenty a tag, encryption a third; an answer of
@@ -70,11 +70,11 @@ def stop() -> None:
     _flusher.stop()
 
 
-def forget() -> None:
+def reset() -> None:
     """Begin as a process that has counted nothing, as a forked child is."""
-    _counters.forget()
-    _totals.forget()
-    _flusher.forget()
+    _counters.reset()
+    _totals.reset()
+    _flusher.reset()
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class Flusher:
     _starting: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """In a forked child the thread does not run, and its locks may be held by nobody."""
         self._thread, self._starting, self._stop = None, threading.Lock(), threading.Event()
 
@@ -119,4 +119,4 @@ _counters = Counters(on_new_thread=_flusher.start)
 _totals = Totals(_counters)
 after_flush = _flusher.after_flush
 
-os.register_at_fork(after_in_child=forget)
+os.register_at_fork(after_in_child=reset)

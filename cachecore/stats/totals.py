@@ -20,7 +20,7 @@ from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.redis_client.scripts import Script
 from cachecore.stats.counters import Counters, Name
 
-REMEMBERED_SECONDS = 60 * 60  # a batch without a reply is sent again within this time, or its process has ended
+BATCH_TTL_SECONDS = 60 * 60  # a batch without a reply is sent again within this time, or its process has ended
 UNREGISTERED = "unregistered"  # counts of names that are no family share one: the hash stays bounded
 
 STATS_TOTALS = Family(
@@ -39,7 +39,7 @@ STATS_BATCH = Family(
     pattern="{{stats}}:batch:{process}",
     role="state",
     type="string",
-    ttl_seconds=REMEMBERED_SECONDS,
+    ttl_seconds=BATCH_TTL_SECONDS,
     holds="the sequence number of a process's last batch of counts",
     written_by="cachecore.stats.totals (lua/stats/add_counts.lua)",
     purged_by="its TTL",
@@ -56,9 +56,9 @@ class Totals:
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begin anew, as a process of its own."""
         self._lock = threading.Lock()
         self._process = secrets.token_hex(8)
@@ -102,7 +102,7 @@ class Totals:
     def _send(self) -> None:
         batch = [STATS_TOTALS.key(), STATS_BATCH.key(process=self._process)]
         with connections.guarded_client("state") as client:
-            _add_counts(client, batch, [self._sequence, REMEMBERED_SECONDS, msgspec.json.encode(self._unconfirmed)])
+            _add_counts(client, batch, [self._sequence, BATCH_TTL_SECONDS, msgspec.json.encode(self._unconfirmed)])
         self._confirmed.update(self._unconfirmed)
         self._known.update(self._unconfirmed)
         self._unconfirmed = {}

@@ -118,7 +118,7 @@ def _sealed(key: Key, payload: Payload, ttl: float | str | None, versions: Mappi
     except NotStorable:
         stats.count(key.family.name, "refused")
         raise
-    stats.sized(key.family.name, len(payload.data), len(data))
+    stats.record_size(key.family.name, len(payload.data), len(data))
     return data, round(times.hard_seconds * 1000)
 
 

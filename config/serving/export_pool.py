@@ -5,7 +5,7 @@ import logging
 from contextlib import suppress
 from threading import Event
 
-from cachecore.responses.asgi_middleware import App, Message, Receive, Scope, Send
+from cachecore.asgi import App, Message, Receive, Scope, Send
 from games.export import client_gone
 
 logger = logging.getLogger(__name__)

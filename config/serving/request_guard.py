@@ -5,14 +5,8 @@ underscore is dropped because WSGI cannot tell it from the one with a dash (X_Fo
 """
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from cachecore.asgi import App, Message, Receive, Scope, Send
 
 
 class Refused(Exception):

@@ -107,9 +107,9 @@ class Breakers:
         told = self
 
         class Counted(CircuitBreaker):
-            def failed(self) -> None:
+            def record_failure(self) -> None:
                 told.failures += 1
-                super().failed()
+                super().record_failure()
 
         return Counted(OPEN_SECONDS, clock=lambda: told.now)
 

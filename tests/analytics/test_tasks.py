@@ -249,7 +249,7 @@ def test_a_hundred_saves_without_redis_succeed_and_the_view_recovers(valkey, fau
 def recover() -> None:
     """What beat does, as soon as the breaker lets it."""
     for circuit in (connections.breaker("state"), connections.breaker("cache")):
-        circuit.succeeded()
+        circuit.record_success()
     tasks.apply_pending()
     tasks.reconcile_newest()
     tasks.apply_pending()

@@ -80,7 +80,7 @@ def troubled(trouble: Trouble | None) -> Iterator[None]:
     finally:
         _trouble = before
         if trouble is not None:
-            connections.breaker("state").succeeded()
+            connections.breaker("state").record_success()
 
 
 @contextmanager

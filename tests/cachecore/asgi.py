@@ -3,13 +3,13 @@
 from typing import NamedTuple
 
 
-class Answer(NamedTuple):
+class ReceivedResponse(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
 
 
-async def ask(app, path="/", query="", method="GET", body=b"", **headers) -> Answer:
+async def send_request(app, path="/", query="", method="GET", body=b"", **headers) -> ReceivedResponse:
     """One request; header names are given with underscores for dashes."""
     scope = {
         "type": "http",
@@ -40,7 +40,7 @@ async def ask(app, path="/", query="", method="GET", body=b"", **headers) -> Ans
     start = sent[0]
     names = [name for name, _ in start["headers"]]
     assert len(names) == len(set(names)), "a header is sent twice"
-    return Answer(
+    return ReceivedResponse(
         start["status"],
         {name.decode(): value.decode() for name, value in start["headers"]},
         b"".join(message.get("body", b"") for message in sent[1:]),

@@ -28,9 +28,9 @@ CLEAR, BUMP, WARM = ask_url("clear", "games-list"), ask_url("bump", "games"), as
 
 @pytest.fixture(autouse=True)
 def _nothing_counted():
-    stats.forget()
+    stats.reset()
     yield
-    stats.forget()
+    stats.reset()
 
 
 @pytest.fixture

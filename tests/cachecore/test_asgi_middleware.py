@@ -21,7 +21,7 @@ from cachecore.responses.url_registry import MAX_URL_LENGTH
 from cachecore.responses.version_watcher import VersionWatcher
 from cachecore.storage import clear_times
 from games.keys import GAMES
-from tests.cachecore.asgi import ask
+from tests.cachecore.asgi import send_request
 
 POLICY = Policy(family=registry["games-list"], namespace=GAMES)
 
@@ -79,7 +79,7 @@ def run(scenario, django=None):
 
 def test_the_second_request_does_not_reach_django():
     async def scenario(door, django):
-        first, second, third = [await ask(door, "/x/") for _ in range(3)]
+        first, second, third = [await send_request(door, "/x/") for _ in range(3)]
         assert [answer.headers["x-cache"] for answer in (first, second, third)] == ["MISS", "HIT", "HIT"]
         assert {answer.body for answer in (first, second, third)} == {b'["x"]'}
         assert django.calls == 1
@@ -89,7 +89,7 @@ def test_the_second_request_does_not_reach_django():
 
 def test_a_hit_carries_the_headers_that_django_set():
     async def scenario(door, django):
-        miss, hit = [await ask(door, "/x/") for _ in range(2)]
+        miss, hit = [await send_request(door, "/x/") for _ in range(2)]
         for name in ("content-type", "cache-control", "vary", "etag", "x-data-version", "x-frame-options"):
             assert hit.headers[name] == miss.headers[name]
         assert hit.headers["content-length"] == str(len(hit.body))
@@ -100,11 +100,11 @@ def test_a_hit_carries_the_headers_that_django_set():
 
 def test_a_new_version_is_followed_by_a_new_answer():
     async def scenario(door, django):
-        await ask(door, "/x/")
-        await ask(door, "/x/")
+        await send_request(door, "/x/")
+        await send_request(door, "/x/")
         django.body = "new"
         await settled(door, await asyncio.to_thread(versions.raise_version, GAMES))
-        answer = await ask(door, "/x/")
+        answer = await send_request(door, "/x/")
         assert (answer.headers["x-cache"], answer.body) == ("MISS", b'["new"]')
 
     run(scenario)
@@ -112,10 +112,10 @@ def test_a_new_version_is_followed_by_a_new_answer():
 
 def test_what_another_process_stored_is_found_in_one_redis_trip():
     async def scenario(door, django):
-        await ask(door, "/x/")
+        await send_request(door, "/x/")
         other = ResponseCacheASGIMiddleware(django, door._watcher)  # another process: nothing in its memory
         other._cache = door._cache
-        assert (await ask(other, "/x/")).headers["x-cache"] == "HIT"
+        assert (await send_request(other, "/x/")).headers["x-cache"] == "HIT"
         assert django.calls == 1
 
     run(scenario)
@@ -124,9 +124,9 @@ def test_what_another_process_stored_is_found_in_one_redis_trip():
 def test_zones_queries_and_paths_are_answers_of_their_own():
     async def scenario(door, django):
         for _ in range(2):
-            await ask(door, "/x/")
-            await ask(door, "/y/")
-            await ask(door, "/x/", x_timezone="Europe/London")
+            await send_request(door, "/x/")
+            await send_request(door, "/y/")
+            await send_request(door, "/x/", x_timezone="Europe/London")
         assert django.calls == 3
 
     run(scenario)
@@ -149,8 +149,8 @@ def test_zones_queries_and_paths_are_answers_of_their_own():
 )
 def test_only_django_answers_what_may_differ_by_caller(headers):
     async def scenario(door, django):
-        await ask(door, "/x/")
-        await ask(door, "/x/", **headers)
+        await send_request(door, "/x/")
+        await send_request(door, "/x/", **headers)
         assert django.calls == 2
 
     run(scenario)
@@ -159,7 +159,7 @@ def test_only_django_answers_what_may_differ_by_caller(headers):
 def test_an_answer_that_sets_a_cookie_is_never_served_to_another():
     async def scenario(door, django):
         for _ in range(3):
-            await ask(door, "/x/")
+            await send_request(door, "/x/")
         assert django.calls == 3
 
     run(scenario, Django(extra_headers=[(b"set-cookie", b"sessionid=1")]))
@@ -168,7 +168,7 @@ def test_an_answer_that_sets_a_cookie_is_never_served_to_another():
 def test_an_answer_for_one_origin_is_never_served_to_another():
     async def scenario(door, django):
         for _ in range(3):
-            await ask(door, "/x/", origin="https://a.example")
+            await send_request(door, "/x/", origin="https://a.example")
         assert django.calls == 3
 
     run(scenario, Django(extra_headers=[(b"access-control-allow-origin", b"https://a.example")]))
@@ -177,9 +177,9 @@ def test_an_answer_for_one_origin_is_never_served_to_another():
 def test_an_origin_that_names_none_is_answered_as_without():
     async def scenario(door, django):
         for _ in range(2):
-            answer = await ask(door, "/x/", origin="")
+            answer = await send_request(door, "/x/", origin="")
         assert (answer.headers["x-cache"], "access-control-allow-origin" in answer.headers) == ("HIT", False)
-        assert (await ask(door, "/x/")).headers["x-cache"] == "HIT"
+        assert (await send_request(door, "/x/")).headers["x-cache"] == "HIT"
         assert django.calls == 1
 
     run(scenario)
@@ -188,7 +188,7 @@ def test_an_origin_that_names_none_is_answered_as_without():
 def test_headers_of_a_refused_origin_are_not_kept_for_an_allowed_one():
     async def scenario(door, django):
         for _ in range(2):
-            await ask(door, "/x/", origin="https://stranger.example")
+            await send_request(door, "/x/", origin="https://stranger.example")
         assert django.calls == 2  # never learned: the next may be one that is allowed
 
     run(scenario)
@@ -197,7 +197,7 @@ def test_headers_of_a_refused_origin_are_not_kept_for_an_allowed_one():
 def test_first_requests_for_a_url_wait_for_the_first_of_them():
     async def scenario(door, django):
         django.gate.clear()
-        waiting = [asyncio.create_task(ask(door, "/x/")) for _ in range(20)]
+        waiting = [asyncio.create_task(send_request(door, "/x/")) for _ in range(20)]
         async with asyncio.timeout(5):
             while not (door._under_way and len(next(iter(door._under_way.values()))._callbacks or ()) == 19):
                 await asyncio.sleep(0)
@@ -216,7 +216,9 @@ def test_first_requests_for_a_url_wait_for_the_first_of_them():
 def test_gzip_is_for_those_who_weigh_it(accepts, zipped):
     async def scenario(door, django):
         for _ in range(2):
-            answer = await ask(door, "/x/", accept_encoding=accepts)  # a MISS of Django's, then a HIT of the door's
+            answer = await send_request(
+                door, "/x/", accept_encoding=accepts
+            )  # a MISS of Django's, then a HIT of the door's
             assert ("content-encoding" in answer.headers) == zipped
 
     run(scenario, Django(body="y" * 5_000))
@@ -225,8 +227,8 @@ def test_gzip_is_for_those_who_weigh_it(accepts, zipped):
 def test_large_answers_are_zipped_for_those_who_take_it():
     async def scenario(door, django):
         for _ in range(2):
-            plain = await ask(door, "/x/")
-            zipped = await ask(door, "/x/", accept_encoding="gzip, br")
+            plain = await send_request(door, "/x/")
+            zipped = await send_request(door, "/x/", accept_encoding="gzip, br")
         assert (zipped.headers["content-encoding"], gzip.decompress(zipped.body)) == ("gzip", plain.body)
         assert "content-encoding" not in plain.headers
         assert len(zipped.body) == int(zipped.headers["content-length"]) < len(plain.body)
@@ -239,9 +241,9 @@ def test_large_answers_are_zipped_for_those_who_take_it():
 )
 def test_an_unchanged_answer_is_a_304(header, status):
     async def scenario(door, django):
-        await ask(door, "/x/")
-        etag = (await ask(door, "/x/")).headers["etag"]
-        answer = await ask(door, "/x/", if_none_match=header.format(etag=etag))
+        await send_request(door, "/x/")
+        etag = (await send_request(door, "/x/")).headers["etag"]
+        answer = await send_request(door, "/x/", if_none_match=header.format(etag=etag))
         assert answer.status == status
         assert (answer.body == b"") == (status == 304)
         assert answer.headers["etag"] == etag
@@ -253,10 +255,10 @@ def test_a_url_first_asked_with_its_etag_is_served_from_then_on():
     """As after a restart, when every browser still has the answer."""
 
     async def scenario(door, django):
-        etag = (await ask(door, "/x/")).headers["etag"]
+        etag = (await send_request(door, "/x/")).headers["etag"]
         caching.cached_urls.clear()  # another process
-        assert (await ask(door, "/x/", if_none_match=etag)).status == 304
-        hit = await ask(door, "/x/")
+        assert (await send_request(door, "/x/", if_none_match=etag)).status == 304
+        hit = await send_request(door, "/x/")
         assert (hit.status, hit.body, hit.headers["content-type"]) == (200, b'["x"]', "application/json")
         assert django.calls == 2
 
@@ -265,8 +267,8 @@ def test_a_url_first_asked_with_its_etag_is_served_from_then_on():
 
 def test_head_has_the_headers_and_no_body():
     async def scenario(door, django):
-        await ask(door, "/x/")
-        get, head = await ask(door, "/x/"), await ask(door, "/x/", method="HEAD")
+        await send_request(door, "/x/")
+        get, head = await send_request(door, "/x/"), await send_request(door, "/x/", method="HEAD")
         assert head.body == b""
         assert head.headers["content-length"] == get.headers["content-length"]
 
@@ -275,11 +277,11 @@ def test_head_has_the_headers_and_no_body():
 
 def test_requests_that_miss_together_wait_for_the_first():
     async def scenario(door, django):
-        await ask(door, "/x/")
+        await send_request(door, "/x/")
         await settled(door, await asyncio.to_thread(versions.raise_version, GAMES))
         django.calls = 0
         django.gate.clear()
-        waiting = [asyncio.create_task(ask(door, "/x/")) for _ in range(50)]
+        waiting = [asyncio.create_task(send_request(door, "/x/")) for _ in range(50)]
         async with asyncio.timeout(5):
             while not (door._under_way and len(next(iter(door._under_way.values()))._callbacks or ()) == 49):
                 await asyncio.sleep(0)
@@ -293,7 +295,7 @@ def test_requests_that_miss_together_wait_for_the_first():
 
 def test_a_failing_leader_does_not_take_its_followers_down():
     async def scenario(door, django):
-        await ask(door, "/x/")
+        await send_request(door, "/x/")
         await settled(door, await asyncio.to_thread(versions.raise_version, GAMES))
         responding, django_call = asyncio.Event(), door._app
 
@@ -307,9 +309,9 @@ def test_a_failing_leader_does_not_take_its_followers_down():
             await django_call(scope, receive, send)
 
         door._app = failing_once
-        leader = asyncio.create_task(ask(door, "/x/"))
+        leader = asyncio.create_task(send_request(door, "/x/"))
         await responding.wait()
-        follower = await ask(door, "/x/")
+        follower = await send_request(door, "/x/")
         assert json.loads(follower.body) == ["x"]
         with pytest.raises(RuntimeError):
             await leader
@@ -320,11 +322,11 @@ def test_a_failing_leader_does_not_take_its_followers_down():
 @pytest.mark.parametrize("fault", ["stop", "pause"])
 def test_without_redis_memory_is_trusted_for_a_second_and_then_django_answers(valkey, fault):
     async def scenario(door, django):
-        await ask(door, "/x/")
-        await ask(door, "/x/")
+        await send_request(door, "/x/")
+        await send_request(door, "/x/")
         getattr(valkey, fault)()
         async with asyncio.timeout(5):
-            while (answer := await ask(door, "/x/")).headers["x-cache"] == "HIT":
+            while (answer := await send_request(door, "/x/")).headers["x-cache"] == "HIT":
                 await asyncio.sleep(0.01)
         assert answer.headers["x-cache"] == "BYPASS"
         assert answer.body == b'["x"]'
@@ -334,14 +336,14 @@ def test_without_redis_memory_is_trusted_for_a_second_and_then_django_answers(va
 
 def test_an_answer_is_not_served_past_its_time():
     async def scenario(door, django):
-        await ask(door, "/x/")
-        await ask(door, "/x/")
+        await send_request(door, "/x/")
+        await send_request(door, "/x/")
         (url,) = caching.cached_urls
         prepared, replace = door._l1[url], msgspec.structs.replace
         door._l1[url] = replace(prepared, stored=replace(prepared.stored, expires_at_ms=1))
         with connections.guarded_client("cache") as client:
             client.flushall()
-        assert (await ask(door, "/x/")).headers["x-cache"] != "HIT"
+        assert (await send_request(door, "/x/")).headers["x-cache"] != "HIT"
 
     run(scenario)
 
@@ -355,7 +357,7 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 def test_json_is_served_to_whom_it_is_named(accept):
     async def scenario(door, django):
         for _ in range(2):
-            await ask(door, "/x/", accept=accept)
+            await send_request(door, "/x/", accept=accept)
         assert django.calls == 1
 
     run(scenario)
@@ -366,9 +368,9 @@ def test_what_a_proxy_said_is_read_as_django_reads_it():
 
     async def scenario(door, django):
         django.extra_headers = [(b"strict-transport-security", b"max-age=1")]
-        await ask(door, "/x/", x_forwarded_proto="https,http")
+        await send_request(door, "/x/", x_forwarded_proto="https,http")
         django.extra_headers = []
-        answers = [await ask(door, "/x/") for _ in range(2)]
+        answers = [await send_request(door, "/x/") for _ in range(2)]
         assert not [one for one in answers if "strict-transport-security" in one.headers]
         assert [one.headers["x-cache"] for one in answers] == ["HIT", "HIT"]  # inside Django, then in front of it
         assert django.calls == 2
@@ -411,14 +413,14 @@ def test_a_host_sent_twice_is_for_django_to_refuse():
 
 def test_an_answer_that_was_not_kept_leaves_no_header_behind():
     async def scenario(door, django):
-        await ask(door, "/x/", authorization="Token x")  # known from now on, its headers not yet
+        await send_request(door, "/x/", authorization="Token x")  # known from now on, its headers not yet
         with connections.guarded_client("state") as client:
             version = client.getdel(GAMES.key)
-            bypass = await ask(door, "/x/")
+            bypass = await send_request(door, "/x/")
             client.set(GAMES.key, version)
         assert (bypass.headers["x-cache"], bypass.headers["cache-control"]) == ("BYPASS", "no-cache")
         await settled(door, int(version))
-        answers = [await ask(door, "/x/") for _ in range(3)]
+        answers = [await send_request(door, "/x/") for _ in range(3)]
         assert [one.headers["cache-control"] for one in answers] == [CACHE_CONTROL] * 3
         assert answers[-1].headers["x-cache"] == "HIT"
 
@@ -438,11 +440,11 @@ def test_a_client_that_is_slow_to_take_its_answer_keeps_nobody_waiting():
             await door(scope, receive, slow)
 
         django.gate.clear()
-        slow = asyncio.create_task(ask(slowly, "/x/"))
+        slow = asyncio.create_task(send_request(slowly, "/x/"))
         async with asyncio.timeout(5):
             while not door._under_way:
                 await asyncio.sleep(0)
-            quick = asyncio.create_task(ask(door, "/x/"))
+            quick = asyncio.create_task(send_request(door, "/x/"))
             while not next(iter(door._under_way.values()))._callbacks:  # until the quick one waits
                 await asyncio.sleep(0)
         django.gate.set()
@@ -461,7 +463,7 @@ def test_an_answer_that_holds_for_no_time_is_nobody_elses():
     """As of a page that is not whole: what is missing may be there for the next caller."""
 
     async def scenario(door, django):
-        answers = [await ask(door, "/x/") for _ in range(3)]
+        answers = [await send_request(door, "/x/") for _ in range(3)]
         assert {one.headers["cache-control"] for one in answers} == {"no-cache"}
         assert {one.headers["x-cache"] for one in answers} == {"BYPASS"}
         assert (django.calls, len(caching.cached_urls)) == (3, 0)
@@ -472,7 +474,7 @@ def test_an_answer_that_holds_for_no_time_is_nobody_elses():
 def test_long_urls_take_no_memory():
     async def scenario(door, django):
         query = "a=" + "x" * MAX_URL_LENGTH
-        assert [(await ask(door, "/x/", query)).status for _ in range(2)] == [200, 200]
+        assert [(await send_request(door, "/x/", query)).status for _ in range(2)] == [200, 200]
         assert (django.calls, len(caching.cached_urls), len(door._not_kept)) == (2, 0, 0)
 
     run(scenario)
@@ -480,8 +482,8 @@ def test_long_urls_take_no_memory():
 
 def test_head_first_and_then_get():
     async def scenario(door, django):
-        assert (await ask(door, "/x/", method="HEAD")).status == 200
-        assert (await ask(door, "/x/")).body == b'["x"]'
+        assert (await send_request(door, "/x/", method="HEAD")).status == 200
+        assert (await send_request(door, "/x/")).body == b'["x"]'
         assert django.calls == 1
 
     run(scenario)
@@ -489,7 +491,7 @@ def test_head_first_and_then_get():
 
 def test_a_range_is_answered_whole():
     async def scenario(door, django):
-        answers = [await ask(door, "/x/", range="bytes=0-1", if_range='"x"') for _ in range(2)]
+        answers = [await send_request(door, "/x/", range="bytes=0-1", if_range='"x"') for _ in range(2)]
         assert [(one.status, one.body) for one in answers] == [(200, b'["x"]')] * 2
 
     run(scenario)
@@ -501,10 +503,10 @@ def test_a_range_is_answered_whole():
 )
 def test_etags_are_compared_weakly_in_lists(if_none_match):
     async def scenario(door, django):
-        miss = await ask(door, "/x/")
+        miss = await send_request(door, "/x/")
         etag = miss.headers["etag"]
         told = if_none_match.format(etag=etag, plain=etag.removeprefix('W/"').removesuffix('"'))
-        answer = await ask(door, "/x/", if_none_match=told)
+        answer = await send_request(door, "/x/", if_none_match=told)
         assert (answer.status, answer.body) == (304, b"")
         assert {name: answer.headers[name] for name in ("cache-control", "etag", "vary")} == {
             name: miss.headers[name] for name in ("cache-control", "etag", "vary")
@@ -516,9 +518,9 @@ def test_etags_are_compared_weakly_in_lists(if_none_match):
 @pytest.mark.parametrize("if_none_match", ['"', "W/", '"other', "{plain}", '"{plain}x"', "w/" + '"{plain}"' * 0, ""])
 def test_what_is_no_etag_matches_nothing(if_none_match):
     async def scenario(door, django):
-        etag = (await ask(door, "/x/")).headers["etag"]
+        etag = (await send_request(door, "/x/")).headers["etag"]
         told = if_none_match.format(plain=etag.removeprefix('W/"').removesuffix('"'))
-        assert (await ask(door, "/x/", if_none_match=told)).status == 200
+        assert (await send_request(door, "/x/", if_none_match=told)).status == 200
 
     run(scenario)
 
@@ -533,32 +535,32 @@ def _all_on():
 def test_what_another_process_switches_off_is_served_no_longer_than_a_look():
     async def scenario(door, django):
         for _ in range(2):
-            await ask(door, "/x/")
+            await send_request(door, "/x/")
         with connections.guarded_client("state") as client:
             client.sadd(switches.SWITCHED_OFF.key(), POLICY.family.name)
         async with asyncio.timeout(5):
             while POLICY.family.name not in switches.switched_off():
                 await asyncio.sleep(0.01)
         django.body = "new"
-        off = await ask(door, "/x/")
+        off = await send_request(door, "/x/")
         assert (off.headers["x-cache"], off.body, off.headers["cache-control"]) == ("BYPASS", b'["new"]', "no-cache")
         with connections.guarded_client("state") as client:
             client.srem(switches.SWITCHED_OFF.key(), POLICY.family.name)
         async with asyncio.timeout(5):
             while POLICY.family.name in switches.switched_off():
                 await asyncio.sleep(0.01)
-        assert (await ask(door, "/x/")).headers["cache-control"] == CACHE_CONTROL
+        assert (await send_request(door, "/x/")).headers["cache-control"] == CACHE_CONTROL
 
     run(scenario)
 
 
 def test_what_another_release_stored_is_computed_again():
     async def scenario(door, django):
-        await ask(door, "/x/")
+        await send_request(door, "/x/")
         with connections.guarded_client("cache") as client:
             (key,) = client.keys("games:list:*")
             client.set(key, b"\xc1\x01another release's shape")
-        answer = await ask(door, "/x/")
+        answer = await send_request(door, "/x/")
         assert (answer.status, answer.headers["x-cache"], django.calls) == (200, "MISS", 2)
 
     run(scenario)
@@ -569,7 +571,7 @@ def test_what_was_cleared_by_hand_is_served_no_longer_than_a_look():
 
     async def scenario(door, django):
         for _ in range(3):
-            await ask(door, "/x/")
+            await send_request(door, "/x/")
         assert django.calls == 1
         with connections.guarded_client("cache") as client:
             client.delete(*client.keys("games:list:*"))
@@ -578,7 +580,7 @@ def test_what_was_cleared_by_hand_is_served_no_longer_than_a_look():
         async with asyncio.timeout(5):
             while not door._watcher.cleared_ms(POLICY.family.name):
                 await asyncio.sleep(0.01)
-        assert [(await ask(door, "/x/")).body for _ in range(3)] == [b'["mended"]'] * 3
+        assert [(await send_request(door, "/x/")).body for _ in range(3)] == [b'["mended"]'] * 3
         assert django.calls == 2
 
     run(scenario)

@@ -12,7 +12,7 @@ def test_it_is_closed_until_a_failure_and_then_open_for_its_time():
     clock = Clock()
     breaker = CircuitBreaker(1.0, clock)
     assert (breaker.allow(), breaker.state) == (True, "closed")
-    breaker.failed()
+    breaker.record_failure()
     assert (breaker.allow(), breaker.state) == (False, "open")
     clock.now = 0.999
     assert not breaker.allow()
@@ -21,21 +21,21 @@ def test_it_is_closed_until_a_failure_and_then_open_for_its_time():
 def test_one_caller_probes_and_its_success_closes_it():
     clock = Clock()
     breaker = CircuitBreaker(1.0, clock)
-    breaker.failed()
+    breaker.record_failure()
     clock.now = 1.0
     assert [breaker.allow() for _ in range(3)] == [True, False, False]
     assert breaker.state == "half-open"
-    breaker.succeeded()
+    breaker.record_success()
     assert [breaker.allow() for _ in range(3)] == [True, True, True]
 
 
 def test_a_failed_probe_opens_it_again():
     clock = Clock()
     breaker = CircuitBreaker(1.0, clock)
-    breaker.failed()
+    breaker.record_failure()
     clock.now = 1.0
     assert breaker.allow()
-    breaker.failed()
+    breaker.record_failure()
     clock.now = 1.5
     assert not breaker.allow()
     clock.now = 2.0
@@ -45,21 +45,21 @@ def test_a_failed_probe_opens_it_again():
 def test_a_probe_that_ends_without_an_outcome_goes_to_the_next_caller():
     clock = Clock()
     breaker = CircuitBreaker(1.0, clock)
-    breaker.failed()
+    breaker.record_failure()
     clock.now = 1.0
     assert breaker.allow()
-    breaker.released()
+    breaker.release_probe()
     assert breaker.allow()
 
 
 def test_it_tells_when_an_outage_begins_and_how_long_it_was():
     clock = Clock()
     breaker = CircuitBreaker(1.0, clock)
-    assert breaker.succeeded() is None
-    assert [breaker.failed(), breaker.failed()] == [True, False]
+    assert breaker.record_success() is None
+    assert [breaker.record_failure(), breaker.record_failure()] == [True, False]
     clock.now = 12.25
     assert breaker.allow()
-    assert not breaker.failed()  # a failed probe is of the same outage
+    assert not breaker.record_failure()  # a failed probe is of the same outage
     clock.now = 12.5
-    assert [breaker.succeeded(), breaker.succeeded()] == [12.5, None]
-    assert breaker.failed()
+    assert [breaker.record_success(), breaker.record_success()] == [12.5, None]
+    assert breaker.record_failure()

@@ -16,9 +16,9 @@ from games.services import record_games
 
 @pytest.fixture(autouse=True)
 def _nothing_counted():
-    stats.forget()
+    stats.reset()
     yield
-    stats.forget()
+    stats.reset()
 
 
 def row(out: str, family: str) -> list[str]:
@@ -30,8 +30,8 @@ def test_a_table_by_family_with_a_total(capsys):
     stats.count("games-list", "hit", 1_200)
     stats.count("games-list", "miss", 400)
     stats.count("games-single", "local_hit", 400)
-    stats.timed("games-list", "compute", 0.004)
-    stats.sized("games-list", 9_000_000, 2_000_000)
+    stats.record_duration("games-list", "compute", 0.004)
+    stats.record_size("games-list", 9_000_000, 2_000_000)
     call_command("cache_stats")
     out = capsys.readouterr().out
     counts = ["0", "0", "400", "0", "0", "0", "0"]  # local, stale, misses, bypass, errors, waits, refused

@@ -41,7 +41,7 @@ def test_it_recovers_without_a_hand(valkey):
     with pytest.raises(connections.RedisUnavailable):
         ping()
     valkey.start()
-    connections.breaker("state").failed()  # as late as it can have been
+    connections.breaker("state").record_failure()  # as late as it can have been
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         try:

@@ -83,7 +83,7 @@ def test_what_differs_is_named_and_mended(client):
 
 def test_a_field_that_says_when_is_no_difference(client, monkeypatch):
     record_games([Round(game_id=2, crash_hundredths=200, end_time=from_unix_ms(1_790_000_000_000))], source="test")
-    monkeypatch.setattr(consistency, "moments", {"end_time"})
+    monkeypatch.setattr(consistency, "timestamp_fields", {"end_time"})
     client.get(LIST)
     rewrite(b"2026-09-21T14:13:20", b"2026-09-21T14:13:19")
     assert consistency.check(1, urls=[LIST]).agreed == 1
@@ -92,7 +92,7 @@ def test_a_field_that_says_when_is_no_difference(client, monkeypatch):
 def test_an_answer_from_another_source_is_not_compared(client, monkeypatch):
     client.get(LIST)
     rewrite(b'"crash_point":2.0', b'"crash_point":9.0')
-    monkeypatch.setattr(consistency, "moving", {"crash_point"})
+    monkeypatch.setattr(consistency, "coverage_fields", {"crash_point"})
     report = consistency.check(1, urls=[LIST])
     assert (report.agreed, report.skipped, report.disagreeing) == (0, 4, [])
 

@@ -69,9 +69,9 @@ VISITS = Family(
 
 @pytest.fixture(autouse=True)
 def _nothing_counted():
-    stats.forget()
+    stats.reset()
     yield
-    stats.forget()
+    stats.reset()
 
 
 # What the cache relieves: three questions to the table

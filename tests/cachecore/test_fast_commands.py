@@ -53,13 +53,13 @@ def test_a_reply_that_came_too_late_is_nobodys(valkey, settings):
     with pytest.raises(RedisUnavailable, match="Redis role 'cache': TimeoutError"):
         get("a")
     valkey.resume()
-    connections.breaker("cache").succeeded()
+    connections.breaker("cache").record_success()
     assert get("b") == b"2"
 
 
 def test_while_the_breaker_is_open_no_socket_is_touched(valkey):
     get("a")
-    connections.breaker("cache").failed()
+    connections.breaker("cache").record_failure()
     with redis.Redis.from_url(valkey.url) as client:
         before = client.info("stats")["total_commands_processed"]
         with pytest.raises(RedisUnavailable, match="not tried, it failed a moment ago"):
@@ -73,7 +73,7 @@ def test_a_server_that_refuses_is_unavailable_and_comes_back(valkey):
     with pytest.raises(RedisUnavailable, match="Redis role 'cache': ConnectionError"):
         get("a")
     valkey.start()
-    connections.breaker("cache").succeeded()
+    connections.breaker("cache").record_success()
     assert get("a") is None
 
 

@@ -88,7 +88,7 @@ def cache():
 @pytest.fixture(autouse=True)
 def witness(cache):
     """Values of another family, under tags of their own: they stand as they were after every test."""
-    stats.forget()
+    stats.reset()
     values = {WITNESS.key(id=number): f"of the witness {number}" for number in range(3)}
     cache.set_many(values, tags=["witness"])
     before = raw(WITNESS.prefix, "tag:witness")
@@ -96,7 +96,7 @@ def witness(cache):
     yield values
     assert raw(WITNESS.prefix, "tag:witness") == before
     assert cache.get_many(values) == values
-    stats.forget()
+    stats.reset()
 
 
 def raw(*prefixes):

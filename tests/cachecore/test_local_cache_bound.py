@@ -24,7 +24,7 @@ from games.keys import GAMES
 from games.rounds import Round
 from games.services import record_games
 from tests import servers
-from tests.cachecore.asgi import ask
+from tests.cachecore.asgi import send_request
 from tests.cachecore.test_envelope import family
 from tests.cachecore.test_races import LONG, Worker, staleness, truth_now, write_counting
 from tests.cachecore.test_races import NEAR as RACED_NEAR
@@ -36,9 +36,9 @@ FRONT_DOOR_SECONDS = 1.0  # docs/cachecore.md: the bound of a version's age
 
 @pytest.fixture(autouse=True)
 def _nothing_counted():
-    stats.forget()
+    stats.reset()
     yield
-    stats.forget()
+    stats.reset()
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_no_answer_of_the_front_door_is_older_than_a_second_while_it_hears_nothi
 
     async def read(app):
         began = time.monotonic()
-        answer = await ask(app, "/api/games/", "per_page=1")
+        answer = await send_request(app, "/api/games/", "per_page=1")
         answers.append((began, answer.body))
         outcomes.append(answer.headers["x-cache"])
         await asyncio.sleep(0)  # let the rest of the process run

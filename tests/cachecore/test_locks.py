@@ -52,7 +52,7 @@ def test_who_waits_for_a_lock_keeps_nobody_from_redis(monkeypatch):
         client.set(LOCK.key(name="job"), "somebody", px=10_000)
     circuit = connections.breaker("state")
     monkeypatch.setattr(circuit, "_open_seconds", 0.0)
-    circuit.failed()
+    circuit.record_failure()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(hold_once)
         while circuit.state != "closed":

@@ -19,9 +19,9 @@ REQUESTS = "crash_monitor_cache_requests_total"
 
 @pytest.fixture(autouse=True)
 def _nothing_counted():
-    stats.forget()
+    stats.reset()
     yield
-    stats.forget()
+    stats.reset()
 
 
 def scrape(client) -> dict[tuple, float]:
@@ -64,7 +64,7 @@ def test_it_answers_for_every_process_and_never_counts_down(client):
 
 def test_a_latency_is_a_cumulative_histogram(client):
     for seconds in (0.0001, 0.003, 7.0):
-        stats.timed("games-list", "read", seconds)
+        stats.record_duration("games-list", "read", seconds)
     found = scrape(client)
     name, labels = "crash_monitor_cache_operation_seconds", ("games-list", "read")
     buckets = {key[2]: value for key, value in found.items() if key[0] == f"{name}_bucket"}
@@ -73,7 +73,7 @@ def test_a_latency_is_a_cumulative_histogram(client):
 
 
 def test_bytes_servers_breakers_and_versions(client):
-    stats.sized("games-list", 900, 300)
+    stats.record_size("games-list", 900, 300)
     version = versions.raise_version(GAMES)
     found = scrape(client)
     assert found["crash_monitor_cache_value_bytes_total", "games-list", "raw"] == 900

@@ -43,9 +43,9 @@ HOSTILE = [
 
 @pytest.fixture(autouse=True)
 def _nothing_counted():
-    stats.forget()
+    stats.reset()
     yield
-    stats.forget()
+    stats.reset()
 
 
 @pytest.fixture

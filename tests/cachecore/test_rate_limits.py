@@ -34,7 +34,7 @@ from config.wsgi import application as django
 from games.keys import GAMES
 from games.rounds import Round
 from games.services import record_games
-from tests.cachecore.asgi import ask
+from tests.cachecore.asgi import send_request
 
 RATE = limits.parse("5/minute")
 WINDOWS = {"sliding": take_in_sliding_window, "moving": take_in_moving_window}
@@ -452,7 +452,7 @@ def test_a_view_that_keeps_nothing_counts_at_once(client, kept, django_assert_nu
 @pytest.mark.django_db
 @pytest.mark.parametrize("fault", ["stop", "pause"])
 def test_without_redis_an_open_scope_is_let_through_and_counted(client, limited, valkey, fault):
-    stats.forget()
+    stats.reset()
     getattr(valkey, fault)()
     response = client.get("/api/games/")
     assert (response.status_code, told(response)) == (200, {})
@@ -501,7 +501,7 @@ def test_what_the_front_door_serves_is_not_counted_and_tells_no_limit(limited):
             async with asyncio.timeout(5):
                 while door._watcher.current_version(GAMES) != version:
                     await asyncio.sleep(0.01)
-            return [await ask(from_address(door), "/api/games/") for _ in range(5)]
+            return [await send_request(from_address(door), "/api/games/") for _ in range(5)]
         finally:
             await door.stop()
 

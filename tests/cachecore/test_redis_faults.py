@@ -35,9 +35,9 @@ def cache():
 
 @pytest.fixture(autouse=True)
 def _nothing_counted():
-    stats.forget()
+    stats.reset()
     yield
-    stats.forget()
+    stats.reset()
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_waiting_for_another_process_through_a_slow_redis_is_no_failure(through)
     through(0.07)
     outcomes = []
     while len(outcomes) < 3 and ("the one value", 0) not in outcomes:
-        stats.forget()
+        stats.reset()
         outcomes.append((waited_for_another(PLAIN.key(id=len(outcomes))), incidents(PLAIN)))
     assert ("the one value", 0) in outcomes
     assert breaker_state() == "closed"
@@ -296,7 +296,7 @@ def test_making_a_connection_in_an_event_loop_costs_one_time_limit_too(valkey, s
     valkey.pause()
 
     async def seconds():
-        connections.breaker("cache").succeeded()
+        connections.breaker("cache").record_success()
         client = connections.async_client("cache")
         started = time.monotonic()
         with pytest.raises(RedisUnavailable):

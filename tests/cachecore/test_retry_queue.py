@@ -23,7 +23,7 @@ def cache():
 
 def owe(cache, monkeypatch, seconds):
     monkeypatch.setattr(retry_queue, "FIRST_SECONDS", seconds)
-    connections.breaker("cache").failed()  # away, with its data
+    connections.breaker("cache").record_failure()  # away, with its data
     with pytest.raises(RedisUnavailable):
         cache.invalidate_tag("a")
 
@@ -32,14 +32,14 @@ def test_an_idle_process_pays(cache, monkeypatch):
     cache.set(KEY, "old", tags=["a"])
     owe(cache, monkeypatch, 0.01)
     thread = cache._invalidator.retry_worker.thread
-    connections.breaker("cache").succeeded()
+    connections.breaker("cache").record_success()
     thread.join(10)
     assert not thread.is_alive()
     assert (Cache().get(KEY), cache.stats().pending_invalidations) == (None, 0)
     owe(cache, monkeypatch, 0.01)  # the next debt has a thread of its own
     again = cache._invalidator.retry_worker.thread
     assert again not in (None, thread)
-    connections.breaker("cache").succeeded()
+    connections.breaker("cache").record_success()
     again.join(10)
     assert cache.stats().pending_invalidations == 0
 
@@ -51,7 +51,7 @@ def test_one_thread_pays_and_goes_on_while_redis_is_away(cache, monkeypatch):
     def counted():
         tries.append(1)
         if len(tries) == 3:
-            connections.breaker("cache").succeeded()
+            connections.breaker("cache").record_success()
         pay()
 
     monkeypatch.setattr(cache._invalidator, "retry", counted)
@@ -67,7 +67,7 @@ def test_one_thread_pays_and_goes_on_while_redis_is_away(cache, monkeypatch):
 def test_who_reads_pays_nothing(cache, monkeypatch):
     owe(cache, monkeypatch, 60)
     thread = cache._invalidator.retry_worker.thread
-    connections.breaker("cache").succeeded()
+    connections.breaker("cache").record_success()
     assert cache.get(KEY) is None
     assert cache.get_many([KEY]) == {}
     assert cache.remember(KEY, None, lambda: 1) == 1
@@ -95,7 +95,7 @@ def test_an_ended_payer_leaves_the_debt_and_can_be_woken(cache, monkeypatch):
     monkeypatch.setattr(retry_queue, "FIRST_SECONDS", 0.01)
     payer.wake()
     thread = payer.thread
-    connections.breaker("cache").succeeded()
+    connections.breaker("cache").record_success()
     thread.join(10)
     assert cache.stats().pending_invalidations == 0
 
@@ -107,11 +107,11 @@ from cachecore.writes import retry_queue
 from cachecore.redis_client import connections
 from cachecore.service import cache
 retry_queue.FIRST_SECONDS = 60
-connections.breaker("cache").failed()
+connections.breaker("cache").record_failure()
 try:
     cache.invalidate_tag("a")
 except connections.RedisUnavailable:
-    connections.breaker("cache").succeeded()
+    connections.breaker("cache").record_success()
 print(cache.stats().pending_invalidations)
 """
 

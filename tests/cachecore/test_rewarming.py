@@ -29,7 +29,7 @@ from games.keys import GAMES
 from games.rounds import Round
 from games.services import record_games
 from games.views import LIST
-from tests.cachecore.asgi import ask
+from tests.cachecore.asgi import send_request
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -76,7 +76,7 @@ def requests(*asked: tuple[str, str], method="GET", **headers) -> list[int]:
 
     async def go():
         door = ResponseCacheASGIMiddleware(behind, VersionWatcher([GAMES]))
-        return [(await ask(door, path, query, method, **headers)).status for path, query in asked]
+        return [(await send_request(door, path, query, method, **headers)).status for path, query in asked]
 
     return asyncio.run(go())
 
@@ -208,18 +208,18 @@ def test_thousands_of_questions_that_nobody_asks_again_do_not_drive_out_what_is_
 
 def test_old_favourites_fade_and_the_last_of_them_is_gone():
     put({"/often/": 12, "/seldom/": 2, "/once/": 1})
-    assert tasks.fade_use() == {"asked": 2}
+    assert tasks.decay_usage() == {"asked": 2}
     assert scores() == {"/often/": 6.0, "/seldom/": 1.0}
     for _ in range(3):
-        tasks.fade_use()
+        tasks.decay_usage()
     assert scores() == {}
-    assert tasks.fade_use() == {"asked": 0}
+    assert tasks.decay_usage() == {"asked": 0}
     assert last_run("fade-use").outcome == "done"
 
 
 def test_scores_are_halved_every_hour():
     entry = configured.CELERY_BEAT_SCHEDULE["fade-use"]
-    assert (entry["task"], entry["schedule"]) == (tasks.fade_use.name, 3600.0)
+    assert (entry["task"], entry["schedule"]) == (tasks.decay_usage.name, 3600.0)
 
 
 # What never gets in ----------------------------------------------------------------------------------------------
@@ -310,7 +310,7 @@ def test_a_standard_answer_that_is_asked_often_is_computed_once_and_first(a_game
 
 @pytest.mark.urls(__name__)
 def test_what_fails_is_counted_and_keeps_no_other_from_being_warmed(a_game, caplog):
-    stats.forget()
+    stats.reset()
     put({"/broken/": 9, "/refusing/": 8, SEVEN: 7})
     report = warming.Report()
     for one in warming.plan()[:3]:
@@ -336,7 +336,7 @@ def test_what_answers_4xx_is_dropped(a_game, url):
 @pytest.mark.parametrize("how", ["by setting", "by admin"])
 def test_what_is_switched_off_is_no_failure(a_game, settings, caplog, how):
     settings.ANALYTICS_CONDITIONS = []
-    stats.forget()
+    stats.reset()
     if how == "by setting":
         settings.CACHE_RESPONSES_OFF = ["games-list"]
     switches.switch(registry["games-list"], on=how == "by setting")
@@ -347,7 +347,7 @@ def test_what_is_switched_off_is_no_failure(a_game, settings, caplog, how):
     finally:
         settings.CACHE_RESPONSES_OFF = []
         switches.switch(registry["games-list"], on=True)
-    assert (report.off, report.failed) == (["/api/games/", "/api/games/?per_page=100"], [])
+    assert (report.switched_off, report.failed) == (["/api/games/", "/api/games/?per_page=100"], [])
     assert (REQUESTED_URLS.name, "error") not in stats._counters.totals()
     assert "was not warmed" not in caplog.text
 
@@ -357,14 +357,14 @@ def test_a_run_is_over_when_the_next_may_begin(a_game):
     ticks = itertools.count(0.0, 1.5)  # the plan begins at 0, the answers are looked at at 1.5, 3, 4.5 ..
     report = warming.run(clock=lambda: next(ticks))
     assert report.warmed == [SEVEN, "/api/games/?per_page=6"]
-    assert report.left == len(warming.plan()) - 2 > 0
+    assert report.remaining == len(warming.plan()) - 2 > 0
 
 
 def test_what_stands_there_is_not_asked_again(a_game):
     """A hit inside Django costs four times what looking for the key does, and would count as one."""
     put({SEVEN: 7, "/api/games/?per_page=6": 5})
     warming.run(rest=lambda _: None)
-    stats.forget()
+    stats.reset()
     report = warming.run(rest=lambda _: None)
     assert report.already_warm == [SEVEN, "/api/games/?per_page=6", "/api/games/", "/api/games/?per_page=100"]
     assert (report.warmed, stats._counters.totals().get(("games-list", "hit"), 0)) == ([], 0)
@@ -389,7 +389,7 @@ def test_only_what_nobody_asks_is_warmed_at_a_quarter_of_the_speed(a_game, setti
     ticks, rests = itertools.count(0.0, 0.125), []
     report = warming.run(clock=lambda: next(ticks), rest=rests.append)
     assert report.warmed == [SEVEN, "/api/games/", "/api/games/?per_page=100"]
-    assert (report.left, rests) == (0, [0.375] * (1 + len(report.failed)))  # thrice what each took
+    assert (report.remaining, rests) == (0, [0.375] * (1 + len(report.failed)))  # thrice what each took
 
 
 def test_the_task_tells_numbers_only(a_game, settings):
@@ -439,7 +439,7 @@ def test_counts_wait_while_redis_is_away(a_policy, valkey, fault):
     valkey.resume()
     if not valkey.running:
         valkey.start()
-    connections.breaker("state").succeeded()
+    connections.breaker("state").record_success()
     with connections.guarded_client("state") as client:
         client.delete(REQUESTED_URLS.key())  # what a hung server had received, it executes when it wakes
     usage.flush()
@@ -448,11 +448,11 @@ def test_counts_wait_while_redis_is_away(a_policy, valkey, fault):
 
 @pytest.mark.parametrize("fault", ["stop", "pause"])
 def test_a_run_ends_where_there_is_nowhere_to_keep_an_answer(a_game, valkey, caplog, fault):
-    stats.forget()
+    stats.reset()
     getattr(valkey, fault)()
     report = warming.run(rest=lambda _: None)
     first, *others = map(str, warming.urls())
-    assert (report.failed, report.warmed, report.left) == ([first], [], len(others))
+    assert (report.failed, report.warmed, report.remaining) == ([first], [], len(others))
     [told] = [message for message in caplog.messages if message.startswith("warming ends: ")]
     assert told.startswith("warming ends: Redis role ")
     assert not [message for message in caplog.messages if "was not warmed" in message]

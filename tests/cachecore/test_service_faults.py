@@ -51,8 +51,8 @@ def test_twenty_reads_during_a_hang_cost_one_time_limit(cache, valkey, monkeypat
     opened = []
     breaker = connections.breaker("cache")
     monkeypatch.setattr(breaker, "_open_seconds", 60.0)  # no probe within this test
-    failed = breaker.failed
-    monkeypatch.setattr(breaker, "failed", lambda: (opened.append(threading.current_thread()), failed()))
+    failed = breaker.record_failure
+    monkeypatch.setattr(breaker, "record_failure", lambda: (opened.append(threading.current_thread()), failed()))
     valkey.pause()
     spent = []
     for _ in range(20):
@@ -175,11 +175,11 @@ def test_what_redis_did_not_take_is_owed_although_the_caller_was_told(cache, mon
     key, elsewhere = PLAIN.key(id=1), Cache()
     for change in (lambda: cache.invalidate_tag("a"), lambda: cache.delete(key)):
         cache.set(key, "old", tags=["a"])
-        connections.breaker("cache").failed()
+        connections.breaker("cache").record_failure()
         with pytest.raises(RedisUnavailable):
             change()
         assert cache.stats().pending_invalidations == 1
-        connections.breaker("cache").succeeded()
+        connections.breaker("cache").record_success()
         assert elsewhere.get(key) == "old"
         cache._invalidator.retry()
         assert cache.get(key) is None
@@ -189,10 +189,10 @@ def test_what_redis_did_not_take_is_owed_although_the_caller_was_told(cache, mon
 def test_a_debt_that_cannot_be_paid_stays_and_is_logged(cache, monkeypatch, caplog):
     """As under an ACL that forbids to publish or to write."""
     monkeypatch.setattr(retry_queue.RetryWorker, "wake", lambda worker: None)  # the test pays
-    connections.breaker("cache").failed()
+    connections.breaker("cache").record_failure()
     with pytest.raises(RedisUnavailable):
         cache.invalidate_tag("a")
-    connections.breaker("cache").succeeded()
+    connections.breaker("cache").record_success()
     with connections.guarded_client("cache") as client:
         client.execute_command("ACL", "SETUSER", "default", "-set")
         try:

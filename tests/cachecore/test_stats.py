@@ -20,7 +20,7 @@ from cachecore.stats.totals import STATS_TOTALS, Totals
 from config.env import BASE_DIR
 from games.keys import GAMES
 from tests.cachecore import test_asgi_middleware
-from tests.cachecore.asgi import ask
+from tests.cachecore.asgi import send_request
 
 FAMILY = "games-list"
 OTHER = "games-single"
@@ -28,10 +28,10 @@ OTHER = "games-single"
 
 @pytest.fixture(autouse=True)
 def _nothing_counted():
-    stats.forget()
+    stats.reset()
     yield
     stats.stop()
-    stats.forget()
+    stats.reset()
 
 
 def stored() -> dict[str, int]:
@@ -62,7 +62,7 @@ def test_nothing_read_has_no_rate():
 
 def test_times_fall_into_their_buckets():
     for seconds in (0.00005, 0.001, 0.0011, 60.0):
-        stats.timed(FAMILY, "compute", seconds)
+        stats.record_duration(FAMILY, "compute", seconds)
     latency = stats.snapshot().family(FAMILY).latency("compute")
     assert latency.seconds == pytest.approx(60.00215)
     assert dict(zip((*BOUNDS_SECONDS, "above"), latency.buckets, strict=True)) == {
@@ -77,8 +77,8 @@ def test_times_fall_into_their_buckets():
 
 
 def test_sizes_before_and_after_compression():
-    stats.sized(FAMILY, 1000, 300)
-    stats.sized(FAMILY, 500, 200)
+    stats.record_size(FAMILY, 1000, 300)
+    stats.record_size(FAMILY, 500, 200)
     found = stats.snapshot().family(FAMILY)
     assert (found.raw_bytes, found.stored_bytes) == (1500, 500)
 
@@ -152,7 +152,7 @@ def test_counts_wait_while_redis_is_away_and_arrive_once(valkey):
     found = stats.snapshot()
     assert (found.complete, found.family(FAMILY).events("hit")) == (False, 9)
     valkey.start()  # empty: it is not persistent here
-    connections.breaker("state").succeeded()
+    connections.breaker("state").record_success()
     assert stats.flush() is True
     assert stored() == {"games-list:hit": 7}
 
@@ -167,7 +167,7 @@ def test_a_batch_whose_reply_was_lost_is_added_once(valkey):
     with pytest.raises(connections.RedisUnavailable):
         sender.flush()
     valkey.resume()
-    connections.breaker("state").succeeded()
+    connections.breaker("state").record_success()
     counters.add(FAMILY, "hit", 1)
     sender.flush()
     assert stored() == {"games-list:hit": 7}
@@ -231,7 +231,7 @@ def test_an_answer_s_gzip_is_of_its_size_before_and_after():
 
 def test_the_front_door_counts_where_it_found_the_answer():
     async def scenario(door, django):
-        return [(await ask(door, "/x/")).headers["x-cache"] for _ in range(4)]
+        return [(await send_request(door, "/x/")).headers["x-cache"] for _ in range(4)]
 
     assert test_asgi_middleware.run(scenario) == ["MISS", "HIT", "HIT", "HIT"]
     found = stats.snapshot().family(FAMILY)

@@ -228,14 +228,14 @@ def test_a_commit_while_redis_is_away_is_owed_until_it_is_paid(
 ):
     cache.remember(KEY, None, lambda: "old", tags=["a"])
     circuit = connections.breaker("cache")
-    circuit.failed()  # away, with its data
+    circuit.record_failure()  # away, with its data
     monkeypatch.setattr(circuit, "_open_seconds", 60.0)
     with transaction.atomic():
         cache.invalidate_tag("a")
     assert "committed, not invalidated yet: Redis role 'cache': not tried, it failed a moment ago" in caplog.text
     assert cache.stats().pending_invalidations == 1
     assert cache.remember(KEY, None, lambda: "committed", tags=["a"]) == "committed"
-    circuit.succeeded()  # it is back
+    circuit.record_success()  # it is back
     assert elsewhere.get(KEY) == "old"  # the accepted limit: until it is paid
     assert cache.remember(KEY, None, lambda: "committed", tags=["a"]) == "committed"
     assert cache.stats().pending_invalidations == 1  # who reads does not pay

@@ -28,11 +28,11 @@ SPLIT_SECONDS = 2 * HOURS
 
 @pytest.fixture(autouse=True)
 def _nothing_counted(monkeypatch):
-    stats.forget()
+    stats.reset()
     monkeypatch.setattr(tuning, "_steps", {})
     monkeypatch.setattr(tuning, "_intervals", ChangeIntervals())
     yield
-    stats.forget()
+    stats.reset()
 
 
 def poisson(seed: int, key: int, per_second: float, start: float, end: float) -> Trace:

@@ -2,7 +2,7 @@ import asyncio
 import json
 
 from config.serving.request_guard import Intake
-from tests.cachecore.asgi import ask
+from tests.cachecore.asgi import send_request
 
 
 async def echo(scope, receive, send):
@@ -15,7 +15,7 @@ async def echo(scope, receive, send):
 
 
 def post(app, body=b"", **headers):
-    return asyncio.run(ask(app, method="POST", body=body, **headers))
+    return asyncio.run(send_request(app, method="POST", body=body, **headers))
 
 
 def test_a_body_arrives_whole():
@@ -36,7 +36,7 @@ def test_a_length_that_is_no_number_is_a_400():
 
 
 def test_a_query_that_is_not_ascii_is_a_400():
-    answer = asyncio.run(ask(Intake(echo, 10), query="tz=\xe9"))
+    answer = asyncio.run(send_request(Intake(echo, 10), query="tz=\xe9"))
     assert (answer.status, json.loads(answer.body)["detail"]) == (
         400,
         "The query string is not ASCII: percent-encode it.",
@@ -49,7 +49,7 @@ def test_a_header_with_an_underscore_cannot_pass_for_one_with_a_dash():
             scope["headers"].append((b"x_forwarded_proto", b"https"))
             await Intake(echo, 10)(scope, receive, send)
 
-        return await ask(add_header)
+        return await send_request(add_header)
 
     assert json.loads(asyncio.run(with_underscore()).body)["headers"] == ["host"]
 
@@ -61,7 +61,7 @@ def test_a_charset_that_json_does_not_have_is_a_415():
 
 
 def test_the_type_of_an_absent_body_does_not_reach_django():
-    answer = asyncio.run(ask(Intake(echo, 10), content_type="text/plain; charset=rot13"))
+    answer = asyncio.run(send_request(Intake(echo, 10), content_type="text/plain; charset=rot13"))
     assert json.loads(answer.body)["headers"] == ["host"]
 
 

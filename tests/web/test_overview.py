@@ -62,7 +62,7 @@ def test_everything_at_a_glance(operator):
 
 def test_every_job_that_records_its_run_is_there(operator, settings):
     cache_tasks.warm()
-    cache_tasks.fade_use()
+    cache_tasks.decay_usage()
     told = rows(page(operator.get(INDEX)))
     assert (told["warm"][1], told["fade-use"][1]) == ("done", "done")
     scheduled = {

@@ -89,7 +89,7 @@ def staff(client):
 def presses() -> list[str]:
     """Every button there is: each verb of each page with a name that it takes."""
     view = [f"/admin/analytics/liveview/{verb}/view/" for verb in ("apply", "reconcile", "check", "rebuild")]
-    cache = [f"/admin/cachecore/cache/clear/{name}/" for name in operations.clearable()]
+    cache = [f"/admin/cachecore/cache/clear/{name}/" for name in operations.clearable_families()]
     cache += [f"/admin/cachecore/cache/bump/{name}/" for name in versions.namespaces]
     cache += [f"/admin/cachecore/cache/{verb}/{name}/" for verb in ("on", "off") for name in caching.policies]
     return [*view, *cache, "/admin/cachecore/cache/warm/all/"]

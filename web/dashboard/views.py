@@ -13,7 +13,7 @@ from rest_framework.exceptions import ValidationError
 
 from analytics.conditions import KINDS
 from analytics.live.keys import ANALYTICS
-from cachecore.rate_limits.views import Slot, rate_limited
+from cachecore.rate_limits.views import RateLimitSlot, rate_limited
 from cachecore.responses.caching import Policy, cached_response
 from web.api_calls import ask
 from web.dashboard import choices, csv_export
@@ -33,7 +33,7 @@ FORM_ONLY = ("kind", "value")
 @cache_control(private=True, no_cache=True)  # the page shows its moment; its panels are cached
 @gzip_page
 @rate_limited("analytics", as_page)
-def page(request: HttpRequest, slot: Slot) -> HttpResponse:
+def page(request: HttpRequest, slot: RateLimitSlot) -> HttpResponse:
     """The first view, whole without JavaScript."""
     try:
         given = parameters_of(request, (*DashboardQuery().fields, *FORM_ONLY))
@@ -54,7 +54,7 @@ def page(request: HttpRequest, slot: Slot) -> HttpResponse:
 
 @require_safe
 @rate_limited("analytics", as_json)
-def panels(request: HttpRequest, slot: Slot) -> HttpResponse:
+def panels(request: HttpRequest, slot: RateLimitSlot) -> HttpResponse:
     """The panels as `{"version", "generated_at", "panels": {name: html}}`: a hit never reaches Django."""
     try:
         query = _query(parameters_of(request, DashboardQuery().fields))
@@ -70,7 +70,7 @@ def panels(request: HttpRequest, slot: Slot) -> HttpResponse:
 @gzip_page
 @rate_limited("analytics", as_page)
 @needs_database
-def sheet(request: HttpRequest, slot: Slot, name: str) -> HttpResponse:
+def sheet(request: HttpRequest, slot: RateLimitSlot, name: str) -> HttpResponse:
     """A panel's numbers as CSV, of the same parameters as the page."""
     if name not in PANELS:
         raise Http404(f"There is no panel {name}.")

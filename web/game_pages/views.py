@@ -11,7 +11,7 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 from rest_framework.exceptions import NotFound, ValidationError
 
-from cachecore.rate_limits.views import Slot, rate_limited
+from cachecore.rate_limits.views import RateLimitSlot, rate_limited
 from cachecore.responses.caching import ComputedResult
 from games import fairness, selectors
 from games.filters import ORDERINGS, GamesQuery
@@ -36,7 +36,7 @@ page_headers = cache_control(private=True, no_cache=True)  # a page shows its mo
 @gzip_page
 @rate_limited("games", as_page)
 @needs_database
-def games(request: HttpRequest, slot: Slot) -> HttpResponse:
+def games(request: HttpRequest, slot: RateLimitSlot) -> HttpResponse:
     """The table with its filters and pages, all of it in the URL."""
     query, given, errors = _asked(request, GamesQuery, per_page=str(DEFAULT_PER_PAGE))
     context: dict[str, Any] = {
@@ -70,7 +70,7 @@ def games(request: HttpRequest, slot: Slot) -> HttpResponse:
 @gzip_page
 @rate_limited("games", as_page)
 @needs_database
-def game(request: HttpRequest, slot: Slot, game_id: int) -> HttpResponse:
+def game(request: HttpRequest, slot: RateLimitSlot, game_id: int) -> HttpResponse:
     """One game and its verification, step by step."""
     query, _, errors = _asked(request, ZoneQuery)
     if query is None:
@@ -94,7 +94,7 @@ def game(request: HttpRequest, slot: Slot, game_id: int) -> HttpResponse:
 @page_headers
 @gzip_page
 @rate_limited("games", as_page)
-def verify(request: HttpRequest, slot: Slot) -> HttpResponse:
+def verify(request: HttpRequest, slot: RateLimitSlot) -> HttpResponse:
     """Any hash, by the server and again in the browser. Needs neither database nor Redis."""
     context: dict[str, Any] = {"sites": fairness.SITES, "given": request.GET}
     if not request.GET.keys() - {"site", "tz"}:
@@ -127,7 +127,7 @@ def _messages(error: ValidationError) -> Errors:
     return {name: [str(message) for message in messages] for name, messages in found.items()}
 
 
-def _facts(game_id: int, query: Query, slot: Slot) -> Answer:
+def _facts(game_id: int, query: Query, slot: RateLimitSlot) -> Answer:
     def compute() -> ComputedResult:
         with timezone.override(query.zone):
             return ComputedResult(GameSerializer(selectors.game(game_id)).data)
@@ -135,7 +135,7 @@ def _facts(game_id: int, query: Query, slot: Slot) -> Answer:
     return ask(f"{LIST_PATH}{game_id}/", SINGLE, query, compute, (("id", game_id),), slot)
 
 
-def _check(game_id: int, query: Query, slot: Slot) -> Answer:
+def _check(game_id: int, query: Query, slot: RateLimitSlot) -> Answer:
     def compute() -> ComputedResult:
         return ComputedResult(selectors.verification(selectors.game(game_id)))
 

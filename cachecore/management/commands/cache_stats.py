@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from cachecore.api.serializers import stats_answer
+from cachecore.api.serializers import stats_body
 from cachecore.keys import Role
 from cachecore.maintenance import consistency
 from cachecore.redis_client.connections import RedisUnavailable
@@ -33,7 +33,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         snapshot = stats.snapshot()
-        servers = server_info.of_all_roles()
+        servers = server_info.read_all_roles()
         away = [role for role, server in servers.items() if not server.up]
         if away or not snapshot.complete:
             raise CommandError(f"Redis does not answer (role {', '.join(away) or 'state'}).")
@@ -54,7 +54,7 @@ class Command(BaseCommand):
         return chosen
 
     def _print_json(self, chosen: set[str]) -> None:
-        answer = stats_answer()
+        answer = stats_body()
         answer["stats"]["families"] = [one for one in answer["stats"]["families"] if one["family"] in chosen]
         self.stdout.write(json.dumps(answer, indent=2))
 

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         by_use = sum(not one.standard for one in plan)
         if options["dry_run"]:
             for one in plan:
-                self.stdout.write(str(one.asked))
+                self.stdout.write(str(one.canonical_url))
             told = f", {by_use} of them because they are asked most" if by_use else ""
             self.stdout.write(f"Would warm {len(plan)} answers{told}.")
             return
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         )
         if by_use:
             self.stdout.write(f"{by_use} of them because they are asked most; {len(report.dropped)} dropped.")
-        if report.away is not None:
-            raise CommandError(f"{report.left} answers are left: {report.away}") from report.away
+        if report.redis_error is not None:
+            raise CommandError(f"{report.remaining} answers are left: {report.redis_error}") from report.redis_error
         if report.failed:
             raise CommandError(f"Not warmed: {', '.join(report.failed[:5])}")
