@@ -59,6 +59,7 @@ class GameViewSet(ViewSet):
 
     permission_classes = [MayIngest]
     throttle_scope, write_throttle_scope = "games", "ingest"
+    required_scope = "ingest"
     lookup_field = "game_id"
     lookup_value_regex = "[0-9]{1,20}"
 

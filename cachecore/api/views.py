@@ -37,6 +37,7 @@ class MayOperate(BasePermission):
 
 class MonitoringView(APIView):
     permission_classes = [MayOperate]
+    required_scope = "monitoring"
 
 
 class StatsView(MonitoringView):

@@ -19,6 +19,7 @@ INSTALLED_APPS = [
     "web.apps.WebConfig",  # first: its admin/base_site.html overrides Django's
     "config.apps.ConfigApp",
     "cachecore.apps.CachecoreConfig",
+    "tokens.apps.TokensConfig",
     "games.apps.GamesConfig",
     "analytics.apps.AnalyticsConfig",
     "django.contrib.admin",
@@ -28,7 +29,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
-    "rest_framework.authtoken",
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",

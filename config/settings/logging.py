@@ -2,6 +2,7 @@
 
 from config.env import choice
 
+APPS = ("web", "analytics", "games", "tokens", "cachecore")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 LOGGING = {
@@ -10,7 +11,5 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": choice("LOG_LEVEL", "WARNING", LEVELS)},
-    "loggers": {
-        name: {"level": choice("LOG_LEVEL", "INFO", LEVELS)} for name in ("web", "games", "analytics", "cachecore")
-    },
+    "loggers": {name: {"level": choice("LOG_LEVEL", "INFO", LEVELS)} for name in APPS},
 }

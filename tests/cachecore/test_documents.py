@@ -5,7 +5,6 @@ The service's own tests show every edge; here each call is used once, on games a
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from cachecore.invalidation import ModelTags
@@ -18,6 +17,7 @@ from games.models import Game
 from games.rounds import Round
 from games.services import record_games
 from tests.factories.games import FIRST_ID, GameFactory
+from tests.factories.tokens import authorization
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -286,7 +286,7 @@ def someone(*permissions, staff):
     user = User.objects.create(username="someone", is_staff=staff)
     user.user_permissions.add(*Permission.objects.filter(codename__in=permissions))
     api = APIClient()
-    api.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=user).key}")
+    api.credentials(HTTP_AUTHORIZATION=authorization(user, "monitoring"))
     return api
 
 

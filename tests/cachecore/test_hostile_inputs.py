@@ -10,7 +10,6 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.urls import reverse
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from cachecore.async_cache import AsyncCache
@@ -23,6 +22,7 @@ from cachecore.stats import stats
 from games.rounds import Round
 from games.services import record_games
 from tests.cachecore.test_envelope import family
+from tests.factories.tokens import authorization
 
 TARGET = family("hostile-target")
 WITNESS = family("hostile-witness")
@@ -238,7 +238,7 @@ def test_a_prefix_that_is_no_familys_is_refused(cache, witness):
 def api(db):
     user = User.objects.create(username="operator", is_staff=True, is_superuser=True)
     client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=user).key}")
+    client.credentials(HTTP_AUTHORIZATION=authorization(user, "monitoring"))
     return client
 
 

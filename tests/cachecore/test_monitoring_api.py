@@ -8,7 +8,6 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
 from jsonschema import Draft202012Validator
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from cachecore import locks, versions
@@ -18,6 +17,7 @@ from cachecore.service import cache
 from cachecore.stats import stats
 from games.keys import GAMES, GAMES_LIST, GAMES_SINGLE
 from tests import test_schema
+from tests.factories.tokens import authorization
 
 pytestmark = pytest.mark.django_db
 
@@ -58,7 +58,7 @@ def staff() -> User:
 @pytest.fixture
 def api(staff) -> APIClient:
     client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=staff).key}")
+    client.credentials(HTTP_AUTHORIZATION=authorization(staff, "monitoring"))
     return client
 
 

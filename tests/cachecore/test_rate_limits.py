@@ -17,7 +17,6 @@ from django.db import connections as databases
 from django.test import Client
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
-from rest_framework.authtoken.models import Token
 
 from analytics.live.keys import ANALYTICS
 from cachecore import versions
@@ -35,6 +34,7 @@ from games.keys import GAMES
 from games.rounds import Round
 from games.services import record_games
 from tests.cachecore.asgi import send_request
+from tests.factories.tokens import authorization
 
 RATE = limits.parse("5/minute")
 WINDOWS = {"sliding": take_in_sliding_window, "moving": take_in_moving_window}
@@ -290,7 +290,7 @@ def test_behind_a_trusted_proxy_only_what_it_appended_counts(client, limited):
 @pytest.mark.django_db
 def test_ingest_is_counted_by_user_from_wherever_it_comes(client, limited):
     def post(user: User, address: str):
-        headers = {"Authorization": f"Token {Token.objects.get_or_create(user=user)[0]}"}
+        headers = {"Authorization": authorization(user, "ingest")}
         return client.post(
             "/api/games/", [{"game_id": 1, "crash_point": 2}], "application/json", headers=headers, REMOTE_ADDR=address
         )

@@ -3,11 +3,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from rest_framework.authtoken.models import Token
 
 from games.models import Game
 from games.rounds import Round
 from games.services import record_games
+from tests.factories.tokens import authorization
 
 pytestmark = pytest.mark.django_db
 
@@ -183,13 +183,11 @@ def ingest(client):
     """POST as somebody with the permission."""
     user = User.objects.create(username="feeder")
     user.user_permissions.add(Permission.objects.get(codename="ingest_games"))
-    token = Token.objects.create(user=user)
+    headers = {"Authorization": authorization(user, "ingest")}
 
     def post(body, content_type="application/json", query=""):
         data = body if isinstance(body, str | bytes) else json.dumps(body)
-        return client.post(
-            f"/api/games/{query}", data, content_type=content_type, headers={"Authorization": f"Token {token.key}"}
-        )
+        return client.post(f"/api/games/{query}", data, content_type=content_type, headers=headers)
 
     return post
 
@@ -221,10 +219,8 @@ def test_a_method_that_there_is_not_is_a_405_whoever_asks(client, method, path):
 def test_ingest_needs_a_token_with_the_permission(client):
     body = json.dumps({"game_id": 1, "crash_point": 2})
     assert client.post("/api/games/", body, content_type="application/json").status_code == 401
-    token = Token.objects.create(user=User.objects.create(username="stranger"))
-    response = client.post(
-        "/api/games/", body, content_type="application/json", headers={"Authorization": f"Token {token.key}"}
-    )
+    stranger = authorization(User.objects.create(username="stranger"), "ingest")
+    response = client.post("/api/games/", body, content_type="application/json", headers={"Authorization": stranger})
     assert response.status_code == 403
     assert not Game.objects.exists()
 

@@ -10,13 +10,14 @@ from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.db import OperationalError, connection
 from django.urls import reverse
-from rest_framework.authtoken.models import Token
 
 from games.models import Game
 from games.services import record_games
 from tests import chains
+from tests.factories.tokens import token_for
 from tests.web.html import Page, page
 from tests.web.processes import web_server
+from tokens.models import AccessToken
 
 pytestmark = pytest.mark.django_db
 
@@ -50,12 +51,12 @@ def test_times_of_djangos_own_pages_are_written_alike(admin_client, admin_user, 
     when = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
     admin_client.post(reverse("admin:games_game_delete", args=[game.game_id]), {"post": "yes"})
     LogEntry.objects.update(action_time=when)
-    Token.objects.create(user=admin_user)
-    Token.objects.update(created=when)
+    token_for(admin_user, "ingest")
+    AccessToken.objects.update(created_at=when)
     User.objects.update(last_login=when)
     paths = [
         reverse("admin:games_game_history", args=[game.game_id]),
-        reverse("admin:authtoken_tokenproxy_changelist"),
+        reverse("admin:tokens_accesstoken_changelist"),
         reverse("admin:auth_user_history", args=[admin_user.pk]),
     ]
     record_games(chains.bcgame_rounds(1), source="test")

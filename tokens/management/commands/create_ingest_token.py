@@ -4,13 +4,17 @@ from typing import Any
 from django.contrib.auth.models import Permission, User
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
-from rest_framework.authtoken.models import Token
+from django.db import models, transaction
+
+from tokens.models import AccessToken
+from tokens.services import create_token
+
+INGEST = "ingest"
 
 
 class Command(BaseCommand):
     help = (
-        "Make a user that may record games over the API and print its token, once and alone on standard output. "
+        "Create a user that may record games over the API and print its token, once and alone on standard output. "
         "The user has no password and cannot log in."
     )
 
@@ -29,19 +33,25 @@ class Command(BaseCommand):
         user = User.objects.filter(username=name).first() or _new_user(name)
         if not user.is_active:
             raise CommandError(f"{name} is not active: its token would be refused.")
-        user.user_permissions.add(_ingest_permission())
-        token, created = Token.objects.get_or_create(user=user)
-        if not created:
+        if _ingest_tokens(name).exists():
             raise CommandError(f"{name} has a token already, shown when it was made. For a new one: --revoke first.")
-        self.stdout.write(token.key)
+        user.user_permissions.add(_ingest_permission())
+        _, text = create_token(user=user, name=INGEST, scopes=["ingest"])
+        self.stdout.write(text)
         self.stderr.write(f"This is the token of {name}. Send it as: Authorization: Token <token>", str)
 
     def _revoke(self, name: str) -> None:
-        deleted, _ = Token.objects.filter(user__username=name).delete()
+        deleted, _ = _ingest_tokens(name).delete()
         if not deleted:
             raise CommandError(f"{name} has no token.")
         User.objects.get(username=name).user_permissions.remove(_ingest_permission())
         self.stdout.write(f"Revoked the token of {name}.")
+
+
+def _ingest_tokens(username: str) -> models.QuerySet[AccessToken]:
+    """Return the user's tokens that may record games, those of earlier releases included."""
+    ids = [token.pk for token in AccessToken.objects.filter(user__username=username) if "ingest" in token.scopes]
+    return AccessToken.objects.filter(pk__in=ids)
 
 
 def _new_user(name: str) -> User:
@@ -50,7 +60,7 @@ def _new_user(name: str) -> User:
     try:
         user.full_clean()
     except ValidationError as error:
-        raise CommandError(f"The name will not do: {' '.join(error.messages)}") from error
+        raise CommandError(f"Invalid user name: {' '.join(error.messages)}") from error
     user.save()
     return user
 
