@@ -1,4 +1,8 @@
-"""What an ASGI application is, as types."""
+"""Types of ASGI applications.
+
+asgiref.typing has stricter ones, but strict mypy rejects our messages as those: each would have to contain every
+optional key (`trailers`, `more_body`).
+"""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

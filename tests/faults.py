@@ -1,4 +1,4 @@
-"""Servers that fail in ways that stopping and hanging do not show: slow, cut off, failing over."""
+"""Fault injection beyond stopping and pausing a server: slow replies, cut connections, a failover."""
 
 import asyncio
 import socket
@@ -19,26 +19,26 @@ from config.stack.children import dies_with_parent
 from tests import servers
 
 
-class Detour:
-    """A way to the run's Valkey over a loopback port: it delays the replies, can be cut, and notes who came when."""
+class FaultProxy:
+    """A proxy to the run's Valkey on a loopback port: it delays replies, can be cut, and records connection times."""
 
     def __init__(self, delay_seconds: float = 0.0) -> None:
         self.delay_seconds = delay_seconds
-        self.connected_at: list[float] = []  # of the monotonic clock, one a connection that was let through
+        self.connected_at: list[float] = []  # monotonic clock; one entry per connection that was forwarded
         self._upstream = servers.valkey.url.removeprefix("unix://").partition("?")[0]
         self._cut = False
         self._ends: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="detour", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
         self._thread.start()
         self._server: asyncio.Server = self._run(asyncio.start_server(self._serve, "127.0.0.1", 0))
         self.url = f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
 
     def cut(self) -> None:
-        """Every connection ends, and every new one as soon as it is made."""
+        """End every connection, and each new one as soon as it is made."""
         self._run(self._cut_all())
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         self._cut = False
 
     def close(self) -> None:
@@ -58,14 +58,14 @@ class Detour:
             end.close()
 
     async def _finished(self) -> None:
-        """Those who pump see that their ends are closed."""
+        """Wait until the pumping tasks have noticed that their connections are closed."""
         if others := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(others, timeout=5)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._cut:
             self.connected_at.append(time.monotonic())
-            with suppress(OSError):  # the server does not run
+            with suppress(OSError):  # the server is not running
                 await self._pass_on(reader, writer)
         writer.close()
 
@@ -79,7 +79,7 @@ class Detour:
     async def _pump(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay: Callable[[], float] | None = None
     ) -> None:
-        """In order, each part as late as the delay is when it comes; None: the detour's own."""
+        """Forward in order, each part delayed by the delay at its arrival (None: the proxy's own delay)."""
         seconds, due = delay or (lambda: self.delay_seconds), 0.0
         with suppress(OSError):
             while part := await source.read(65_536):
@@ -94,7 +94,7 @@ def _write(sink: asyncio.StreamWriter, part: bytes) -> None:
 
 
 class ReplicatedValkey:
-    """A primary, its replica, and a sentinel that makes the replica the primary when that is gone for DOWN_MS."""
+    """A primary, its replica, and a sentinel that promotes the replica once the primary is down for DOWN_MS."""
 
     DOWN_MS = 300
     START_SECONDS = 10.0
@@ -102,11 +102,11 @@ class ReplicatedValkey:
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="crash-monitor-sentinel-", dir=servers.directory))
         self.primary_port, self.replica_port, self.sentinel_port = (_unused_port() for _ in range(3))
-        self.service = f"cache-{self.sentinel_port}"  # pools are kept by this name: one server's, one name
+        self.service = f"cache-{self.sentinel_port}"  # unique, because connection pools are cached by this name
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        """Return once the sentinel knows of a replica that is in step."""
+        """Return once the sentinel reports a replica that is in sync."""
         plain = ("--bind", "127.0.0.1", "--save", "", "--repl-diskless-sync-delay", "0", "--dir", str(self.directory))
         self._start("--port", str(self.primary_port), *plain)
         self._start("--port", str(self.replica_port), *plain, "--replicaof", "127.0.0.1", str(self.primary_port))
@@ -118,26 +118,28 @@ class ReplicatedValkey:
             f"sentinel failover-timeout {self.service} 2000\n"
         )
         self._start(str(settings), "--sentinel")
-        self._until(self._replica_is_in_step)
+        self._until(self._replica_is_in_sync)
 
     def stop(self) -> None:
         for process in self._processes:
             process.kill()
             process.wait()
 
-    def settle(self) -> None:
-        """Return once all that was written so far stands on the replica."""
+    def wait_for_replica(self) -> None:
+        """Return once the replica has received everything written so far."""
         primary = self.client(self.primary_port)
-        self._until(lambda: primary.set("settled", 1) and primary.wait(1, 1_000) == 1)
+        self._until(lambda: primary.set("replicated", 1) and primary.wait(1, 1_000) == 1)
 
     def kill_primary(self) -> None:
-        """SIGKILL: nobody is told."""
+        """Send SIGKILL: clients and replica get no notice."""
         self._processes[0].kill()
         self._processes[0].wait()
 
     def fail_over(self) -> None:
-        """As an operator asks for it: the primary lives on as a replica. The sentinel takes 8 s to make it one; here
-        it is told at once, by the commands that a sentinel would send."""
+        """Fail over as by an operator's command: the old primary stays up as a replica.
+
+        The sentinel takes 8 s to demote it; here it gets the same commands at once.
+        """
         sentinel = self.client(self.sentinel_port)
         sentinel.execute_command("SENTINEL", "FAILOVER", self.service)
         self._until(lambda: sentinel.sentinel_get_master_addr_by_name(self.service)[1] == self.replica_port)
@@ -155,7 +157,7 @@ class ReplicatedValkey:
                 subprocess.Popen([executable, *arguments], stdout=log, stderr=log, preexec_fn=dies_with_parent())
             )
 
-    def _replica_is_in_step(self) -> bool:
+    def _replica_is_in_sync(self) -> bool:
         replicas = self.client(self.sentinel_port).sentinel_slaves(self.service)
         return [replica["master-link-status"] for replica in replicas] == ["ok"]
 

@@ -1,1 +1,1 @@
-"""Redis by role: one connection, breaker, pool and thin read path for the cache, one for the state."""
+"""Clients of the two Redis roles: a circuit breaker and a pool per role, async clients, a fast path for commands."""

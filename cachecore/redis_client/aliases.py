@@ -1,4 +1,4 @@
-"""Which entry of CACHES a role is."""
+"""The entry of Django's CACHES setting that serves a Redis role."""
 
 from django.conf import settings
 from django.core.cache import DEFAULT_CACHE_ALIAS
@@ -9,6 +9,6 @@ ALIASES: dict[Role, str] = {"cache": DEFAULT_CACHE_ALIAS, "state": "state"}
 
 
 def alias_of(role: Role) -> str:
-    """The name in CACHES. Without an alias of its own the state role is with the cache."""
+    """Return the role's alias in CACHES. The state role uses the cache role's server if it has no alias of its own."""
     alias = ALIASES[role]
     return alias if alias in settings.CACHES else DEFAULT_CACHE_ALIAS

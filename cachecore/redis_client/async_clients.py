@@ -1,6 +1,7 @@
-"""Clients for event loops: of the same servers as the pools of django-redis, with time limits of their own.
+"""Clients for event loops: connections of their own to the same servers as django-redis's pools, with time limits.
 
-A client belongs to its loop and its owner; it is used under the role's breaker (connections.use_async).
+A client belongs to one event loop and one owner. Its commands run under the role's circuit breaker
+(`connections.guarded`).
 """
 
 from typing import Any
@@ -19,44 +20,49 @@ from cachecore.redis_client.aliases import alias_of
 
 
 def async_client(role: Role, *, block_forever: bool = False) -> redis.asyncio.Redis:
-    """A client for the running event loop; its owner closes it. `wait_for_ever` is for a subscriber."""
+    """Return a client for the running event loop; the caller must close it.
+
+    `block_forever` removes the limit on reading a reply: a subscriber or a blocking read waits without end.
+    """
     cache = settings.CACHES[alias_of(role)]
     limits: dict[str, Any] = {
         "retry": RetryExceptTimeouts(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         "socket_connect_timeout": conf.connect_timeout_seconds(),
         "socket_timeout": conf.timeout_seconds(),
     }
-    patience = {"socket_timeout": None} if block_forever else {}
+    read_limit = {"socket_timeout": None} if block_forever else {}
     if sentinels := cache.get("OPTIONS", {}).get("SENTINELS"):
-        manager = Sentinel(sentinels, sentinel_kwargs=limits, **limits | patience)  # type: ignore[no-untyped-call]
-        return _primary_of(cache["LOCATION"], manager)
-    return redis.asyncio.Redis.from_url(cache["LOCATION"], **limits | patience)
+        manager = Sentinel(sentinels, sentinel_kwargs=limits, **limits | read_limit)  # type: ignore[no-untyped-call]
+        return _primary_client(cache["LOCATION"], manager)
+    return redis.asyncio.Redis.from_url(cache["LOCATION"], **limits | read_limit)
 
 
 class RetryExceptTimeouts(Retry):
-    """A time-out is not tried again: while a connection is made over a Unix socket, redis-py tells of it by a
-    ConnectionError whose cause it is."""
+    """Retry a lost connection, but not a time-out, which would double the time that a hung server costs.
+
+    While redis-py connects over a Unix socket it reports a time-out as the cause of a ConnectionError.
+    """
 
     async def call_with_retry(
         self, do: Any, fail: Any, is_retryable: Any = None, with_failure_count: bool = False
     ) -> Any:
-        return await super().call_with_retry(do, fail, _is_no_timeout, with_failure_count)
+        return await super().call_with_retry(do, fail, _is_not_a_timeout, with_failure_count)
 
 
-def _is_no_timeout(error: Exception) -> bool:
+def _is_not_a_timeout(error: Exception) -> bool:
     return not isinstance(error.__cause__, redis.TimeoutError)
 
 
-def _primary_of(location: str, sentinel: Any) -> redis.asyncio.Redis:
-    """The service's name stands for a host in the location, as in django-redis."""
-    named: dict[str, Any] = dict(parse_url(location))
-    service, _ = named.pop("host"), named.pop("port", None)
-    client: redis.asyncio.Redis = sentinel.master_for(service, redis_class=SentinelRedis, **named)
+def _primary_client(location: str, sentinel: Any) -> redis.asyncio.Redis:
+    """Return a client of the service's primary. As in django-redis, the location's host is the service's name."""
+    options: dict[str, Any] = dict(parse_url(location))
+    service, _ = options.pop("host"), options.pop("port", None)
+    client: redis.asyncio.Redis = sentinel.master_for(service, redis_class=SentinelRedis, **options)
     return client
 
 
 class SentinelRedis(redis.asyncio.Redis):
-    """Closes the connections to its sentinels as well, which redis-py leaves open."""
+    """A client that also closes its connections to the sentinels, which redis-py leaves open."""
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         await super().aclose(close_connection_pool)

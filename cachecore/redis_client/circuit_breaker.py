@@ -1,4 +1,4 @@
-"""A circuit breaker: after a failure no socket is touched for a while, then exactly one caller probes."""
+"""A circuit breaker: after a failure it rejects all calls for a while, then lets exactly one caller probe."""
 
 import threading
 import time
@@ -6,18 +6,18 @@ from collections.abc import Callable
 
 
 class CircuitBreaker:
-    """Closed until a failure, open for `open_seconds`, then half-open: one caller is let through."""
+    """Closed until a failure, then open for `open_seconds`, then half-open: one caller may probe."""
 
     def __init__(self, open_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._open_seconds = open_seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._opened_at: float | None = None  # by the last failure
+        self._opened_at: float | None = None  # the time of the last failure
         self._failing_since = 0.0
         self._probing = False
 
     def allow(self) -> bool:
-        """Whether this caller may use the connection; a True in the half-open state is the one probe."""
+        """Return True if the caller may use the connection; while half-open, only to the one caller that probes."""
         if self._opened_at is None:  # the usual case takes no lock
             return True
         with self._lock:
@@ -30,7 +30,7 @@ class CircuitBreaker:
         return self._opened_at is None or self._clock() - self._opened_at >= self._open_seconds
 
     def record_success(self) -> float | None:
-        """The seconds since the first failure, where this ends an outage."""
+        """Close the breaker. Return the length of the outage in seconds if this success ends one, else None."""
         if self._opened_at is None:
             return None
         with self._lock:
@@ -39,7 +39,7 @@ class CircuitBreaker:
             return self._clock() - self._failing_since if was_open else None
 
     def record_failure(self) -> bool:
-        """Whether this begins an outage."""
+        """Open the breaker. Return True if this failure begins an outage."""
         with self._lock:
             began, now = self._opened_at is None, self._clock()
             self._opened_at, self._probing = now, False
@@ -48,7 +48,7 @@ class CircuitBreaker:
             return began
 
     def release_probe(self) -> None:
-        """The caller ended without touching the connection's health: a probe goes to the next one."""
+        """Let the next caller probe: this one ended without showing whether the connection works."""
         with self._lock:
             self._probing = False
 

@@ -1,7 +1,7 @@
-"""The one place where a raw Redis connection is had, under the role's circuit breaker.
+"""The only way to a Redis connection: every command runs under its role's circuit breaker.
 
-What a failure means is told in failures.py, whose RedisUnavailable is raised here; clients of event loops are made in
-async_clients.py.
+errors.py classifies failures; those of the server are raised as RedisUnavailable. async_clients.py makes the clients
+for event loops.
 """
 
 import logging
@@ -35,33 +35,37 @@ def breaker(role: Role) -> CircuitBreaker:
 
 
 def guarded_client(role: Role) -> "BreakerGuard":
-    """A redis.Redis of django-redis's pool; replies are bytes. Raises RedisUnavailable, at once while the breaker is
-    open.
+    """Return a context manager over a redis.Redis of django-redis's pool; replies are bytes.
+
+    Raises RedisUnavailable, without touching a socket while the breaker is open.
     """
     return BreakerGuard(role, _client(role))
 
 
 def guarded(role: Role, client: redis.asyncio.Redis) -> "BreakerGuard":
-    """The same for the event loop: one breaker serves both, so a probe is one whoever makes it."""
+    """Guard an event loop's client. Threads and event loops share the role's breaker, and so its one probe."""
     return BreakerGuard(role, client)
 
 
 def execute(role: Role, *command: str | bytes | int) -> Any:
-    """The bare reply to one command, on the shortest way (lines.py). Raises RedisUnavailable as `use` does."""
+    """Return the raw reply to one command, on the fast path (fast_commands.py). Raises RedisUnavailable."""
     circuit = breaker(role)
     if not circuit.allow():
         raise RedisUnavailable(role, BREAKER_OPEN)
     try:
         reply = _command_connections(role).execute(*command)
     except BaseException as error:
-        _failed(role, circuit, error)
+        _on_failure(role, circuit, error)
         raise
-    _succeeded(role, circuit)
+    _on_success(role, circuit)
     return reply
 
 
 class BreakerGuard:
-    """A block of commands: one use of the breaker. Typed Any: redis-py cannot say that a client answers in bytes."""
+    """A context manager that counts its block of commands as one use of the breaker.
+
+    It yields Any: redis-py's types cannot say that a client's replies are bytes.
+    """
 
     __slots__ = ("_circuit", "_client", "_role")
 
@@ -77,9 +81,9 @@ class BreakerGuard:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
-            _succeeded(self._role, self._circuit)
+            _on_success(self._role, self._circuit)
         else:
-            _failed(self._role, self._circuit, error)
+            _on_failure(self._role, self._circuit, error)
 
     async def __aenter__(self) -> Any:
         return self.__enter__()
@@ -88,30 +92,30 @@ class BreakerGuard:
         self.__exit__(kind, error, trace)
 
 
-def _succeeded(role: Role, circuit: CircuitBreaker) -> None:
+def _on_success(role: Role, circuit: CircuitBreaker) -> None:
     if (seconds := circuit.record_success()) is not None:
         logger.warning("Redis role %r is back after %.1f s", role, seconds)
 
 
-def _failed(role: Role, circuit: CircuitBreaker, error: BaseException) -> None:
-    """Raises RedisUnavailable for what is the server's; returns for what is ours, which the caller raises on."""
+def _on_failure(role: Role, circuit: CircuitBreaker, error: BaseException) -> None:
+    """Raise RedisUnavailable for a failure of the server. Return for any other error, which the caller raises again."""
     if not is_unavailable(error):
         circuit.release_probe()
         return
-    reason = f"{type(error).__name__}: {error}"  # redis-py names the address, never a password
+    reason = f"{type(error).__name__}: {error}"  # it contains the address, never a password
     if is_exhaustion(error):
         circuit.release_probe()
         _command_connections(role).release_idle()
-    elif circuit.record_failure():  # once an outage: a thousand callers have nothing to add
-        mended_by_waiting = not isinstance(error, AuthenticationError | AuthorizationError)
-        level = logging.WARNING if mended_by_waiting else logging.ERROR
-        logger.log(level, "Redis role %r is away: %s", role, reason)
+    elif circuit.record_failure():  # log once per outage, not once per caller
+        needs_an_operator = isinstance(error, AuthenticationError | AuthorizationError)
+        level = logging.ERROR if needs_an_operator else logging.WARNING
+        logger.log(level, "Redis role %r is unavailable: %s", role, reason)
     raise RedisUnavailable(role, reason) from error
 
 
 @cache
 def _client(role: Role) -> Any:
-    """One for all threads; its pool knows when the process has forked."""
+    """Return the client that all threads share; its pool notices a fork by itself."""
     return get_redis_connection(alias_of(role))
 
 
@@ -121,7 +125,7 @@ def _command_connections(role: Role) -> CommandConnections:
 
 
 def _clear_cached_clients(*, setting: str, **kwargs: Any) -> None:
-    """Settings are changed by tests only."""
+    """Drop the clients when a test changes CACHES; in production settings never change."""
     if setting == "CACHES":
         _client.cache_clear()
         _command_connections.cache_clear()

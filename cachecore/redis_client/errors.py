@@ -1,15 +1,15 @@
-"""Redis's failures, told apart: the server's, our pool's, and faults of ours, which stay loud."""
+"""Classify Redis errors: failures of the server, an exhausted pool of this process, and programming errors."""
 
 import redis
 from redis.exceptions import ClusterDownError
 
 from cachecore.keys import Role
 
-BREAKER_OPEN = "not tried, it failed a moment ago"
+BREAKER_OPEN = "not tried, the circuit breaker is open"
 
 
 class RedisUnavailable(Exception):
-    """A Redis role does not serve now. Reads go on without it; locks, versions and configuration fail loudly."""
+    """A Redis role cannot be used now. Reads continue without it; locks, versions and settings raise it on."""
 
     def __init__(self, role: Role, reason: str) -> None:
         super().__init__(f"Redis role {role!r}: {reason}")
@@ -17,11 +17,12 @@ class RedisUnavailable(Exception):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type["RedisUnavailable"], tuple[Role, str]]:
-        return RedisUnavailable, (self.role, self.reason)  # a task's error is pickled; its args are the message alone
+        # Celery pickles a task's error; by default only `args`, here the message alone, would be restored.
+        return RedisUnavailable, (self.role, self.reason)
 
 
-# The server is away, or is there and cannot serve. Anything else (a wrong command, a script's error) is a
-# fault of ours and stays loud.
+# The server cannot be reached, or it answers that it cannot serve. Any other error (a wrong command, a failing
+# script) is a programming error and is raised unchanged.
 UNAVAILABLE = (
     redis.ConnectionError,
     redis.TimeoutError,
@@ -31,16 +32,16 @@ UNAVAILABLE = (
     OSError,
 )
 
-# Not the server's state but our bound, or how long this process's other threads keep theirs.
-POOL_EXHAUSTED_MESSAGE = "No connection available."  # what redis-py's blocking pool says; the other has a class for it
+# The message of redis-py's blocking pool when it is exhausted; its other pool raises a class of its own for it.
+POOL_EXHAUSTED_MESSAGE = "No connection available."
 
-# What a server that is there and cannot serve answers; redis-py has no class of its own for these.
+# Error replies of a server that is reachable and cannot serve; redis-py has no classes for them.
 UNAVAILABLE_REPLIES = ("BUSY ", "MISCONF ", "NOREPLICAS ", "MASTERDOWN ", "TRYAGAIN ")
-PIPELINE_ERROR_SEPARATOR = "caused error: "  # redis-py tells which command of a pipeline it was, then the reply
+PIPELINE_ERROR_SEPARATOR = "caused error: "  # redis-py puts the pipeline's command before it, and the reply after it
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether it is the server's state that fails, and not what we asked of it."""
+    """Return True if the server's state caused the error, not the command that was sent."""
     if isinstance(error, UNAVAILABLE):
         return True
     if not isinstance(error, redis.ResponseError):
@@ -50,7 +51,7 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def is_exhaustion(error: BaseException) -> bool:
-    """Whether this process's pool has no connection left: no server's fault."""
+    """Return True if this process's pool has no connection left, which says nothing about the server."""
     return isinstance(error, redis.MaxConnectionsError) or (
         isinstance(error, redis.ConnectionError) and str(error) == POOL_EXHAUSTED_MESSAGE
     )

@@ -1,9 +1,10 @@
-"""One command and its reply on the shortest way: connections of redis-py's pool, kept out of it between commands.
+"""A fast path for single commands: connections borrowed from redis-py's pool and kept between commands.
 
-redis-py's client and pool cost some 45 us of Python a command (instrumentation, events, looking whether the idle
-connection was closed), more than all the rest of a hit. Here a connection that failed is given up, so an idle one owes
-no reply; one that the server has dropped meanwhile shows it at its next use, and is made anew once, unless the pool's
-`retry` says never. Time limits, authentication, TLS and Sentinel are redis-py's: the connections are its own.
+redis-py's client and pool cost some 45 us of Python per command (instrumentation, events, a check whether the idle
+connection was closed), more than all the rest of a cache hit. Here a failed connection is discarded, so an idle one
+never has an unread reply. An idle connection that the server has dropped fails at its next use and is reconnected
+once, unless the pool's `retry` forbids that. Time limits, authentication, TLS and Sentinel are redis-py's own: these
+are its connections.
 """
 
 import os
@@ -17,86 +18,87 @@ from redis.connection import ConnectionPool
 
 
 class CommandConnections:
-    """As many as threads use at once; between commands no more than half of what the pool allows, for its clients.
+    """The connections of one pool that execute single commands, as many as threads use at the same time.
 
-    Safe to use from any thread: taking and leaving one are atomic.
+    Between commands at most half of the pool's connections are kept idle here; its clients get the others. Safe to
+    use from any thread: taking and returning a connection are atomic.
     """
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
-        self._most_idle = pool.max_connections // 2
+        self._max_idle = pool.max_connections // 2
         self._idle: list[Any] = []  # of redis-py's connections, whose methods are not annotated
-        _all.add(self)
+        _instances.add(self)
 
     def execute(self, *command: str | bytes | int) -> Any:
-        """The bare reply. Raises what redis-py raises.
+        """Return the raw reply to a command. Raises what redis-py raises.
 
-        Sent again when the connection broke, as redis-py's client does under the same `retry`: a command that was
-        executed and whose reply was lost is executed twice.
+        The command is sent again if the connection broke, as redis-py's client does under the same `retry`. So a
+        command that was executed and whose reply was lost is executed twice.
         """
-        line = self._taken()
+        connection = self._take()
         try:
             packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub says: a tuple of one
             try:
-                reply = _exchange(line, packed)
+                reply = _exchange(connection, packed)
             except redis.ConnectionError:
-                if not line.retry.get_retries():
+                if not connection.retry.get_retries():
                     raise
-                line.disconnect()
-                reply = _exchange(line, packed)
+                connection.disconnect()
+                reply = _exchange(connection, packed)
         except BaseException:
-            self._give_up(line)
+            self._discard(connection)
             raise
-        self._leave(line)
+        self._put_back(connection)
         return reply
 
     def release_idle(self) -> None:
-        """All that nobody uses now: somebody found the pool empty."""
+        """Return all idle connections to the pool, because a client found the pool exhausted."""
         while self._idle:
-            self._return_one()
+            self._release_one()
 
     def reset(self) -> None:
-        """In a forked child: the connections are the parent's."""
+        """Drop the idle connections in a forked child: they are the parent's."""
         self._idle = []
 
-    def _leave(self, line: Any) -> None:
-        self._idle.append(line)
-        if len(self._idle) > self._most_idle:  # looked at after one's own, so that two at once leave no more either
-            self._return_one()
+    def _put_back(self, connection: Any) -> None:
+        self._idle.append(connection)
+        if len(self._idle) > self._max_idle:  # checked after appending, so that concurrent callers respect it too
+            self._release_one()
 
-    def _return_one(self) -> None:
-        with suppress(IndexError):  # another thread has just taken the last
+    def _release_one(self) -> None:
+        with suppress(IndexError):  # another thread has just taken the last one
             self._pool.release(self._idle.pop())
 
-    def _taken(self) -> Any:
+    def _take(self) -> Any:
         while True:
             try:
-                line = self._idle.pop()
+                connection = self._idle.pop()
             except IndexError:
                 return self._pool.get_connection()
-            # Of a server that is being replaced (maintenance), or that was the master (Sentinel).
-            if self._pool.owns_connection(line) and not line.should_reconnect():
-                return line
-            self._give_up(line)
+            # A connection to a server under maintenance, or to a former primary (Sentinel), must not be used again.
+            if self._pool.owns_connection(connection) and not connection.should_reconnect():
+                return connection
+            self._discard(connection)
 
-    def _give_up(self, line: Any) -> None:
-        line.disconnect()
-        self._pool.release(line)
-
-
-def _exchange(line: Any, packed: bytes) -> Any:
-    if not line.is_connected:
-        line.connect()  # a Sentinel's connection asks here, and only here, who the master is
-    line.send_packed_command([packed])
-    return line.read_response()
+    def _discard(self, connection: Any) -> None:
+        connection.disconnect()
+        self._pool.release(connection)
 
 
-_all: "weakref.WeakSet[CommandConnections]" = weakref.WeakSet()
+def _exchange(connection: Any, packed: bytes) -> Any:
+    if not connection.is_connected:
+        connection.connect()  # only here does a Sentinel's connection look up the primary
+    connection.send_packed_command([packed])
+    return connection.read_response()
+
+
+_instances: "weakref.WeakSet[CommandConnections]" = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
-    for lines in _all:
-        lines.reset()
+    for instance in _instances:
+        instance.reset()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,7 +1,7 @@
 """Lua scripts by path: `lua/<topic>/<verb_noun>.lua` beside the module that uses them.
 
-Each file's header says what it takes, returns and writes. EVALSHA with a fallback to EVAL, so a flushed or
-restarted server costs one extra round trip, never an error.
+A file's header documents its keys, arguments, result and writes. A script is called by EVALSHA and, if the server has
+lost it, by EVAL: a restart or a SCRIPT FLUSH costs one extra round trip, never an error.
 """
 
 import hashlib
@@ -14,12 +14,14 @@ from redis.exceptions import NoScriptError
 
 
 class Script:
+    """One Lua script, read when its module is imported."""
+
     def __init__(self, path: Path) -> None:
         self._source = path.read_text()
         self._sha = hashlib.sha1(self._source.encode(), usedforsecurity=False).hexdigest()
 
     def __call__(self, client: redis.Redis, keys: Sequence[str], args: Sequence[str | int | bytes] = ()) -> Any:
-        """Run it. A script that the server lost (restart, SCRIPT FLUSH) is sent again: it had not begun."""
+        """Run the script. Sending its source again is safe: a script that the server lost did not start."""
         try:
             return client.evalsha(self._sha, len(keys), *keys, *args)
         except NoScriptError:

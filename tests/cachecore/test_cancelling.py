@@ -1,4 +1,4 @@
-"""Tasks that swallow a cancellation, as redis-py's reads do now and then, end all the same."""
+"""Tasks end even if they swallow a cancellation, as redis-py's reads sometimes do."""
 
 import asyncio
 from contextlib import suppress
@@ -12,7 +12,7 @@ from games.keys import GAMES
 
 
 async def reading(swallowed: int, entered: asyncio.Event) -> None:
-    """Until it is cancelled once more than it swallows."""
+    """Wait until cancelled once more than `swallowed` times."""
     entered.set()
     for _ in range(swallowed):
         with suppress(asyncio.CancelledError):
@@ -45,12 +45,12 @@ def test_what_a_task_raised_is_dropped():
     asyncio.run(scenario())
 
 
-def test_nothing_is_ended_at_once():
+def test_ending_no_tasks_returns_at_once():
     asyncio.run(cancelling.end([]))
 
 
 class Swallowing(VersionWatcher):
-    """Its first reading swallows the cancellation."""
+    """A watcher whose first read swallows the cancellation."""
 
     def __init__(self) -> None:
         super().__init__([GAMES])
@@ -66,14 +66,14 @@ class Swallowing(VersionWatcher):
         await super()._refresh(client)
 
 
-def test_the_front_door_stops_though_its_watcher_swallows_the_cancellation():
+def test_the_middleware_stops_even_if_its_watcher_swallows_the_cancellation():
     async def scenario():
         watcher = Swallowing()
-        door = ResponseCacheASGIMiddleware(lambda scope, receive, send: None, watcher)
-        await door.start()
+        middleware = ResponseCacheASGIMiddleware(lambda scope, receive, send: None, watcher)
+        await middleware.start()
         await watcher.entered.wait()
         async with asyncio.timeout(10):
-            await door.stop()
+            await middleware.stop()
         return [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
     assert asyncio.run(scenario()) == []

@@ -52,14 +52,14 @@ def test_a_probe_that_ends_without_an_outcome_goes_to_the_next_caller():
     assert breaker.allow()
 
 
-def test_it_tells_when_an_outage_begins_and_how_long_it_was():
+def test_it_reports_when_an_outage_begins_and_how_long_it_was():
     clock = Clock()
     breaker = CircuitBreaker(1.0, clock)
     assert breaker.record_success() is None
     assert [breaker.record_failure(), breaker.record_failure()] == [True, False]
     clock.now = 12.25
     assert breaker.allow()
-    assert not breaker.record_failure()  # a failed probe is of the same outage
+    assert not breaker.record_failure()  # a failed probe belongs to the same outage
     clock.now = 12.5
     assert [breaker.record_success(), breaker.record_success()] == [12.5, None]
     assert breaker.record_failure()

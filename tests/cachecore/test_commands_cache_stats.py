@@ -80,7 +80,7 @@ def test_without_redis_a_reason_for_each_role_one_line_and_a_code(valkey):
     *reasons, told = done.stderr.splitlines()
     assert told == "CommandError: Redis does not answer (role cache, state)."
     assert len(reasons) == 2
-    assert all("is away: ConnectionError: Error 2 connecting to " in reason for reason in reasons)
+    assert all("is unavailable: ConnectionError: Error 2 connecting to " in reason for reason in reasons)
 
 
 @pytest.mark.django_db(transaction=True)

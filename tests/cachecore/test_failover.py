@@ -1,4 +1,4 @@
-"""The cache role on a primary, a replica and a sentinel, all real: the primary dies, and the cache goes on."""
+"""The cache role on a real primary, replica and sentinel: after the primary's death the cache recovers by itself."""
 
 import asyncio
 import time
@@ -18,9 +18,9 @@ from tests.cachecore.test_envelope import family
 from tests.faults import ReplicatedValkey
 
 PLAIN = family("failover-plain")
-NEAR = family("failover-near", local=True)
-BUSY_SECONDS = 2.0  # a busy machine is not a dead server, which refuses at once
-OTHERS_SECONDS = 30  # when a busy machine's sentinel must have decided
+LOCAL = family("failover-near", local=True)
+TIMEOUT_SECONDS = 2.0  # generous for a busy machine; a dead server refuses connections at once
+FAILOVER_SECONDS = 30  # by then the sentinel of a busy machine has promoted the replica
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def servers(settings):
         replicated.start()
         url = f"redis+sentinel://127.0.0.1:{replicated.sentinel_port}/{replicated.service}/0"
         role = _redis_cache(url)
-        role["OPTIONS"]["SOCKET_TIMEOUT"] = role["OPTIONS"]["SENTINEL_KWARGS"]["socket_timeout"] = BUSY_SECONDS
-        settings.REDIS_TIMEOUT_SECONDS = BUSY_SECONDS  # of the event loops
+        role["OPTIONS"]["SOCKET_TIMEOUT"] = role["OPTIONS"]["SENTINEL_KWARGS"]["socket_timeout"] = TIMEOUT_SECONDS
+        settings.REDIS_TIMEOUT_SECONDS = TIMEOUT_SECONDS  # for the event loops' clients
         settings.CACHES = {**settings.CACHES, "default": role}
         yield replicated
     finally:
@@ -49,73 +49,73 @@ def port_in_use():
 
 
 def until(done):
-    """Ask again and again, as callers do; no hand is raised meanwhile."""
-    deadline = time.monotonic() + OTHERS_SECONDS
+    """Call `done` until it returns a true value."""
+    deadline = time.monotonic() + FAILOVER_SECONDS
     while not done():
         assert time.monotonic() < deadline
 
 
 def failing():
-    raise RuntimeError("the database is away too")
+    raise RuntimeError("the database is down too")
 
 
-def test_the_cache_goes_on_without_a_hand(cache, servers):
+def test_the_cache_follows_a_failover_by_itself(cache, servers):
     stored, tagged = PLAIN.key(id="stored"), PLAIN.key(id="tagged")
-    cache.set(stored, "from before")
-    cache.remember(tagged, None, lambda: "from before", tags=["a"])
+    cache.set(stored, "stored before")
+    cache.remember(tagged, None, lambda: "stored before", tags=["a"])
     assert port_in_use() == servers.primary_port
-    servers.settle()
+    servers.wait_for_replica()
     servers.kill_primary()
 
     answers = []
-    until(lambda: answers.append(cache.remember(stored, None, lambda: "computed")) or answers[-1] == "from before")
-    assert set(answers) == {"computed", "from before"}  # by the database meanwhile; never an error
+    until(lambda: answers.append(cache.remember(stored, None, lambda: "computed")) or answers[-1] == "stored before")
+    assert set(answers) == {"computed", "stored before"}  # computed during the failover, never an error
     assert port_in_use() == servers.replica_port
     assert connections.breaker("cache").state == "closed"
 
-    assert cache.get(tagged) == "from before"  # the value and its tag's version have both survived
+    assert cache.get(tagged) == "stored before"  # the value and its tag's version were both replicated
     cache.invalidate_tag("a")
     assert cache.get(tagged) is None
     again = [cache.remember(tagged, None, lambda n=n: n, tags=["a"]) for n in range(2)]
-    assert again == [0, 0]  # scripts and leases work there
+    assert again == [0, 0]  # scripts and leases work on the new primary
 
 
-def test_meanwhile_old_values_are_served_and_invalidations_are_loud(servers):
-    near = Cache(local_seconds=1e-9)  # memory is never trusted: only the fail-safe may serve it
-    key = NEAR.key(id=1)
-    near.remember(key, None, lambda: "old", tags=["a"])
+def test_during_a_failover_stale_values_are_served_and_invalidations_raise(servers):
+    cache = Cache(local_seconds=1e-9)  # local copies are revalidated on every read; only stale-if-error may serve them
+    key = LOCAL.key(id=1)
+    cache.remember(key, None, lambda: "old", tags=["a"])
     servers.kill_primary()
-    assert near.remember(key, None, failing, tags=["a"]) == "old"
+    assert cache.remember(key, None, failing, tags=["a"]) == "old"
     with pytest.raises(RedisUnavailable):
-        near.invalidate_tag("a")
-    with pytest.raises(RuntimeError, match="the database is away too"):
-        near.remember(key, None, failing, tags=["a"])  # known to be invalid here: its writer was told
+        cache.invalidate_tag("a")
+    with pytest.raises(RuntimeError, match="the database is down too"):
+        cache.remember(key, None, failing, tags=["a"])  # this process knows of the invalidation
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_invalidation_committed_meanwhile_is_owed_and_paid_by_the_new_primary(cache, servers):
+def test_an_invalidation_during_a_failover_is_queued_and_retried_on_the_new_primary(cache, servers):
     key, another = PLAIN.key(id=1), Cache()
     cache.remember(key, None, lambda: "old", tags=["a"])
-    servers.settle()
+    servers.wait_for_replica()
     servers.kill_primary()
     with transaction.atomic():
         cache.invalidate_tag("a")
     assert cache.stats().pending_invalidations == 1
 
-    def paid():
-        assert cache.remember(key, None, lambda: "new", tags=["a"]) == "new"  # not the old value that came back
+    def retried():
+        assert cache.remember(key, None, lambda: "new", tags=["a"]) == "new"  # never the replicated old value
         return cache.stats().pending_invalidations == 0
 
-    until(paid)
+    until(retried)
     assert port_in_use() == servers.replica_port
     assert another.remember(key, None, lambda: "new", tags=["a"]) == "new"
 
 
 def test_a_primary_that_became_a_replica_is_left_at_once(cache, servers):
-    """A planned failover: the old primary lives, answers, and must be neither written to nor read."""
+    """A planned failover: the old primary is still reachable, and must be neither written to nor read."""
     key, another = PLAIN.key(id=1), Cache()
     cache.remember(key, None, lambda: "old", tags=["a"])
-    servers.settle()
+    servers.wait_for_replica()
     servers.fail_over()
 
     def invalidated():
@@ -128,8 +128,8 @@ def test_a_primary_that_became_a_replica_is_left_at_once(cache, servers):
     assert [one.remember(key, None, lambda: "new", tags=["a"]) for one in (another, cache)] == ["new", "new"]
 
 
-def test_without_a_sentinel_that_answers_reads_are_computed(cache, servers, settings):
-    """Also of those who have no connection yet: asking where the primary is has a time limit too."""
+def test_without_a_reachable_sentinel_reads_are_computed(cache, servers, settings):
+    """A caller without a connection is no slower: looking up the primary has a time limit too."""
     cache.set(PLAIN.key(id=1), "stored")
     servers.stop()
     started = time.monotonic()
@@ -139,18 +139,18 @@ def test_without_a_sentinel_that_answers_reads_are_computed(cache, servers, sett
         cache.delete(PLAIN.key(id=1))
 
 
-def test_event_loops_go_on_too(cache, servers):
+def test_event_loops_follow_a_failover_too(cache, servers):
     key = PLAIN.key(id=1)
 
     async def scenario():
         async def right():
             return "right"
 
-        async with AsyncCache(cache) as async_cache, asyncio.timeout(OTHERS_SECONDS):
+        async with AsyncCache(cache) as async_cache, asyncio.timeout(FAILOVER_SECONDS):
             before = await async_cache.remember(key, None, right)
-            await asyncio.to_thread(servers.settle)
+            await asyncio.to_thread(servers.wait_for_replica)
             servers.kill_primary()
-            while await async_cache.get(key, "away") == "away":
+            while await async_cache.get(key, "missing") == "missing":
                 assert await async_cache.remember(PLAIN.key(id=2), None, right) == "right"
             return before, await async_cache.get(key)
 
@@ -167,11 +167,11 @@ def test_event_loops_go_on_too(cache, servers):
         ("redis+sentinel://u:p@one:1,two:2/cache/3", Watched("redis://u:p@cache/3", [("one", 1), ("two", 2)])),
     ],
 )
-def test_the_sentinels_and_the_service_are_in_the_url(url, expected):
+def test_the_url_names_the_sentinels_and_the_service(url, expected):
     assert watched(url) == expected
 
 
 @pytest.mark.parametrize("url", ["redis+sentinel://one:26379", "redis+sentinel:///cache", "redis+sentinel://one/"])
-def test_a_url_that_leaves_them_out_stops_the_start(url):
+def test_a_url_without_sentinels_or_service_is_rejected(url):
     with pytest.raises(ImproperlyConfigured, match="names its sentinels and a service"):
         watched(url)

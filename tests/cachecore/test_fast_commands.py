@@ -1,4 +1,4 @@
-"""The shortest way to Redis, on a real one: whose reply a caller gets, and what a lost connection costs."""
+"""The fast path for commands, on a real server: each caller gets its own reply, a lost connection is replaced."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -27,17 +27,17 @@ def kill_connections():
         client.client_kill_filter(_type="normal", skipme=True)
 
 
-def test_the_reply_is_bare():
+def test_the_reply_is_raw():
     put(a="1")
     assert connections.execute("cache", "MGET", "a", "b") == [b"1", None]
 
 
-def test_a_connection_is_kept_for_the_next_command():
+def test_a_connection_is_reused_for_the_next_command():
     id_of_one = connections.execute("cache", "CLIENT", "ID")
     assert connections.execute("cache", "CLIENT", "ID") == id_of_one
 
 
-def test_a_connection_that_the_server_dropped_is_made_anew():
+def test_a_connection_that_the_server_dropped_is_replaced():
     put(a="1")
     before = connections.execute("cache", "CLIENT", "ID")
     kill_connections()
@@ -46,7 +46,7 @@ def test_a_connection_that_the_server_dropped_is_made_anew():
     assert connections.breaker("cache").state == "closed"
 
 
-def test_a_reply_that_came_too_late_is_nobodys(valkey, settings):
+def test_a_reply_that_came_too_late_is_not_given_to_the_next_caller(valkey, settings):
     put(a="1", b="2")
     get("a")
     valkey.pause()
@@ -62,12 +62,12 @@ def test_while_the_breaker_is_open_no_socket_is_touched(valkey):
     connections.breaker("cache").record_failure()
     with redis.Redis.from_url(valkey.url) as client:
         before = client.info("stats")["total_commands_processed"]
-        with pytest.raises(RedisUnavailable, match="not tried, it failed a moment ago"):
+        with pytest.raises(RedisUnavailable, match="not tried, the circuit breaker is open"):
             get("a")
         assert client.info("stats")["total_commands_processed"] == before + 1
 
 
-def test_a_server_that_refuses_is_unavailable_and_comes_back(valkey):
+def test_a_server_that_refuses_connections_is_unavailable_until_it_is_back(valkey):
     get("a")
     valkey.stop()
     with pytest.raises(RedisUnavailable, match="Redis role 'cache': ConnectionError"):
@@ -77,7 +77,7 @@ def test_a_server_that_refuses_is_unavailable_and_comes_back(valkey):
     assert get("a") is None
 
 
-def test_a_fault_of_ours_is_loud_and_the_next_command_is_well():
+def test_a_programming_error_is_raised_and_the_next_command_succeeds():
     put(a="1")
     with connections.guarded_client("cache") as client:
         client.rpush("list", "x")
@@ -90,28 +90,28 @@ def test_every_thread_gets_its_own_reply():
     keys = [f"key-{number}" for number in range(16)]
     put(**{key: key for key in keys})
 
-    def ask_often(key):
+    def read_often(key):
         return {get(key) for _ in range(200)}
 
     with ThreadPoolExecutor(len(keys)) as pool:
-        assert list(pool.map(ask_often, keys)) == [{key.encode()} for key in keys]
+        assert list(pool.map(read_often, keys)) == [{key.encode()} for key in keys]
 
 
 def test_a_forked_child_has_a_connection_of_its_own():
     ours = connections.execute("cache", "CLIENT", "ID")
-    hears, says = os.pipe()
+    reading_end, writing_end = os.pipe()
     if (child := os.fork()) == 0:
-        os.write(says, str(connections.execute("cache", "CLIENT", "ID")).encode())
+        os.write(writing_end, str(connections.execute("cache", "CLIENT", "ID")).encode())
         os._exit(0)
     os.waitpid(child, 0)
-    assert int(os.read(hears, 100)) != ours
+    assert int(os.read(reading_end, 100)) != ours
     assert connections.execute("cache", "CLIENT", "ID") == ours
-    os.close(hears)
-    os.close(says)
+    os.close(reading_end)
+    os.close(writing_end)
 
 
-def test_what_fails_in_a_pipeline_for_the_servers_sake_is_unavailable(valkey):
-    """redis-py puts the reply of a pipeline's command behind a text of its own."""
+def test_a_command_of_a_pipeline_that_the_server_cannot_serve_is_unavailable(valkey):
+    """redis-py puts a text of its own before the error reply to a pipeline's command."""
     with redis.Redis.from_url(valkey.url) as admin:
         admin.config_set("min-replicas-to-write", 1)
         try:
@@ -129,11 +129,11 @@ def put_in_a_pipeline():
 
 @pytest.fixture
 def four_connections(settings):
-    """A pool of four at most, and all four used at once: as busy threads leave it."""
-    told = settings.CACHES["default"]
-    bounded = told["OPTIONS"]["CONNECTION_POOL_KWARGS"] | {"max_connections": 4}
+    """The command connections of a pool with at most four connections."""
+    default = settings.CACHES["default"]
+    bounded = default["OPTIONS"]["CONNECTION_POOL_KWARGS"] | {"max_connections": 4}
     settings.CACHES = settings.CACHES | {
-        "default": told | {"OPTIONS": told["OPTIONS"] | {"CONNECTION_POOL_KWARGS": bounded}}
+        "default": default | {"OPTIONS": default["OPTIONS"] | {"CONNECTION_POOL_KWARGS": bounded}}
     }
     caches.close_all()
     ConnectionFactory._pools.clear()
@@ -141,11 +141,11 @@ def four_connections(settings):
     ConnectionFactory._pools.clear()
 
 
-def used_at_once(lines, number):
-    """As threads do that ask at the same time, whose replies come in no order."""
-    taken = [lines._taken() for _ in range(number)]
-    for line in taken:
-        lines._leave(line)
+def use_at_once(connections_of_pool, number):
+    """Take and return several connections, as concurrent threads do."""
+    taken = [connections_of_pool._take() for _ in range(number)]
+    for connection in taken:
+        connections_of_pool._put_back(connection)
 
 
 def ping():
@@ -153,16 +153,16 @@ def ping():
         return client.ping()
 
 
-def test_lines_leave_half_of_a_bounded_pool_to_its_clients(four_connections):
-    used_at_once(four_connections, 4)
+def test_half_of_a_bounded_pool_is_left_to_its_clients(four_connections):
+    use_at_once(four_connections, 4)
     assert len(four_connections._idle) == 2
     with connections.guarded_client("cache") as one, one.pubsub() as subscribed:
         subscribed.subscribe("a")  # keeps its connection
         assert ping()
 
 
-def test_who_finds_the_pool_empty_gets_the_idle_lines_for_the_next_try(four_connections):
-    used_at_once(four_connections, 4)
+def test_an_exhausted_pool_gets_the_idle_connections_for_the_next_try(four_connections):
+    use_at_once(four_connections, 4)
     pool = four_connections._pool
     held = [pool.get_connection() for _ in range(2)]
     with pytest.raises(RedisUnavailable, match="Redis role 'cache': MaxConnectionsError: Too many connections"):
@@ -173,9 +173,9 @@ def test_who_finds_the_pool_empty_gets_the_idle_lines_for_the_next_try(four_conn
         pool.release(one)
 
 
-def test_a_pool_of_one_serves_lines_and_clients_in_turn(four_connections):
+def test_a_pool_of_one_serves_commands_and_clients_in_turn(four_connections):
     four_connections._pool.max_connections = 1
-    lines = CommandConnections(four_connections._pool)
-    lines.execute("SET", "a", 1)
+    commands = CommandConnections(four_connections._pool)
+    commands.execute("SET", "a", 1)
     assert ping()
-    assert lines.execute("GET", "a") == b"1"
+    assert commands.execute("GET", "a") == b"1"

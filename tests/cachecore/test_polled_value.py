@@ -1,4 +1,4 @@
-"""What the state role holds for every process: asked at most once a second, and never a caller's failure."""
+"""A value that every process follows: read at most once a second; a failure to read it never reaches the caller."""
 
 import pytest
 
@@ -19,38 +19,38 @@ def clock():
 
 
 def number(client):
-    return int(client.get("known-number") or 0)
+    return int(client.get("polled-number") or 0)
 
 
 def put(value):
     with connections.guarded_client("state") as client:
-        client.set("known-number", value)
+        client.set("polled-number", value)
 
 
-def test_it_asks_at_most_once_a_second(clock):
-    known = PolledValue(number, 0, monotonic=clock)
+def test_it_is_read_at_most_once_a_second(clock):
+    polled = PolledValue(number, 0, monotonic=clock)
     put(1)
-    assert known.get() == 1
+    assert polled.get() == 1
     put(2)
     clock.now += 1.0
-    assert known.get() == 1
+    assert polled.get() == 1
     clock.now += 0.001
-    assert (known.peek(), known.get()) == (1, 2)
+    assert (polled.peek(), polled.get()) == (1, 2)
 
 
 @pytest.mark.parametrize("wrong", ["no number", "another type"])
-def test_what_cannot_be_read_is_logged_and_what_was_heard_last_holds(wrong, clock, caplog):
-    known = PolledValue(number, 0, monotonic=clock)
+def test_an_unreadable_value_is_logged_once_and_the_last_one_stays_in_force(wrong, clock, caplog):
+    polled = PolledValue(number, 0, monotonic=clock)
     put(1)
-    assert known.get() == 1
+    assert polled.get() == 1
     with connections.guarded_client("state") as client:
-        client.delete("known-number")
-        client.rpush("known-number", "x") if wrong == "another type" else client.set("known-number", "x")
+        client.delete("polled-number")
+        client.rpush("polled-number", "x") if wrong == "another type" else client.set("polled-number", "x")
     clock.now += 2
-    assert [known.get() for _ in range(10)] == [1] * 10
-    assert caplog.text.count("what operators have set cannot be read; what was last heard holds") == 1
+    assert [polled.get() for _ in range(10)] == [1] * 10
+    assert caplog.text.count("a value set by operators could not be read; the last one read stays in force") == 1
 
 
-def test_a_wrong_setting_is_not_the_callers_failure(settings, clock):
+def test_a_wrong_setting_does_not_fail_the_caller(settings, clock):
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     assert PolledValue(number, 7, monotonic=clock).get() == 7

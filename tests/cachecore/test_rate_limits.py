@@ -475,7 +475,7 @@ def test_an_outage_is_logged_once_and_not_by_each_request_that_was_not_checked(l
         assert charge("games", "me") is None
         with pytest.raises(LimitsUnavailable):
             charge("ingest", "me")
-    assert [one.message.partition(":")[0] for one in caplog.records] == ["Redis role 'state' is away"]
+    assert [one.message.partition(":")[0] for one in caplog.records] == ["Redis role 'state' is unavailable"]
 
 
 def test_a_hung_redis_does_not_cost_each_request_a_time_limit(limited, valkey):

@@ -8,7 +8,7 @@ from cachecore.redis_client.read_batcher import MAX_KEYS, ReadBatcher
 
 
 def run(scenario):
-    """`scenario(reads)` in an event loop of its own."""
+    """Run `scenario(reads)` in an event loop of its own."""
 
     async def main():
         reads = ReadBatcher("cache", connections.async_client("cache"))
@@ -31,7 +31,7 @@ def calls(command):
         return client.info("commandstats").get(f"cmdstat_{command}", {"calls": 0})["calls"]
 
 
-def test_readers_of_one_moment_share_a_round_trip():
+def test_concurrent_readers_share_a_round_trip():
     store(a="1", b="2")
 
     async def scenario(reads):
@@ -41,7 +41,7 @@ def test_readers_of_one_moment_share_a_round_trip():
     assert (calls("mget"), calls("get")) == (1, 0)
 
 
-def test_a_trip_asks_for_a_bounded_number_of_keys():
+def test_a_round_trip_reads_a_bounded_number_of_keys():
     store(**{f"key{number}": str(number) for number in range(MAX_KEYS + 1)})
 
     async def scenario(reads):
@@ -51,7 +51,7 @@ def test_a_trip_asks_for_a_bounded_number_of_keys():
     assert calls("mget") == 2
 
 
-def test_who_leaves_early_takes_nothing_from_the_others():
+def test_a_cancelled_reader_does_not_affect_the_others():
     store(a="1")
 
     async def scenario(reads):
@@ -65,16 +65,16 @@ def test_who_leaves_early_takes_nothing_from_the_others():
     assert stayed == b"1"
 
 
-def test_every_reader_is_told_that_redis_is_away(valkey):
+def test_every_reader_raises_that_redis_is_unavailable(valkey):
     valkey.stop()
 
     async def scenario(reads):
         return await asyncio.gather(*(reads.get(key) for key in ("a", "a", "b")), return_exceptions=True)
 
-    assert [type(told) for told in run(scenario)] == [connections.RedisUnavailable] * 3
+    assert [type(error) for error in run(scenario)] == [connections.RedisUnavailable] * 3
 
 
-def test_a_fault_of_ours_stays_loud_and_the_next_read_is_served():
+def test_a_programming_error_is_raised_and_the_next_read_is_served():
     store(a="1")
 
     async def scenario(reads):
@@ -85,7 +85,7 @@ def test_a_fault_of_ours_stays_loud_and_the_next_read_is_served():
     assert run(scenario) == b"1"
 
 
-def test_closing_leaves_nobody_waiting():
+def test_closing_ends_pending_reads():
     async def scenario(reads):
         waiting = asyncio.create_task(reads.get("a"))
         await asyncio.sleep(0)

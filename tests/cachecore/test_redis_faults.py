@@ -1,6 +1,6 @@
-"""Redis slow, or hung for several windows of the breaker: what it costs, and that answers stay right.
+"""Redis is slow, or hangs for several windows of the breaker: values stay correct, and the cost is bounded.
 
-What `test_service_faults.py` shows of a Redis that refuses, hangs, forgets and evicts is not repeated here.
+`test_service_faults.py` tests a Redis that refuses connections, hangs, loses data and evicts.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.service import Cache, WarmupEntry
 from cachecore.stats import stats
 from tests.cachecore.test_envelope import family
-from tests.faults import Detour
+from tests.faults import FaultProxy
 
 PLAIN = family("slow-plain")
-NEAR = family("slow-near", local=True)
+LOCAL = family("slow-near", local=True)
 DELAY_SECONDS = 0.1
-PATIENT_SECONDS = 1.0  # a time limit well above it: the default, 0.25 s, leaves a busy machine too little
-NOTHING_SECONDS = 0.005  # what a read may cost that touches no socket
-SCHEDULING_SECONDS = 1.0  # what a busy machine may add to a time limit
+GENEROUS_LIMIT_SECONDS = 1.0  # well above the delay; the default of 0.25 s is too short on a busy machine
+NO_SOCKET_SECONDS = 0.005  # the most that a read without a socket may take
+SCHEDULING_SECONDS = 1.0  # the most that a busy machine may add to a time limit
 
 
 @pytest.fixture
@@ -42,25 +42,25 @@ def _nothing_counted():
 
 @pytest.fixture
 def through(settings):
-    """Lead the cache role over a detour, from now on."""
-    detours = []
+    """Return a function that routes the cache role through a fault proxy, which it returns."""
+    proxies = []
 
-    def lead(delay_seconds=0.0, time_limit_seconds=None):
-        detours.append(Detour(delay_seconds))
-        role = {**settings.CACHES["default"], "LOCATION": detours[-1].url}
+    def route(delay_seconds=0.0, time_limit_seconds=None):
+        proxies.append(FaultProxy(delay_seconds))
+        role = {**settings.CACHES["default"], "LOCATION": proxies[-1].url}
         if time_limit_seconds is not None:
             settings.REDIS_TIMEOUT_SECONDS = time_limit_seconds
             role["OPTIONS"] = {**role["OPTIONS"], "SOCKET_TIMEOUT": time_limit_seconds}
         settings.CACHES = {**settings.CACHES, "default": role}
-        return detours[-1]
+        return proxies[-1]
 
-    yield lead
-    for detour in detours:
-        detour.close()
+    yield route
+    for proxy in proxies:
+        proxy.close()
 
 
 def incidents(kind):
-    """What the cache has counted that a Redis in order never causes."""
+    """Return the number of events that a healthy Redis never causes."""
     return stats.snapshot().family(kind.name).events("error", "bypass", "lease_lost")
 
 
@@ -68,11 +68,11 @@ def breaker_state():
     return connections.breaker("cache").state
 
 
-# Slow, and within the time limit: right, and nothing else than slow
+# Slow, but within the time limit: correct and merely slow
 
 
-def test_a_slow_redis_answers_rightly_and_opens_no_breaker(cache, through):
-    through(DELAY_SECONDS, PATIENT_SECONDS)
+def test_a_slow_redis_gives_correct_results_and_opens_no_breaker(cache, through):
+    through(DELAY_SECONDS, GENEROUS_LIMIT_SECONDS)
     one, two, counter = (PLAIN.key(id=name) for name in ("one", "two", "counter"))
     answers = [cache.remember(one, None, lambda n=n: n, tags=["a"]) for n in range(3)]
     assert answers == [0, 0, 0]
@@ -88,7 +88,7 @@ def test_a_slow_redis_answers_rightly_and_opens_no_breaker(cache, through):
 
 def test_a_slow_redis_costs_a_hit_one_round_trip(cache, through):
     key = PLAIN.key(id=1)
-    through(DELAY_SECONDS, PATIENT_SECONDS)
+    through(DELAY_SECONDS, GENEROUS_LIMIT_SECONDS)
     cache.remember(key, None, lambda: "stored", tags=["a", "b"])
     spent = []
     for _ in range(5):
@@ -98,34 +98,34 @@ def test_a_slow_redis_costs_a_hit_one_round_trip(cache, through):
     assert DELAY_SECONDS <= min(spent) < 2 * DELAY_SECONDS
 
 
-def test_a_slow_redis_slows_no_hit_in_memory(cache, through):
-    near = Cache(local_seconds=60)
-    through(DELAY_SECONDS, PATIENT_SECONDS)
-    near.remember(NEAR.key(id=1), None, lambda: "near")
+def test_a_slow_redis_does_not_slow_local_hits(cache, through):
+    cache = Cache(local_seconds=60)
+    through(DELAY_SECONDS, GENEROUS_LIMIT_SECONDS)
+    cache.remember(LOCAL.key(id=1), None, lambda: "local")
     spent = []
     for _ in range(20):
         started = time.monotonic()
-        assert near.remember(NEAR.key(id=1), None, lambda: "computed") == "near"
+        assert cache.remember(LOCAL.key(id=1), None, lambda: "computed") == "local"
         spent.append(time.monotonic() - started)
-    assert statistics.median(spent) <= NOTHING_SECONDS
+    assert statistics.median(spent) <= NO_SOCKET_SECONDS
 
 
 def test_waiting_for_another_process_through_a_slow_redis_is_no_failure(through):
-    """The wait itself takes time, an idle server ends it up to a tenth of a second late, and its reply is slow.
+    """The wait takes time, an idle server ends it up to a tenth of a second late, and its reply is slow.
 
-    One of three waits must show it: a busy machine may add what exceeds any limit.
+    One success in three is enough: a busy machine may exceed any limit.
     """
     through(0.07)
     outcomes = []
     while len(outcomes) < 3 and ("the one value", 0) not in outcomes:
         stats.reset()
-        outcomes.append((waited_for_another(PLAIN.key(id=len(outcomes))), incidents(PLAIN)))
+        outcomes.append((value_after_four_waits(PLAIN.key(id=len(outcomes))), incidents(PLAIN)))
     assert ("the one value", 0) in outcomes
     assert breaker_state() == "closed"
 
 
-def waited_for_another(key):
-    """What a caller is answered who had to wait four times."""
+def value_after_four_waits(key):
+    """Return the value that a caller gets after waiting four times for another process."""
     ours, another = Cache(), Cache()
     computing, enough = threading.Event(), threading.Event()
 
@@ -149,8 +149,8 @@ def waited_for_another(key):
         return waiting.result(10)
 
 
-def test_async_callers_of_a_slow_redis_are_answered_rightly(cache, through):
-    through(DELAY_SECONDS, PATIENT_SECONDS)
+def test_async_callers_of_a_slow_redis_get_correct_results(cache, through):
+    through(DELAY_SECONDS, GENEROUS_LIMIT_SECONDS)
 
     async def scenario():
         async with AsyncCache(cache) as async_cache, asyncio.timeout(30):
@@ -158,24 +158,24 @@ def test_async_callers_of_a_slow_redis_are_answered_rightly(cache, through):
             async def compute(value):
                 return value
 
-            def ask(value):
+            def read(value):
                 return async_cache.remember(PLAIN.key(id=1), None, lambda: compute(value), tags=["a"])
 
-            together = await asyncio.gather(*(ask("first") for _ in range(20)))
-            return [*together, await ask("second"), await async_cache.get(PLAIN.key(id=1))]
+            together = await asyncio.gather(*(read("first") for _ in range(20)))
+            return [*together, await read("second"), await async_cache.get(PLAIN.key(id=1))]
 
     assert asyncio.run(scenario()) == ["first"] * 22
     assert (incidents(PLAIN), breaker_state()) == (0, "closed")
 
 
-# Slower than the time limit, or hung: one time limit a window
+# Slower than the time limit, or hung: one time limit per window of the breaker
 
 
-HUNG = 3_600.0  # seconds of delay: connections are accepted, nothing is answered
+HANG_SECONDS = 3_600.0  # as a delay: connections are accepted, and no command gets its reply
 
 
 def read_for(cache, key, seconds):
-    """[(when it began, how long it took)], one after the other; every answer must be right."""
+    """Read for a while. Return [(start, duration)] of the reads; each must return the correct value."""
     spent, ends = [], time.monotonic() + seconds
     while (began := time.monotonic()) < ends:
         assert cache.remember(key, None, lambda: "right") == "right"
@@ -184,30 +184,32 @@ def read_for(cache, key, seconds):
 
 
 @pytest.mark.parametrize(
-    ("delay_seconds", "limit_seconds"), [(HUNG, 0.25), (DELAY_SECONDS, 0.05)], ids=["hung", "slower than the limit"]
+    ("delay_seconds", "limit_seconds"),
+    [(HANG_SECONDS, 0.25), (DELAY_SECONDS, 0.05)],
+    ids=["hung", "slower than the limit"],
 )
-def test_each_window_costs_one_time_limit_and_all_other_reads_nothing(
+def test_each_window_costs_one_time_limit_and_all_other_reads_cost_nothing(
     cache, through, settings, delay_seconds, limit_seconds
 ):
-    """A connection that timed out is given up: each probe is a new one, which the detour sees."""
+    """A connection that timed out is closed, so each probe opens a new one, which the proxy records."""
     key = PLAIN.key(id=1)
-    detour = through(time_limit_seconds=limit_seconds)
+    proxy = through(time_limit_seconds=limit_seconds)
     assert (cache.set(key, "right"), cache.get(key)) == (True, "right")
-    before = len(detour.connected_at)
-    detour.delay_seconds = delay_seconds
+    before = len(proxy.connected_at)
+    proxy.delay_seconds = delay_seconds
     spent = read_for(cache, key, 1.5)
-    probed_at = detour.connected_at[before:]
+    probed_at = proxy.connected_at[before:]
     probes = [took for began, took in spent if any(began <= at <= began + took for at in probed_at)]
     others = [took for began, took in spent[1:] if not any(began <= at <= began + took for at in probed_at)]
     assert len(probed_at) >= 2
-    # No window had two: between probes the breaker is open.
+    # At most one probe per window: between probes the breaker is open.
     assert all(later - at >= settings.REDIS_BREAKER_SECONDS for at, later in pairwise(probed_at))
     assert min(spent[0][1], *probes) >= limit_seconds
     assert statistics.median([spent[0][1], *probes]) < limit_seconds + SCHEDULING_SECONDS
-    assert statistics.median(others) <= NOTHING_SECONDS
-    assert len(others) >= 20 * len(probes)  # of twenty reads one pays, at most
+    assert statistics.median(others) <= NO_SOCKET_SECONDS
+    assert len(others) >= 20 * len(probes)  # at most one read in twenty is a probe
 
-    detour.delay_seconds = 0.0
+    proxy.delay_seconds = 0.0
     recovered_by = time.monotonic() + 5
     while not cache.exists(key):
         assert time.monotonic() < recovered_by
@@ -215,7 +217,7 @@ def test_each_window_costs_one_time_limit_and_all_other_reads_nothing(
 
 
 def test_twenty_reads_while_both_roles_hang_cost_one_time_limit_each(cache, valkey, settings):
-    """One server serves both; what an operator has said of a family's TTL stands in the other role."""
+    """One server serves both roles; the TTLs set by operators are read from the state role."""
     connections_in_use = [cache.set(PLAIN.key(id=1), "stored"), cache.get(PLAIN.key(id=1))]
     assert connections_in_use == [True, "stored"]
     valkey.pause()
@@ -225,53 +227,53 @@ def test_twenty_reads_while_both_roles_hang_cost_one_time_limit_each(cache, valk
     assert time.monotonic() - started < 2 * settings.REDIS_TIMEOUT_SECONDS + SCHEDULING_SECONDS
 
 
-def test_of_twenty_threads_one_probes_a_window(cache, through, settings):
+def test_one_of_twenty_threads_probes_per_window(cache, through, settings):
     key = PLAIN.key(id=1)
-    detour = through()
+    proxy = through()
     cache.set(key, "stored")
-    detour.delay_seconds, began = HUNG, time.monotonic()
+    proxy.delay_seconds, began = HANG_SECONDS, time.monotonic()
     assert cache.get(key, "default") == "default"  # the first time limit opens the breaker
-    before, start = len(detour.connected_at), threading.Barrier(20)
+    before, start = len(proxy.connected_at), threading.Barrier(20)
 
     def hammer():
         start.wait(10)
         answers, ends = set(), time.monotonic() + 20
-        while len(detour.connected_at) < before + 4 and time.monotonic() < ends:
+        while len(proxy.connected_at) < before + 4 and time.monotonic() < ends:
             answers.add(cache.get(key, "default"))
         return answers
 
     with ThreadPoolExecutor(20) as pool:
         answers = set().union(*(thread.result(30) for thread in [pool.submit(hammer) for _ in range(20)]))
-    probes, seconds = len(detour.connected_at) - before, time.monotonic() - began
+    probes, seconds = len(proxy.connected_at) - before, time.monotonic() - began
     assert answers == {"default"}
     assert probes >= 4
     window = settings.REDIS_TIMEOUT_SECONDS + settings.REDIS_BREAKER_SECONDS
-    assert seconds >= (probes - 1) * window  # no window had two; the first connection may be noted late
+    assert seconds >= (probes - 1) * window  # at most one probe per window; the first may be recorded late
 
 
-def test_the_probe_that_succeeds_lets_all_threads_in(cache, through):
+def test_a_successful_probe_admits_all_threads(cache, through):
     key = PLAIN.key(id=1)
-    detour = through()
+    proxy = through()
     cache.set(key, "stored")
-    detour.delay_seconds = HUNG
+    proxy.delay_seconds = HANG_SECONDS
     assert cache.get(key, "default") == "default"
-    detour.delay_seconds = 0.0
+    proxy.delay_seconds = 0.0
 
-    def read_until_it_is_there():
+    def read_until_found():
         deadline = time.monotonic() + 10
         while (found := cache.get(key, "default")) == "default" and time.monotonic() < deadline:
             pass
         return found
 
     with ThreadPoolExecutor(20) as pool:
-        assert {one.result(30) for one in [pool.submit(read_until_it_is_there) for _ in range(20)]} == {"stored"}
+        assert {one.result(30) for one in [pool.submit(read_until_found) for _ in range(20)]} == {"stored"}
     assert breaker_state() == "closed"
 
 
 def test_async_callers_share_the_breaker_and_the_time_limit(cache, through, settings):
-    """Twenty at once while Redis hangs: each computes rightly, together they cost one time limit."""
-    detour = through()
-    detour.delay_seconds = HUNG
+    """Twenty concurrent reads while Redis hangs: each is computed, and together they take one time limit."""
+    proxy = through()
+    proxy.delay_seconds = HANG_SECONDS
 
     async def scenario():
         async def right():
@@ -286,13 +288,13 @@ def test_async_callers_share_the_breaker_and_the_time_limit(cache, through, sett
     answers, spent = asyncio.run(scenario())
     assert answers == ["right"] * 20
     assert settings.REDIS_TIMEOUT_SECONDS <= spent < settings.REDIS_TIMEOUT_SECONDS + SCHEDULING_SECONDS
-    assert len(detour.connected_at) <= 2  # of the twenty one came near the socket; two, if a window has ended meanwhile
+    assert len(proxy.connected_at) <= 2  # one reader tried the socket; two, if a window ended in between
     with pytest.raises(RedisUnavailable):
         cache.invalidate_tag("a")
 
 
 def test_making_a_connection_in_an_event_loop_costs_one_time_limit_too(valkey, settings):
-    """Over a Unix socket redis-py tells of a time-out as of a lost connection, which is tried again."""
+    """Over a Unix socket redis-py reports a time-out as a lost connection, which it would retry."""
     valkey.pause()
 
     async def seconds():
@@ -311,27 +313,27 @@ def test_making_a_connection_in_an_event_loop_costs_one_time_limit_too(valkey, s
 # Stale values
 
 
-def test_a_hung_redis_and_a_failing_database_leave_what_memory_holds(valkey):
-    """It is past the time that memory may be trusted for, and within its TTL."""
-    near = Cache(local_seconds=1e-9)
-    near.remember(NEAR.key(id=1), None, lambda: "old", tags=["a"])
+def test_a_hung_redis_and_a_failing_database_leave_the_local_copy(valkey):
+    """The copy needs revalidation and is within its TTL."""
+    cache = Cache(local_seconds=1e-9)
+    cache.remember(LOCAL.key(id=1), None, lambda: "old", tags=["a"])
     valkey.pause()
 
     def failing():
-        raise RuntimeError("the database is away too")
+        raise RuntimeError("the database is down too")
 
-    answers = [near.remember(NEAR.key(id=1), None, failing, tags=["a"]) for _ in range(20)]
+    answers = [cache.remember(LOCAL.key(id=1), None, failing, tags=["a"]) for _ in range(20)]
     assert answers == ["old"] * 20
-    with pytest.raises(RuntimeError, match="the database is away too"):
-        near.remember(NEAR.key(id=2), None, failing, tags=["a"])  # nothing is known of it
+    with pytest.raises(RuntimeError, match="the database is down too"):
+        cache.remember(LOCAL.key(id=2), None, failing, tags=["a"])  # it has no local copy
 
 
-def test_a_cut_connection_is_made_anew_within_the_same_read(cache, through):
-    """What a restarted proxy or a server's idle limit leaves is no outage."""
-    detour = through()
+def test_a_cut_connection_is_replaced_within_the_same_read(cache, through):
+    """A connection dropped by a restarted proxy or by a server's idle limit is no outage."""
+    proxy = through()
     cache.set(PLAIN.key(id=1), "stored")
-    detour.cut()
-    detour.mend()
+    proxy.cut()
+    proxy.restore()
     assert cache.get(PLAIN.key(id=1)) == "stored"
-    assert len(detour.connected_at) >= 2
+    assert len(proxy.connected_at) >= 2
     assert (incidents(PLAIN), breaker_state()) == (0, "closed")

@@ -1,9 +1,9 @@
--- Read the versions of tags; one that is missing is made. O(tags). Atomic: one script.
+-- Read the versions of tags; a missing one is created. O(tags). Atomic: one script.
 -- KEYS[1..]  tag versions   string, 8 random bytes; family TAG_VERSION
 -- ARGV[1]    ttl_ms         the versions' TTL, longer than any value's; renewed here
--- ARGV[2..]  new            a random version for each tag, used where there is none
+-- ARGV[2..]  new            a random version per tag, used if it has none
 -- Returns    the versions, in the order of KEYS
--- Writes     KEYS without a version; PEXPIRE of the others
+-- Writes     the KEYS that have no version; PEXPIRE of the others
 local versions = {}
 for i = 1, #KEYS do
   versions[i] = redis.call('GET', KEYS[i])
