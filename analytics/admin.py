@@ -37,7 +37,7 @@ JOBS = {
 
 def _wake(verb: str, task: str) -> Any:
     def act(_: str, by: Any) -> str:
-        wakeup.wake(task)
+        wakeup.enqueue(task)
         log_action(LiveView, by, VIEW, f"Asked a worker to {verb}.")
         return f"A worker is asked to {verb}. {TOLD.get(verb, 'Its outcome appears below.')}"
 

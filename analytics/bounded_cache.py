@@ -9,7 +9,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Remembered(Generic[K, V]):
+class BoundedCache(Generic[K, V]):
     """cachetools says who goes; the lock is ours: a full cache that two threads write to at once raises."""
 
     def __init__(self, size: int) -> None:

@@ -29,7 +29,7 @@ class Columns:
         return cls(nothing, nothing, nothing)
 
     @classmethod
-    def joined(cls, parts: Sequence["Columns"]) -> Self:
+    def concatenate(cls, parts: Sequence["Columns"]) -> Self:
         """One after the other; the ids must ascend over all of them."""
         if not parts:
             return cls.empty()
@@ -42,7 +42,7 @@ class Columns:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def ordered(self) -> "Columns":
+    def sorted_by_id(self) -> "Columns":
         """By ascending id, whatever their order was; the newest first is cheap."""
         columns = Columns(self.ids[::-1], self.crash[::-1], self.end_ms[::-1]) if self._descends else self
         if bool((columns.ids[1:] > columns.ids[:-1]).all()):
@@ -159,19 +159,19 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stretch:
+class WindowWithContext:
     """A window with all recorded games around it: those between its first and last id, and as many before and after
     as the question needs. `reaches_newest`: the window's last game is the newest recorded."""
 
     window: Slice
-    around: Columns
+    context: Columns
     reaches_newest: bool
 
     @property
     def recorded(self) -> Columns:
         """All games from the window's first to its last id, in the window or not."""
         ids = self.window.columns.ids
-        return self.around.ids_between(int(ids[0]), int(ids[-1])) if len(ids) else Columns.empty()
+        return self.context.ids_between(int(ids[0]), int(ids[-1])) if len(ids) else Columns.empty()
 
 
 @dataclass(frozen=True, slots=True)

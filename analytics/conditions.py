@@ -15,7 +15,7 @@ from games.fairness.law import Law
 Kind = Literal["min", "max", "floor"]
 KINDS: tuple[Kind, ...] = ("min", "max", "floor")
 
-MAX_ASKED = 10_000_000  # as a crash point
+MAX_CRASH_POINT = 10_000_000  # as a crash point
 MAX_CONDITIONS = 50
 
 
@@ -33,8 +33,8 @@ class Condition:
     def parse(cls, kind: Kind, text: str) -> Self:
         """`("min", "2.0")` is min:2. Raises ValueError with a reason fit for a user."""
         hundredths = parse_hundredths(text.strip())
-        if hundredths > MAX_ASKED * 100:
-            raise ValueError(f"Must be at most {MAX_ASKED}.")
+        if hundredths > MAX_CRASH_POINT * 100:
+            raise ValueError(f"Must be at most {MAX_CRASH_POINT}.")
         if kind == "floor" and hundredths % 100:
             raise ValueError("Expected a whole number: the integer part of a crash point.")
         return cls(kind, hundredths)

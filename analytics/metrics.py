@@ -43,7 +43,7 @@ def live_view() -> Iterator[Metric]:
 def streams() -> Iterator[Metric]:
     """Of all processes; nothing while Redis is away."""
     try:
-        told = connection_counts.told()
+        told = connection_counts.read_counts()
     except RedisUnavailable:
         return
     help_ = "Live streams that are open, in all processes."

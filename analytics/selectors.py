@@ -37,11 +37,11 @@ VIEW_FIELDS = (
 
 
 def _view_status(zone: tzinfo) -> dict[str, Any]:
-    view = reader.head()
+    view = reader.view_state()
     waiting = pending.size()
     if view is None:
         return {"view": "absent"} | dict.fromkeys(VIEW_FIELDS) | {"pending": waiting}
-    lag_ms = max(_lag_ms(view.newest), view.behind_ms(now_ms()))
+    lag_ms = max(_lag_ms(view.newest), view.lag_ms(now_ms()))
     return {
         "view": "behind" if lag_ms >= sources.GRACE_MS else "current",
         "version": view.version,
@@ -53,7 +53,7 @@ def _view_status(zone: tzinfo) -> dict[str, Any]:
         "pending": waiting,
         "last_reconcile": _run(schedule.last_run("reconcile-newest"), zone),
         "last_full_reconcile": _run(schedule.last_run("reconcile-all"), zone),
-        "drift": repairs.counted()._asdict(),
+        "drift": repairs.read_counts()._asdict(),
     }
 
 
@@ -88,7 +88,7 @@ def jobs(names: Sequence[str] = JOBS) -> dict[str, LastRun | None]:
 def size() -> dict[str, int | None]:
     """What the view takes and keeps; null while there is none or Redis is away."""
     try:
-        view, index = reader.head(), reader.index()
+        view, index = reader.view_state(), reader.index()
         memory = reader.memory_bytes(index, conditions())
         missing = len(series.missing(conditions()))
     except RedisUnavailable:
@@ -98,8 +98,8 @@ def size() -> dict[str, int | None]:
     return {
         "memory_bytes": memory,
         "bytes_per_game": memory // view.games if view.games else None,
-        "floor": view.floor,
-        "ledger_first": None if view.first is None else max(view.first, view.floor),
+        "floor": view.oldest_retained_id,
+        "ledger_first": None if view.first is None else max(view.first, view.oldest_retained_id),
         "chunks": len(index),
         "series_missing": missing,
     }

@@ -4,8 +4,16 @@ import logging
 from collections.abc import Sequence
 
 from analytics.live import pending
-from analytics.live.writer_lock import Overtaken
-from analytics.view_writes import Applied, Built, Told, apply_all, build, nobody, writing
+from analytics.live.writer_lock import WriterFenced
+from analytics.view_writes import (
+    ApplyResult,
+    ProgressCallback,
+    RebuildResult,
+    apply_pending_games,
+    build_view,
+    ignore_progress,
+    writer_session,
+)
 from analytics.wakeup import wake_writer
 from cachecore.locks import LockHeld
 from cachecore.redis_client.connections import RedisUnavailable
@@ -22,7 +30,7 @@ def games_changed(ids: Sequence[int]) -> None:
         logger.warning("%d changed games were not marked: %s", len(ids), error)
 
 
-def apply_pending(*, below_after_seconds: float = 0) -> Applied | None:
+def apply_pending(*, below_after_seconds: float = 0) -> ApplyResult | None:
     """Apply every pending game, a batch at a time; build the view first where there is none, and where games below its
     ledger changed and it was built so long ago.
 
@@ -30,19 +38,19 @@ def apply_pending(*, below_after_seconds: float = 0) -> Applied | None:
     pending.
     """
     try:
-        with writing() as writer:
-            return apply_all(writer, below_after_seconds=below_after_seconds)
+        with writer_session() as writer:
+            return apply_pending_games(writer, below_after_seconds=below_after_seconds)
     except LockHeld:
         return None  # what woke us stays said, so that saves wake no second one; the writer looks again when it ends
-    except Overtaken:
+    except WriterFenced:
         logger.warning("a newer writer took over")
         return None
 
 
-def rebuild_view(*, wait_seconds: float = 0.0, told: Told = nobody) -> Built:
+def rebuild_view(*, wait_seconds: float = 0.0, on_progress: ProgressCallback = ignore_progress) -> RebuildResult:
     """Build the view from the table and swap it in; `told` hears of the games as they are read.
 
     Raises LockHeld, Overtaken, RedisUnavailable, django.db.Error.
     """
-    with writing(wait_seconds) as writer:
-        return build(writer, told)
+    with writer_session(wait_seconds) as writer:
+        return build_view(writer, on_progress)

@@ -7,5 +7,5 @@ from games.signals import games_changed
 
 
 @receiver(games_changed)
-def mark_and_wake(ids: tuple[int, ...], **kwargs: Any) -> None:
+def on_games_changed(ids: tuple[int, ...], **kwargs: Any) -> None:
     services.games_changed(ids)

@@ -14,8 +14,8 @@ from typing import Literal, TypeVar
 import numpy as np
 from django.db import InterfaceError, OperationalError
 
-from analytics.bounded_cache import Remembered
-from analytics.columns import ALL_GAMES, Columns, Coverage, Slice, Stretch, Window
+from analytics.bounded_cache import BoundedCache
+from analytics.columns import ALL_GAMES, Columns, Coverage, Slice, Window, WindowWithContext
 from analytics.compute.last_games import LastGames
 from analytics.compute.occurrences import Occurrences, occurrences
 from analytics.conditions import Condition
@@ -23,9 +23,9 @@ from analytics.database import game_reads
 from analytics.database import totals as table_totals
 from analytics.database import window_columns as table_slices
 from analytics.live import all_time, reader, window_columns
-from analytics.live.all_time import AllSeries
-from analytics.live.reader import Head
-from analytics.live.view_snapshot import Moving
+from analytics.live.all_time import AllTimeSeries
+from analytics.live.reader import ViewState
+from analytics.live.view_snapshot import ViewChangedDuringRead
 from cachecore.clock import now_ms
 from cachecore.redis_client.connections import RedisUnavailable
 
@@ -37,7 +37,7 @@ Data = TypeVar("Data")
 GRACE_MS = 10_000
 RECHECK_SECONDS = 1.0
 # (epoch, newest game) of a view -> when the table was last found to hold no game beyond it.
-_last_complete_check: Remembered[tuple[str, int | None], float] = Remembered(8)
+_last_complete_check: BoundedCache[tuple[str, int | None], float] = BoundedCache(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +64,18 @@ def slices_of(windows: Sequence[Window]) -> tuple[Source, list[Slice]]:
     return _view_or_table(lambda: window_columns.slices_of(windows), lambda: table_slices.slices_of(windows))
 
 
-def stretch_of(window: Window, conditions: Sequence[Condition]) -> tuple[Source, Stretch]:
+def window_with_context(window: Window, conditions: Sequence[Condition]) -> tuple[Source, WindowWithContext]:
     """Return a window with the games around it that belong to the series of these conditions."""
     return _view_or_table(
-        lambda: window_columns.stretch_of(window, conditions), lambda: table_slices.stretch_of(window, conditions)
+        lambda: window_columns.window_with_context(window, conditions),
+        lambda: table_slices.window_with_context(window, conditions),
     )
 
 
 def last_met(conditions: Sequence[Condition], limit: int) -> tuple[Source, tuple[Coverage, list[LastGames]]]:
     """Return the newest games that met each condition."""
 
-    def read_view() -> tuple[Head, tuple[Coverage, list[LastGames]]] | None:
+    def read_view() -> tuple[ViewState, tuple[Coverage, list[LastGames]]] | None:
         found = window_columns.last_met(conditions, limit)
         return None if found is None else (found[0], (found[0].coverage, found[1]))
 
@@ -92,7 +93,7 @@ def all_occurrences(conditions: Sequence[Condition]) -> tuple[Source, Coverage, 
 
 def _occurrences_in_ledger(
     conditions: Sequence[Condition],
-) -> tuple[Head, tuple[Coverage, list[Occurrences]]] | None:
+) -> tuple[ViewState, tuple[Coverage, list[Occurrences]]] | None:
     found = window_columns.slices_of([ALL_GAMES])
     if found is None:
         return None
@@ -102,13 +103,13 @@ def _occurrences_in_ledger(
 
 def all_series(
     conditions: Sequence[Condition], sort: Literal["time", "length"], limit: int
-) -> tuple[Source, Coverage, list[AllSeries], Columns] | None:
+) -> tuple[Source, Coverage, list[AllTimeSeries], Columns] | None:
     """Return the series of all games that the view keeps, and the games that they refer to.
 
-    Return None if the view cannot supply them: then the caller computes them from `stretch_of`.
+    Return None if the view cannot supply them: then the caller computes them from `window_with_context`.
     """
 
-    def read_view() -> tuple[Head, tuple[Coverage, list[AllSeries], Columns]] | None:
+    def read_view() -> tuple[ViewState, tuple[Coverage, list[AllTimeSeries], Columns]] | None:
         found = all_time.all_series(conditions, sort, limit)
         return None if found is None else (found[0], (found[0].coverage, *found[1]))
 
@@ -119,31 +120,31 @@ def all_series(
     referenced = np.array([number for one in rows for row in one.series for number in row.ids], dtype=np.int64)
     dropped = np.setdiff1d(referenced, games.ids)
     if len(dropped):  # older than the ledger's oldest game
-        games = Columns.joined([game_reads.rows_of(dropped.tolist()), games])
+        games = Columns.concatenate([game_reads.games_by_id(dropped.tolist()), games])
     if not bool(np.isin(referenced, games.ids).all()):  # one was just deleted, and the view does not know it yet
         return None
     return source, coverage, rows, games
 
 
 def _view_or_table(
-    read_view: Callable[[], tuple[Head, Data] | None], read_table: Callable[[], Data]
+    read_view: Callable[[], tuple[ViewState, Data] | None], read_table: Callable[[], Data]
 ) -> tuple[Source, Data]:
     source, found = _read_view(read_view)
     return source, found if found is not None else read_table()
 
 
-def _read_view(read: Callable[[], tuple[Head, Data] | None]) -> tuple[Source, Data | None]:
+def _read_view(read: Callable[[], tuple[ViewState, Data] | None]) -> tuple[Source, Data | None]:
     """Return the view's data, or None and the Source that describes the table in its place."""
     try:
         found = read()
         if found is None:
             # There is no view, or the window begins before its oldest retained game. The table's result is definitive
             # in the second case.
-            view = reader.head()
+            view = reader.view_state()
             return _table(view, is_definitive=view is not None and is_current(view)), None
     except RedisUnavailable:  # logged once per outage (cachecore/redis_client/connections.py), not for every result
         return _table(None, is_definitive=False), None
-    except Moving:
+    except ViewChangedDuringRead:
         logger.warning("reading the games table: the live view changed during every attempt to read it")
         return _table(None, is_definitive=False), None
     view, data = found
@@ -152,7 +153,7 @@ def _read_view(read: Callable[[], tuple[Head, Data] | None]) -> tuple[Source, Da
     return Source("live", view.version, view.epoch, is_definitive=True), data
 
 
-def is_current(view: Head) -> bool:
+def is_current(view: ViewState) -> bool:
     """Return True if the view has every change of the table, or lacks only changes younger than GRACE_MS.
 
     A change that was marked waits among the pending games. A new game that was not marked (saved while Redis was down)
@@ -161,7 +162,7 @@ def is_current(view: Head) -> bool:
     The table is read at most once per RECHECK_SECONDS for a view that was found complete. A game recorded in between is
     younger than GRACE_MS anyway.
     """
-    if view.behind_ms(now_ms()) >= GRACE_MS:
+    if view.lag_ms(now_ms()) >= GRACE_MS:
         return False
     last_check = _last_complete_check.get((view.epoch, view.newest))
     if last_check is not None and time.monotonic() - last_check < RECHECK_SECONDS:
@@ -177,5 +178,5 @@ def is_current(view: Head) -> bool:
     return now_ms() - game_reads.to_ms(since) < GRACE_MS
 
 
-def _table(view: Head | None, *, is_definitive: bool) -> Source:
+def _table(view: ViewState | None, *, is_definitive: bool) -> Source:
     return Source("database", view.version if view else None, view.epoch if view else None, is_definitive)

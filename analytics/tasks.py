@@ -7,13 +7,13 @@ from celery import shared_task
 from django.conf import settings
 
 from analytics import services, view_maintenance
-from analytics.live.writer_lock import Overtaken
+from analytics.live.writer_lock import WriterFenced
 from analytics.wakeup import WRITER_TASK, wake_writer
 from cachecore.locks import LockHeld
 from cachecore.schedule import single_run
 from cachecore.tasks import request_warming
 
-WAIT_SECONDS = 60.0  # of a job on demand, for another writer
+LOCK_WAIT_SECONDS = 60.0  # of a job on demand, for another writer
 
 
 @shared_task(name=WRITER_TASK)
@@ -31,7 +31,7 @@ def apply_pending() -> dict[str, Any] | None:
 @single_run("reconcile-newest", ttl_seconds=60)
 def reconcile_newest() -> dict[str, int]:
     """Every minute: the newest two chunks, and those where games came or went unheard."""
-    return _reconcile_and_wake(view_maintenance.likely_chunks())
+    return _reconcile_and_wake(view_maintenance.chunks_likely_to_differ())
 
 
 @shared_task(name="analytics.tasks.reconcile_all")
@@ -40,8 +40,8 @@ def reconcile_all() -> dict[str, int]:
     """Daily: every chunk, and every cell that is counted from them."""
     found = _reconcile_and_wake(view_maintenance.all_chunks())
     try:
-        return found | {"cells": view_maintenance.mend_aggregates()}
-    except (LockHeld, Overtaken):
+        return found | {"cells": view_maintenance.repair_aggregates()}
+    except (LockHeld, WriterFenced):
         return found  # a writer is at work; tomorrow again
 
 
@@ -49,7 +49,7 @@ def reconcile_all() -> dict[str, int]:
 @single_run("check-drift", ttl_seconds=5 * 60)
 def check_drift() -> dict[str, Any]:
     """On demand: hold every cell of the view against the table; repairs nothing."""
-    found = view_maintenance.find_drift(wait_seconds=WAIT_SECONDS)
+    found = view_maintenance.find_drift(wait_seconds=LOCK_WAIT_SECONDS)
     return {"cells": len(found), "first": str(found[0]) if found else None}
 
 
@@ -57,7 +57,7 @@ def check_drift() -> dict[str, Any]:
 @single_run("rebuild", ttl_seconds=5 * 60)
 def rebuild() -> dict[str, int]:
     """On demand: build the view anew."""
-    built = services.rebuild_view(wait_seconds=WAIT_SECONDS)
+    built = services.rebuild_view(wait_seconds=LOCK_WAIT_SECONDS)
     request_warming()
     return built._asdict()
 

@@ -11,11 +11,11 @@ def conditions() -> list[Condition]:
     return parse_names(settings.ANALYTICS_CONDITIONS)
 
 
-def ledger_floor(newest: int | None) -> int:
+def oldest_retained_id(newest: int | None) -> int:
     """The oldest game id that the ledger keeps when `newest` is the newest."""
-    return retention.ledger_floor(newest, settings.ANALYTICS_LEDGER_GAMES)
+    return retention.oldest_retained_id(newest, settings.ANALYTICS_LEDGER_GAMES)
 
 
-def bucket_floor() -> int:
+def oldest_bucket() -> int:
     """The oldest bucket that is kept, unix s."""
-    return retention.bucket_floor(now_ms(), settings.ANALYTICS_BUCKET_DAYS)
+    return retention.oldest_bucket(now_ms(), settings.ANALYTICS_BUCKET_DAYS)

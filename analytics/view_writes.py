@@ -13,27 +13,27 @@ from analytics import view_settings
 from analytics.columns import Columns
 from analytics.conditions import Condition
 from analytics.database import game_reads
-from analytics.database.snapshots import one_moment
+from analytics.database.snapshots import consistent_reads
 from analytics.live import pending, reader, rebuild, repairs, series
 from analytics.live.apply_games import BATCH_GAMES, NoView, apply
-from analytics.live.reader import Head
-from analytics.live.writer_lock import Writer, the_writer
-from analytics.wakeup import awake, wake_writer
+from analytics.live.reader import ViewState
+from analytics.live.writer_lock import Writer, writer_lock
+from analytics.wakeup import clear_wakeup_marker, wake_writer
 from cachecore import versions
 from cachecore.clock import now_ms
 from games.keys import GAMES
 
 logger = logging.getLogger(__name__)
 
-Told = Callable[[int], None]  # hears how many games were read
+ProgressCallback = Callable[[int], None]  # hears how many games were read
 
 
-def nobody(games: int) -> None:
+def ignore_progress(games: int) -> None:
     """Hears, and says nothing."""
 
 
 @dataclass(slots=True)
-class Applied:
+class ApplyResult:
     """What a writer's run did, by number of games."""
 
     batches: int = 0
@@ -45,62 +45,62 @@ class Applied:
     rebuilt: bool = False
 
 
-class Built(NamedTuple):
+class RebuildResult(NamedTuple):
     games: int
     version: int
 
 
 @contextmanager
-def writing(wait_seconds: float = 0.0) -> Iterator[Writer]:
+def writer_session(wait_seconds: float = 0.0) -> Iterator[Writer]:
     """Be the writer, and wake the next one where games were marked meanwhile. Raises LockHeld, RedisUnavailable."""
-    with the_writer(wait_seconds=wait_seconds) as writer:
-        awake()
+    with writer_lock(wait_seconds=wait_seconds) as writer:
+        clear_wakeup_marker()
         yield writer
     # Saves marked their games before they found a writer woken: from here on they wake the next one themselves.
-    awake()
+    clear_wakeup_marker()
     if pending.size():
         wake_writer()
 
 
-def apply_all(writer: Writer, *, below_after_seconds: float = 0) -> Applied:
+def apply_pending_games(writer: Writer, *, below_after_seconds: float = 0) -> ApplyResult:
     """Apply what is marked. Changes below the ledger are taken in by building the view anew, if it was built so long
     ago: a backfill down there makes some with each of its batches.
     """
-    applied, conditions = Applied(), view_settings.conditions()
+    applied, conditions = ApplyResult(), view_settings.conditions()
     below_after_ms = below_after_seconds * 1000
-    if rebuild.needed(conditions, below_after_ms=below_after_ms):
-        build(writer)
+    if rebuild.is_rebuild_needed(conditions, min_age_ms=below_after_ms):
+        build_view(writer)
         applied.rebuilt = True
     marked: dict[int, int] = {}
     while True:
-        view = reader.head()  # nobody else moves it meanwhile
+        view = reader.view_state()  # nobody else moves it meanwhile
         if len(marked) < BATCH_GAMES:  # a backlog needs no gathering
-            _let_games_gather(view)
-        marked = _with_unmarked_before(view, pending.oldest(BATCH_GAMES))
+            _debounce(view)
+        marked = _with_unmarked_predecessors(view, pending.oldest(BATCH_GAMES))
         if not marked:
             break
-        writer.go_on()
+        writer.extend()
         try:
-            done = apply(writer, marked, game_reads.rows_of(marked), conditions)
+            done = apply(writer, marked, game_reads.games_by_id(marked), conditions)
         except NoView:  # Redis was flushed under us
-            build(writer)
+            build_view(writer)
             applied.rebuilt = True
             continue
         applied.batches += 1
         for name in ("new", "corrected", "removed", "unchanged", "below"):
             setattr(applied, name, getattr(applied, name) + getattr(done, name))
-    _settle(writer, conditions, applied, below_after_ms)
+    _finish_run(writer, conditions, applied, below_after_ms)
     return applied
 
 
-def _with_unmarked_before(view: Head | None, marked: dict[int, int]) -> dict[int, int]:
+def _with_unmarked_predecessors(view: ViewState | None, marked: dict[int, int]) -> dict[int, int]:
     """What was saved while Redis was away is marked by nobody. Most of it lies between the view's head and the newest
     game that is marked, and without it that game's answers would lack them until the next reconciling."""
     head = view.newest if view is not None else None
     following = [game_id for game_id in marked if head is not None and game_id > head]
     if not following or head is None or len(following) == max(following) - head:
         return marked
-    unmarked = _unmarked(game_reads.ids_between(head, max(following)) - marked.keys())
+    unmarked = _not_pending(game_reads.ids_between(head, max(following)) - marked.keys())
     if not unmarked:
         return marked
     logger.info("%d games after %d were not marked", len(unmarked), head)
@@ -108,33 +108,33 @@ def _with_unmarked_before(view: Head | None, marked: dict[int, int]) -> dict[int
     return pending.oldest(BATCH_GAMES)
 
 
-def _unmarked(ids: set[int]) -> list[int]:
+def _not_pending(ids: set[int]) -> list[int]:
     """Those that do not wait already: marked anew, they would look younger than they are."""
-    return sorted(ids - pending.waiting(list(ids)))
+    return sorted(ids - pending.filter_pending(list(ids)))
 
 
-def _settle(writer: Writer, conditions: Sequence[Condition], applied: Applied, below_after_ms: float) -> None:
+def _finish_run(writer: Writer, conditions: Sequence[Condition], applied: ApplyResult, below_after_ms: float) -> None:
     """What a batch leaves to be done once: what the ledger alone could not tell, and series that it broke."""
-    if rebuild.needed(conditions, below_after_ms=below_after_ms):
-        build(writer)
+    if rebuild.is_rebuild_needed(conditions, min_age_ms=below_after_ms):
+        build_view(writer)
         applied.rebuilt = True
     else:
         _restore_series(writer, conditions)
-    repairs.settle()
+    repairs.count_applied_repairs()
 
 
 def _restore_series(writer: Writer, conditions: Sequence[Condition]) -> None:
     """Compute anew what changes of older games removed; a writer that was killed before leaves it to the next."""
     lost = series.missing(conditions)
-    view = reader.head() if lost else None
-    if view is None or view.below:
+    view = reader.view_state() if lost else None
+    if view is None or view.changes_below_ledger:
         return
     kept = reader.chunks(list(reader.index()))
-    dropped = Columns.empty() if view.holds_all else read_table(writer, below=view.floor)
-    series.restore(writer, Columns.joined([dropped, kept]), lost)
+    dropped = Columns.empty() if view.holds_all_games else read_table(writer, below=view.oldest_retained_id)
+    series.restore(writer, Columns.concatenate([dropped, kept]), lost)
 
 
-def _let_games_gather(view: Head | None) -> None:
+def _debounce(view: ViewState | None) -> None:
     if view is None:
         return
     wait_ms = min(view.version - now_ms(), 0) + settings.ANALYTICS_VERSION_EVERY_MS
@@ -142,27 +142,27 @@ def _let_games_gather(view: Head | None) -> None:
         time.sleep(wait_ms / 1000)
 
 
-def read_table(writer: Writer, told: Told = nobody, below: int | None = None) -> Columns:
+def read_table(writer: Writer, on_progress: ProgressCallback = ignore_progress, below: int | None = None) -> Columns:
     blocks = []
-    with one_moment():
-        for block in game_reads.blocks(below):
-            writer.go_on()
-            told(len(block))
+    with consistent_reads():
+        for block in game_reads.all_blocks(below):
+            writer.extend()
+            on_progress(len(block))
             blocks.append(block)
-    return Columns.joined(blocks)
+    return Columns.concatenate(blocks)
 
 
-def build(writer: Writer, told: Told = nobody) -> Built:
+def build_view(writer: Writer, on_progress: ProgressCallback = ignore_progress) -> RebuildResult:
     if versions.current(GAMES) is None:  # lost with the view; without one no answer about games is kept
         versions.raise_version(GAMES)
-    columns = read_table(writer, told)
+    columns = read_table(writer, on_progress)
     newest = int(columns.ids[-1]) if len(columns) else None
     version = rebuild.rebuild(
         writer,
         columns,
         view_settings.conditions(),
-        floor=view_settings.ledger_floor(newest),
-        bucket_floor=view_settings.bucket_floor(),
+        oldest_retained_id=view_settings.oldest_retained_id(newest),
+        oldest_bucket=view_settings.oldest_bucket(),
     )
     logger.info("the view was built from %d games", len(columns))
-    return Built(len(columns), version)
+    return RebuildResult(len(columns), version)

@@ -20,7 +20,7 @@ from games.times import from_unix_ms  # noqa: E402
 
 
 def change() -> tuple[int, int, float]:
-    view = reader.head()
+    view = reader.view_state()
     assert view is not None
     game_id = (view.newest or 0) + 1
     Game.objects.bulk_create(  # unlike `save`, it wakes no writer but us
@@ -29,7 +29,7 @@ def change() -> tuple[int, int, float]:
     pending.mark([game_id])
     began = time.monotonic()
     services.apply_pending()
-    after = reader.head()
+    after = reader.view_state()
     assert after is not None
     assert after.newest == game_id
     return game_id, after.version, began

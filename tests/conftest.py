@@ -30,7 +30,7 @@ def _empty_redis(request):
     """Every test begins with an empty Valkey and closed breakers, and says whether it used the server."""
     for role in ROLES:
         connections.breaker(role).record_success()
-    wakeup.broker.record_success()
+    wakeup.broker_breaker.record_success()
     caching.cached_urls.clear()
     retry_queue.stop_all()  # what earlier tests owe
     cache.forget()

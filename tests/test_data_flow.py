@@ -98,7 +98,7 @@ def writer_is_idle() -> bool:
 
 
 def applied() -> int:
-    head = reader.head()
+    head = reader.view_state()
     return head.games if head else 0
 
 

@@ -42,7 +42,9 @@ class Gap:
 
 def fit(bins: Sequence[Bin]) -> Fit:
     games = sum(one.count for one in bins)
-    observed, expected = _joined([one.count for one in bins], [float(one.probability) * games for one in bins])
+    observed, expected = _merge_small_bins(
+        [one.count for one in bins], [float(one.probability) * games for one in bins]
+    )
     if len(observed) < 2:
         return Fit(None, None, None)
     # What scipy.stats.chisquare computes, to the last digit; importing scipy.stats costs every process 45 MB and 2 s.
@@ -58,7 +60,7 @@ def gaps(columns: Columns) -> list[Gap]:
     return [Gap(earlier + 1, later - 1) for earlier, later in ends]
 
 
-def _joined(observed: Sequence[int], expected: Sequence[float]) -> tuple[list[int], list[float]]:
+def _merge_small_bins(observed: Sequence[int], expected: Sequence[float]) -> tuple[list[int], list[float]]:
     counts: list[int] = []
     hopes: list[float] = []
     for count, hope in zip(observed, expected, strict=True):

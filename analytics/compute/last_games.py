@@ -23,7 +23,7 @@ def last_games(columns: Columns, conditions: Iterable[Condition], limit: int) ->
     return [_last_games(columns, condition, limit) for condition in conditions]
 
 
-def enough(columns: Columns, conditions: Iterable[Condition], limit: int) -> bool:
+def has_enough(columns: Columns, conditions: Iterable[Condition], limit: int) -> bool:
     return all(int(columns.meet(condition).sum()) >= limit for condition in conditions)
 
 

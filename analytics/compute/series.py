@@ -91,12 +91,12 @@ def runs(columns: Columns, condition: Condition) -> Runs:
     )
 
 
-def touching(found: Runs, first_game: int, last_game: int) -> Integers:
+def overlapping(found: Runs, first_game: int, last_game: int) -> Integers:
     """Indices of the series that hold games of [first_game, last_game], newest first."""
     return np.flatnonzero((found.end >= first_game) & (found.start <= last_game))[::-1]
 
 
-def by_length(found: Runs, indices: Integers) -> Integers:
+def sorted_by_length(found: Runs, indices: Integers) -> Integers:
     """The longest first; of equals the newest."""
     return indices[np.lexsort((-found.start[indices], -found.length[indices]))]
 
@@ -113,7 +113,7 @@ def _open_length(found: Runs) -> int:
     return found[-1].length if len(found) and found[-1].is_open else 0
 
 
-def reaches_earlier(columns: Columns, conditions: Sequence[Condition], first_game: int) -> bool:
+def may_start_earlier(columns: Columns, conditions: Sequence[Condition], first_game: int) -> bool:
     """Whether a series that holds `first_game` may begin before these columns do."""
     at = int(np.searchsorted(columns.ids, first_game))
     if at >= len(columns):
@@ -121,7 +121,7 @@ def reaches_earlier(columns: Columns, conditions: Sequence[Condition], first_gam
     return any(not columns.meet(condition)[: at + 1].any() for condition in conditions)
 
 
-def reaches_later(columns: Columns, conditions: Sequence[Condition], last_game: int) -> bool:
+def may_end_later(columns: Columns, conditions: Sequence[Condition], last_game: int) -> bool:
     """Whether a series that holds `last_game`, or the streak after it, may end after these columns do."""
     at = int(np.searchsorted(columns.ids, last_game, side="right")) - 1
     return any(not _streak_ends(columns.meet(condition)[max(at, 0) :]) for condition in conditions)

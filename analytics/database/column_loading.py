@@ -32,64 +32,64 @@ _SQLITE_TIME = (
 )
 
 
-def columns_of(games: QuerySet[Game]) -> Columns:
+def load_columns(games: QuerySet[Game]) -> Columns:
     """In ascending id order, whatever the query's order. Times are cut to milliseconds. Raises django.db.Error."""
     try:
         statement, parameters = games.values_list(*_GAME, "end_time").query.sql_with_params()
     except EmptyResultSet:  # Django knows without asking, as of no ids
         return Columns.empty()
-    return read(statement, parameters=parameters)[0]
+    return read_columns(statement, parameters=parameters)[0]
 
 
-def read(games: str, *others: str, parameters: Sequence[Any] = ()) -> tuple[Columns, list[int]]:
+def read_columns(games: str, *others: str, parameters: Sequence[Any] = ()) -> tuple[Columns, list[int]]:
     """The games of a SELECT of their id, crash point and end time, in ascending id order, and other whole numbers (0
     for NULL), in one statement: so they are of one moment without a transaction.
 
     `others` may name `found.first_id` and `found.last_id`, the ends of those games. Raises django.db.Error.
     """
     time = _POSTGRESQL_TIME if _on_postgresql() else _SQLITE_TIME
-    found = f"{_packed(_GAME, time)} AS packed, min(game_id) AS first_id, max(game_id) AS last_id"
+    found = f"{_packing_aggregate(_GAME, time)} AS packed, min(game_id) AS first_id, max(game_id) AS last_id"
     told = ", ".join(["packed", *others])
     asked = f"WITH found AS (SELECT {found} FROM ({games}) AS asked) SELECT {told} FROM found"  # noqa: S608 - our words
-    packed, *numbers = _row(asked, parameters)
-    return _columns(_unpacked(packed, len(_GAME) + 1)), [_whole(number) for number in numbers]
+    packed, *numbers = _fetch_row(asked, parameters)
+    return _columns(_unpack(packed, len(_GAME) + 1)), [_to_integer(number) for number in numbers]
 
 
-def read_whole_numbers(rows: str, names: Sequence[str], parameters: Sequence[Any] = ()) -> Integers:
+def read_integers(rows: str, names: Sequence[str], parameters: Sequence[Any] = ()) -> Integers:
     """The rows of a SELECT, one column per name; none of them may be NULL. Raises django.db.Error."""
-    [packed] = _row(f"SELECT {_packed(names)} FROM ({rows}) AS asked", parameters)  # noqa: S608 - our words
-    return _unpacked(packed, len(names))
+    [packed] = _fetch_row(f"SELECT {_packing_aggregate(names)} FROM ({rows}) AS asked", parameters)  # noqa: S608 - our words
+    return _unpack(packed, len(names))
 
 
 def _on_postgresql() -> bool:
     return connection.vendor == "postgresql"
 
 
-def _packed(names: Sequence[str], *more: str) -> str:
+def _packing_aggregate(names: Sequence[str], *more: str) -> str:
     """An aggregate of all rows. A row is one argument: arguments of several aggregates might be in different orders."""
     if _on_postgresql():
         return f"string_agg({' || '.join([*(f'int8send({name})' for name in names), *more])}, '')"
     return "group_concat({}, ' ')".format(" || ' ' || ".join([*names, *more]))
 
 
-def _row(statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
+def _fetch_row(statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
     with connection.cursor() as cursor:
         if _on_postgresql():
-            return _copied(cursor, statement, parameters)
-        cursor.execute(statement, [_adapted(parameter) for parameter in parameters])
+            return _fetch_row_by_copy(cursor, statement, parameters)
+        cursor.execute(statement, [_adapt(parameter) for parameter in parameters])
         row: Sequence[Any] = cursor.fetchone()
     return row
 
 
-def _copied(cursor: Any, statement: str, parameters: Sequence[Any]) -> Sequence[memoryview | None]:
+def _fetch_row_by_copy(cursor: Any, statement: str, parameters: Sequence[Any]) -> Sequence[memoryview | None]:
     data = BytesIO()
     with connection.wrap_database_errors:
         select = cursor.mogrify(statement, parameters).decode()
         cursor.copy_expert(f"COPY ({select}) TO STDOUT (FORMAT binary)", data)
-    return list(_fields(data.getbuffer()))
+    return list(_parse_copied_fields(data.getbuffer()))
 
 
-def _fields(copied: memoryview) -> Iterator[memoryview | None]:
+def _parse_copied_fields(copied: memoryview) -> Iterator[memoryview | None]:
     """Of the first row."""
     (count,) = unpack_from(">h", copied, _HEADER_BYTES)
     at = _HEADER_BYTES + 2
@@ -103,7 +103,7 @@ def _fields(copied: memoryview) -> Iterator[memoryview | None]:
         at += length
 
 
-def _unpacked(packed: Any, width: int) -> Integers:
+def _unpack(packed: Any, width: int) -> Integers:
     """Rows of `width` whole numbers; none for NULL."""
     if packed is None:
         return np.empty((0, width), dtype=np.int64)
@@ -117,12 +117,12 @@ def _columns(rows: Integers) -> Columns:
     end_ms = (time + _EPOCH_US) // 1000 if _on_postgresql() else time
     # The ledger keeps times as unsigned: one before 1970 (no crash game is that old) is none.
     columns = Columns(ids, crash, np.maximum(end_ms, UNKNOWN_TIME))
-    return columns.ordered()
+    return columns.sorted_by_id()
 
 
-def _whole(number: Any) -> int:
+def _to_integer(number: Any) -> int:
     return int.from_bytes(number, signed=True) if isinstance(number, memoryview) else int(number or 0)
 
 
-def _adapted(parameter: Any) -> Any:
+def _adapt(parameter: Any) -> Any:
     return connection.ops.adapt_datetimefield_value(parameter) if isinstance(parameter, datetime) else parameter

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db.models import Count, F, Max, Min, QuerySet
 
 from analytics.columns import UNKNOWN_TIME, Columns
-from analytics.database.column_loading import columns_of
+from analytics.database.column_loading import load_columns
 from analytics.live.keys import CHUNK_GAMES
 from games.models import Game
 from games.times import unix_ms
@@ -14,27 +14,27 @@ from games.times import unix_ms
 BLOCK_GAMES = 100_000
 
 
-def blocks(below: int | None = None) -> Iterator[Columns]:
+def all_blocks(below: int | None = None) -> Iterator[Columns]:
     """Every game (with an id `below` that) in id order, so many at a time that a writer can extend its lock between."""
-    return blocks_of(Game.objects.all() if below is None else Game.objects.filter(game_id__lt=below))
+    return load_blocks(Game.objects.all() if below is None else Game.objects.filter(game_id__lt=below))
 
 
-def blocks_of(games: QuerySet[Game]) -> Iterator[Columns]:
+def load_blocks(games: QuerySet[Game]) -> Iterator[Columns]:
     """Games in id order. A block is a statement: let them be of `one_moment`."""
     last = 0
-    while len(block := columns_of(games.filter(game_id__gt=last).order_by("game_id")[:BLOCK_GAMES])):
+    while len(block := load_columns(games.filter(game_id__gt=last).order_by("game_id")[:BLOCK_GAMES])):
         yield block
         last = int(block.ids[-1])
 
 
-def rows_of(ids: Iterable[int]) -> Columns:
-    return columns_of(Game.objects.filter(game_id__in=list(ids)))
+def games_by_id(ids: Iterable[int]) -> Columns:
+    return load_columns(Game.objects.filter(game_id__in=list(ids)))
 
 
-def chunk(number: int) -> Columns:
+def games_in_chunk(number: int) -> Columns:
     """The games of one ledger chunk."""
     start = number * CHUNK_GAMES
-    return columns_of(Game.objects.filter(game_id__gte=start, game_id__lt=start + CHUNK_GAMES))
+    return load_columns(Game.objects.filter(game_id__gte=start, game_id__lt=start + CHUNK_GAMES))
 
 
 def count() -> int:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # So many anyone may read: the longest window of games, and as many around it. Who finds more of them begins again here.
-MANY_GAMES = 200_000
-READS = 2  # at once by one process
+LARGE_READ_GAMES = 200_000
+MAX_CONCURRENT_READS = 2  # at once by one process
 WAIT_SECONDS = 0.25
-_reads = threading.BoundedSemaphore(READS)
+_reads = threading.BoundedSemaphore(MAX_CONCURRENT_READS)
 
 
 class TableBusy(Exception):

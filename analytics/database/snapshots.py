@@ -8,12 +8,12 @@ from django.db import connection, transaction
 
 
 @contextmanager
-def one_moment() -> Iterator[None]:
+def consistent_reads() -> Iterator[None]:
     """What is read in the block is read of one state of the table; in a transaction, of whatever that sees."""
     if connection.in_atomic_block:
         yield
         return
-    with _reading(), transaction.atomic():
+    with _deferred_on_sqlite(), transaction.atomic():
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -21,7 +21,7 @@ def one_moment() -> Iterator[None]:
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
+def _deferred_on_sqlite() -> Iterator[None]:
     """On SQLite our transactions begin with the write lock (config/settings/database.py); a reader needs none."""
     if connection.vendor != "sqlite":
         yield

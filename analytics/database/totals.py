@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 
 from analytics.columns import UNKNOWN_TIME, Columns, Coverage
+from analytics.compute.frequency_table import FrequencyTable, MatchingGames
 from analytics.compute.last_games import LastGames
 from analytics.compute.occurrences import Occurrences
-from analytics.compute.spectrum import Met, Spectrum
 from analytics.conditions import Condition
-from analytics.database.column_loading import read_whole_numbers
-from analytics.database.game_reads import rows_of, to_ms
+from analytics.database.column_loading import read_integers
+from analytics.database.game_reads import games_by_id, to_ms
 from analytics.database.large_reads import large_read
-from analytics.database.snapshots import one_moment
+from analytics.database.snapshots import consistent_reads
 from games.models import Game
 
 # One pass over the index of crash points, however many conditions are asked.
-SPECTRUM = (
+CRASH_POINT_FREQUENCIES = (
     "SELECT crash_hundredths, count(*) AS games, min(game_id) AS first_id, max(game_id) AS last_id"
     " FROM games_game GROUP BY crash_hundredths"
 )
@@ -22,31 +22,31 @@ SPECTRUM = (
 
 def last_met(conditions: Sequence[Condition], limit: int) -> tuple[Coverage, list[LastGames]]:
     """The newest games that met each condition, and what all games are. Raises django.db.Error."""
-    with one_moment():
+    with consistent_reads():
         return _all_games(), [_last_met(condition, limit) for condition in conditions]
 
 
 def all_occurrences(conditions: Sequence[Condition]) -> tuple[Coverage, list[Occurrences]]:
     """Raises django.db.Error, TableBusy."""
-    with large_read(), one_moment():
-        found = read_whole_numbers(SPECTRUM, ("crash_hundredths", "games", "first_id", "last_id"))
-        spectrum = Spectrum(*found.T)
-        everything, met = spectrum.all(), [spectrum.met(condition) for condition in conditions]
-        ends = rows_of({game_id for one in (everything, *met) for game_id in one[1:] if game_id is not None})
+    with large_read(), consistent_reads():
+        found = read_integers(CRASH_POINT_FREQUENCIES, ("crash_hundredths", "games", "first_id", "last_id"))
+        spectrum = FrequencyTable(*found.T)
+        everything, met = spectrum.all_games(), [spectrum.matching(condition) for condition in conditions]
+        ends = games_by_id({game_id for one in (everything, *met) for game_id in one[1:] if game_id is not None})
     return _coverage(everything, ends), [
         Occurrences(condition, one.games, everything.games, *_times(one, ends))
         for condition, one in zip(conditions, met, strict=True)
     ]
 
 
-def _coverage(everything: Met, ends: Columns) -> Coverage:
+def _coverage(everything: MatchingGames, ends: Columns) -> Coverage:
     count, first, last = everything
     missing = last - first + 1 - count if first is not None and last is not None else 0
     first_ms, last_ms = _times(everything, ends)
     return Coverage(first, last, first_ms or UNKNOWN_TIME, last_ms or UNKNOWN_TIME, count, missing, complete=True)
 
 
-def _times(met: Met, ends: Columns) -> tuple[int | None, int | None]:
+def _times(met: MatchingGames, ends: Columns) -> tuple[int | None, int | None]:
     """End times of the first and the last game (Unix ms), None where unknown."""
     first, last = (ends.at([game_id])[game_id][1] if game_id is not None else UNKNOWN_TIME for game_id in met[1:])
     return (first if first != UNKNOWN_TIME else None), (last if last != UNKNOWN_TIME else None)

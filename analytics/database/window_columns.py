@@ -9,12 +9,12 @@ from contextlib import nullcontext
 from django.db import connection
 from django.db.models import QuerySet
 
-from analytics.columns import Columns, Slice, Stretch, Window
+from analytics.columns import Columns, Slice, Window, WindowWithContext
 from analytics.conditions import Condition
-from analytics.database.column_loading import read
-from analytics.database.game_reads import blocks_of, newest_id
-from analytics.database.large_reads import MANY_GAMES, large_read
-from analytics.database.snapshots import one_moment
+from analytics.database.column_loading import read_columns
+from analytics.database.game_reads import load_blocks, newest_id
+from analytics.database.large_reads import LARGE_READ_GAMES, large_read
+from analytics.database.snapshots import consistent_reads
 from games.models import Game
 from games.times import from_unix_ms
 
@@ -46,74 +46,76 @@ MISSED_AFTER = (
 
 def slices_of(windows: Sequence[Window]) -> list[Slice]:
     """The games of these windows. Raises django.db.Error, TableBusy."""
-    with one_moment() if len(windows) > 1 else nullcontext():
+    with consistent_reads() if len(windows) > 1 else nullcontext():
         return [_slice(window) for window in windows]
 
 
-def stretch_of(window: Window, conditions: Sequence[Condition]) -> Stretch:
+def window_with_context(window: Window, conditions: Sequence[Condition]) -> WindowWithContext:
     """A window, and around it every series of these conditions that holds a game of it. Raises as above."""
     if window.kind == "games" and not window.skip:
-        around = _around_newest(window.count, conditions)
-        if len(around) <= MANY_GAMES:
-            return Stretch(_newest(window, around), around, reaches_newest=True)
-    with one_moment():
+        around = _load_newest_with_context(window.count, conditions)
+        if len(around) <= LARGE_READ_GAMES:
+            return WindowWithContext(_newest_slice(window, around), around, reaches_newest=True)
+    with consistent_reads():
         found = _slice(window)
         if window.kind == "all" or not len(found.columns):
-            return Stretch(found, found.columns, reaches_newest=True)
-        return Stretch(found, _around(found, conditions), reaches_newest=found.coverage.last_game == newest_id())
+            return WindowWithContext(found, found.columns, reaches_newest=True)
+        return WindowWithContext(
+            found, _load_context(found, conditions), reaches_newest=found.coverage.last_game == newest_id()
+        )
 
 
 def _slice(window: Window) -> Slice:
     if window.kind == "all":
-        everything = _very_many(Game.objects.all())
+        everything = _load_large(Game.objects.all())
         return Slice(everything, len(everything), reaches_back=True)
     if window.kind == "games":
-        newest, _ = read(NEWEST, parameters=(window.count, window.skip))
+        newest, _ = read_columns(NEWEST, parameters=(window.count, window.skip))
         return Slice(newest, len(newest), reaches_back=len(newest) == window.count)
     start, end = from_unix_ms(window.from_ms), from_unix_ms(window.to_ms)
-    inside, (recorded, earlier) = read(
-        ENDED_BETWEEN, RECORDED, ENDED_BEFORE, parameters=(start, end, MANY_GAMES + 1, start)
+    inside, (recorded, earlier) = read_columns(
+        ENDED_BETWEEN, RECORDED, ENDED_BEFORE, parameters=(start, end, LARGE_READ_GAMES + 1, start)
     )
-    if len(inside) <= MANY_GAMES:
+    if len(inside) <= LARGE_READ_GAMES:
         return Slice(inside, recorded, bool(earlier))
-    with one_moment():
-        inside = _very_many(Game.objects.filter(end_time__gte=start, end_time__lt=end))
+    with consistent_reads():
+        inside = _load_large(Game.objects.filter(end_time__gte=start, end_time__lt=end))
         recorded = Game.objects.filter(game_id__range=_ends(inside)).count()
         return Slice(inside, recorded, Game.objects.filter(end_time__lte=start).exists())
 
 
-def _newest(window: Window, around: Columns) -> Slice:
+def _newest_slice(window: Window, around: Columns) -> Slice:
     newest = around.newest(window.count)
     return Slice(newest, len(newest), reaches_back=len(newest) == window.count)
 
 
-def _around_newest(count: int, conditions: Sequence[Condition]) -> Columns:
+def _load_newest_with_context(count: int, conditions: Sequence[Condition]) -> Columns:
     """The newest `count` games and the older ones of their series; where they are more than MANY_GAMES, not all."""
     if not conditions:
-        return read(NEWEST, parameters=(count, 0))[0]
-    starts = ", ".join([f"coalesce({_near('oldest.id', MET_UP_TO)}, 0)"] * len(conditions))
+        return read_columns(NEWEST, parameters=(count, 0))[0]
+    starts = ", ".join([f"coalesce({_format_nearest('oldest.id', MET_UP_TO)}, 0)"] * len(conditions))
     least = "min" if connection.vendor == "sqlite" else "least"
     oldest = f"(SELECT min(game_id) AS id FROM {NEWEST_IDS} AS newest) AS oldest"  # noqa: S608 - our words
     games = RECORDED_SINCE.format(first=f"(SELECT {least}(oldest.id, {starts}) FROM {oldest})")  # noqa: S608
     ranges = [bound for condition in conditions for bound in (condition.lowest, condition.highest)]
-    return read(games, parameters=(*ranges, count, MANY_GAMES + 1))[0]
+    return read_columns(games, parameters=(*ranges, count, LARGE_READ_GAMES + 1))[0]
 
 
-def _around(found: Slice, conditions: Sequence[Condition]) -> Columns:
+def _load_context(found: Slice, conditions: Sequence[Condition]) -> Columns:
     """All recorded games between the first and the last that were found, and those of their series."""
     if not conditions and found.recorded_between == len(found.columns):
         return found.columns
     first, last = _ends(found.columns)
     if conditions:
         first, last = _with_series(first, last, conditions)
-    if last - first < MANY_GAMES:
-        return read(RECORDED_BETWEEN, parameters=(first, last))[0]
-    return _very_many(Game.objects.filter(game_id__range=(first, last)))
+    if last - first < LARGE_READ_GAMES:
+        return read_columns(RECORDED_BETWEEN, parameters=(first, last))[0]
+    return _load_large(Game.objects.filter(game_id__range=(first, last)))
 
 
 def _with_series(first: int, last: int, conditions: Sequence[Condition]) -> tuple[int, int]:
     """Between which ids the series lie that hold a game from `first` to `last`, and the streaks after them."""
-    begin, end = _near("%s", MET_UP_TO), _near("%s", MISSED_AFTER)
+    begin, end = _format_nearest("%s", MET_UP_TO), _format_nearest("%s", MISSED_AFTER)
     parameters: list[int] = []
     for condition in conditions:
         asked = condition.lowest, condition.highest
@@ -126,15 +128,15 @@ def _with_series(first: int, last: int, conditions: Sequence[Condition]) -> tupl
     return first, newest if None in ends else max(ends)
 
 
-def _near(game: str, statement: str) -> str:
+def _format_nearest(game: str, statement: str) -> str:
     crash = "+crash_hundredths" if connection.vendor == "sqlite" else "crash_hundredths"
     return statement.format(game=game, crash=crash)
 
 
-def _very_many(games: QuerySet[Game]) -> Columns:
+def _load_large(games: QuerySet[Game]) -> Columns:
     """In blocks, and few such reads at once. Raises TableBusy."""
-    with large_read(), one_moment():
-        return Columns.joined(list(blocks_of(games)))
+    with large_read(), consistent_reads():
+        return Columns.concatenate(list(load_blocks(games)))
 
 
 def _ends(games: Columns) -> tuple[int, int]:

@@ -9,8 +9,8 @@ from analytics import sources
 from analytics.columns import Columns, Coverage, Window
 from analytics.compute.audit import fit, gaps
 from analytics.compute.distribution import DEFAULT_EDGES, distribution
-from analytics.database.snapshots import one_moment
-from analytics.database.window_columns import stretch_of
+from analytics.database.snapshots import consistent_reads
+from analytics.database.window_columns import window_with_context
 from analytics.endpoints.base import AnalyticsView, response_family, response_of
 from analytics.endpoints.common import result_with_meta, site_law
 from analytics.endpoints.distribution import BinSerializer, bin_rows
@@ -85,15 +85,15 @@ def compute_result(query: AuditQuery) -> ComputedResult:
     """
     now = now_ms()
     window = query.window(now)
-    source, stretch = sources.stretch_of(window, [])
-    found = _exceptions(stretch.window.coverage, window)
-    if found.games != stretch.window.coverage.games:  # some games are not yet applied to the view
+    source, data = sources.window_with_context(window, [])
+    found = _exceptions(data.window.coverage, window)
+    if found.games != data.window.coverage.games:  # some games are not yet applied to the view
         source = source.as_fallback
-        with one_moment():
-            stretch = stretch_of(window, [])
-            found = _exceptions(stretch.window.coverage, window)
-    coverage = stretch.window.coverage
-    result = _verdicts(found) | {"gaps": _gaps(stretch.recorded), "fit": _fit(stretch.window.columns)}
+        with consistent_reads():
+            data = window_with_context(window, [])
+            found = _exceptions(data.window.coverage, window)
+    coverage = data.window.coverage
+    result = _verdicts(found) | {"gaps": _gaps(data.recorded), "fit": _fit(data.window.columns)}
     return result_with_meta([result], source, window, coverage, now, query.zone)
 
 

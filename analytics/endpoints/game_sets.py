@@ -61,9 +61,9 @@ FAMILY = response_family(
 def compute_result(query: GameSetsQuery) -> ComputedResult:
     now, size = now_ms(), query.validated_data["size"]
     window = query.window(now)
-    source, stretch = sources.stretch_of(window, [])
-    inside, coverage = stretch.window.columns, stretch.window.coverage
-    sets = game_sets(inside, stretch.recorded, size)
+    source, data = sources.window_with_context(window, [])
+    inside, coverage = data.window.columns, data.window.coverage
+    sets = game_sets(inside, data.recorded, size)
     reject_too_many_rows("size", len(sets) * len(query.conditions))
     found = counts(inside, query.conditions, size)
     results = [_condition_result(one, sets, query.zone) for one in found]

@@ -8,8 +8,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 
 from analytics import sources
-from analytics.columns import Columns, Coverage, Stretch, Window
-from analytics.compute.series import Series, Summary, by_length, runs, summary, touching
+from analytics.columns import Columns, Coverage, Window, WindowWithContext
+from analytics.compute.series import Series, Summary, overlapping, runs, sorted_by_length, summary
 from analytics.conditions import Condition
 from analytics.endpoints.base import AnalyticsView, one_query_per_condition, response_family, response_of
 from analytics.endpoints.common import local_time, result_with_meta
@@ -97,19 +97,19 @@ def _series_of(query: SeriesQuery, window: Window) -> tuple[Source, Coverage, li
     if window.kind == "all" and (kept := sources.all_series(query.conditions, sort, limit)) is not None:
         source, coverage, rows, games = kept
         return source, coverage, [(one.condition, one.series, one.summary) for one in rows], games
-    source, stretch = sources.stretch_of(window, query.conditions)
-    found = [_computed_series(stretch, condition, sort, limit) for condition in query.conditions]
-    return source, stretch.window.coverage, found, stretch.around
+    source, data = sources.window_with_context(window, query.conditions)
+    found = [_computed_series(data, condition, sort, limit) for condition in query.conditions]
+    return source, data.window.coverage, found, data.context
 
 
-def _computed_series(stretch: Stretch, condition: Condition, sort: str, limit: int) -> ConditionSeries:
-    coverage = stretch.window.coverage
+def _computed_series(data: WindowWithContext, condition: Condition, sort: str, limit: int) -> ConditionSeries:
+    coverage = data.window.coverage
     if coverage.first_game is None or coverage.last_game is None:
         return condition, [], Summary(0, None, None, None)
-    found = runs(stretch.around, condition)
-    indices = touching(found, coverage.first_game, coverage.last_game)
-    chosen = by_length(found, indices) if sort == "length" else indices
-    totals = summary(found, indices, reaches_newest=stretch.reaches_newest)
+    found = runs(data.context, condition)
+    indices = overlapping(found, coverage.first_game, coverage.last_game)
+    chosen = sorted_by_length(found, indices) if sort == "length" else indices
+    totals = summary(found, indices, reaches_newest=data.reaches_newest)
     return condition, found.take(chosen[:limit]), totals
 
 

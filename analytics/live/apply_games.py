@@ -9,7 +9,7 @@ from analytics.columns import Columns
 from analytics.conditions import Condition
 from analytics.live import scripts
 from analytics.live.keys import ALL, EPOCH, EVENTS, LIVE, PENDING, UPDATES_CHANNEL, VERSION, WRITER
-from analytics.live.writer_lock import Overtaken, Writer
+from analytics.live.writer_lock import Writer, WriterFenced
 from cachecore.redis_client import connections
 
 BATCH_GAMES = 500  # keeps the script at a few milliseconds
@@ -18,7 +18,7 @@ _GAME = struct.Struct(">QQ")
 _SIX_BYTES = 6
 
 
-class Applied(NamedTuple):
+class BatchResult(NamedTuple):
     """The script's reply: games by what happened to them. `below`: older than the ledger keeps."""
 
     version: int
@@ -33,26 +33,26 @@ class NoView(Exception):
     """There is no view to apply to: it was never built, or Redis lost it."""
 
 
-def apply(writer: Writer, marked: Mapping[int, int], rows: Columns, conditions: Sequence[Condition]) -> Applied:
+def apply(writer: Writer, batch: Mapping[int, int], rows: Columns, conditions: Sequence[Condition]) -> BatchResult:
     """Bring the view to `rows`, read after `marked` (id -> sequence number); a marked id without a row is removed.
 
     Raises NoView, Overtaken, RedisUnavailable. Repeating a call, even one whose reply was lost, changes nothing.
     """
-    counted = _counted(tuple(conditions))
+    counted = _condition_arguments(tuple(conditions))
     with connections.guarded_client("state") as client:
         status, *counts = scripts.apply_games(
             client,
             counted.keys,
-            [writer.token, UPDATES_CHANNEL, LIVE.ledger(""), counted.ranges, _packed(marked, rows), counted.names],
+            [writer.token, UPDATES_CHANNEL, LIVE.ledger(""), counted.ranges, _pack_games(batch, rows), counted.names],
         )
     if status == b"no view":
         raise NoView
     if status == b"overtaken":
-        raise Overtaken
-    return Applied(*counts)
+        raise WriterFenced
+    return BatchResult(*counts)
 
 
-class _Counted(NamedTuple):
+class _ConditionArguments(NamedTuple):
     """What the script is told of the conditions, the same at every call."""
 
     keys: list[str]
@@ -61,29 +61,29 @@ class _Counted(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def _counted(conditions: tuple[Condition, ...]) -> _Counted:
+def _condition_arguments(conditions: tuple[Condition, ...]) -> _ConditionArguments:
     keys = [
         *(family.key() for family in (VERSION, EPOCH, WRITER, PENDING)),
         *(LIVE.state, LIVE.chunks, LIVE.intervals(ALL), LIVE.series, EVENTS.key()),
-        *(key for condition in conditions for key in LIVE.of_condition(condition)),
+        *(key for condition in conditions for key in LIVE.condition_keys(condition)),
     ]
-    return _Counted(
+    return _ConditionArguments(
         keys,
-        b"".join(_six(condition.lowest) + _six(condition.highest) for condition in conditions),
+        b"".join(_six_bytes(condition.lowest) + _six_bytes(condition.highest) for condition in conditions),
         " ".join(str(condition) for condition in conditions),
     )
 
 
-def _packed(marked: Mapping[int, int], rows: Columns) -> bytes:
+def _pack_games(marked: Mapping[int, int], rows: Columns) -> bytes:
     found = {
         game_id: (crash, end_ms)
         for game_id, crash, end_ms in zip(rows.ids.tolist(), rows.crash.tolist(), rows.end_ms.tolist(), strict=True)
     }
     return b"".join(
-        _GAME.pack(game_id, sequence) + b"".join(map(_six, found.get(game_id, (0, 0))))
+        _GAME.pack(game_id, sequence) + b"".join(map(_six_bytes, found.get(game_id, (0, 0))))
         for game_id, sequence in sorted(marked.items())
     )
 
 
-def _six(number: int) -> bytes:
+def _six_bytes(number: int) -> bytes:
     return number.to_bytes(_SIX_BYTES, "big")

@@ -17,18 +17,18 @@ Cells = dict[str, int | str]  # fields of a hash, or members of a sorted set wit
 
 
 def view_cells(
-    view: ViewKeys, columns: Columns, conditions: Sequence[Condition], floor: int, bucket_floor: int
+    view: ViewKeys, columns: Columns, conditions: Sequence[Condition], oldest_retained_id: int, oldest_bucket: int
 ) -> dict[str, Cells]:
     """Key -> cells of every hash but that of the series.
 
     Counts are over all `columns`; the chunks of the ledger begin at `floor`.
     """
-    kept = columns.where(columns.ids >= floor)
+    kept = columns.where(columns.ids >= oldest_retained_id)
     buckets = columns.end_ms // 1000 // BUCKET_SECONDS * BUCKET_SECONDS
-    counted = columns.timed() & (buckets >= bucket_floor)
+    counted = columns.timed() & (buckets >= oldest_bucket)
     cells: dict[str, Cells] = {
-        view.state: _state(columns, floor, bucket_floor),
-        view.chunks: {str(number): str(facts) for number, facts in ledger.facts(kept).items()},
+        view.state: _state(columns, oldest_retained_id, oldest_bucket),
+        view.chunks: {str(number): str(facts) for number, facts in ledger.summaries(kept).items()},
         view.intervals(ALL): _per_bucket(buckets[counted]),
     }
     for found in occurrences(columns, conditions):
@@ -40,7 +40,7 @@ def view_cells(
 
 def series_cells(view: ViewKeys, columns: Columns, conditions: Sequence[Condition]) -> tuple[Cells, dict[str, Cells]]:
     """The hash of the newest series, and key -> members of the sorted sets."""
-    found = {condition: series.kept(columns, condition) for condition in conditions}
+    found = {condition: series.encode_series(columns, condition) for condition in conditions}
     sets: dict[str, Cells] = {}
     for condition, kept in found.items():
         sets[view.closed_series(condition)] = dict(kept.closed)
@@ -48,8 +48,8 @@ def series_cells(view: ViewKeys, columns: Columns, conditions: Sequence[Conditio
     return {str(condition): str(kept.newest) for condition, kept in found.items()}, sets
 
 
-def _state(columns: Columns, floor: int, bucket_floor: int) -> Cells:
-    cells: Cells = {"games": len(columns), "floor": floor, "bucket_floor": bucket_floor}
+def _state(columns: Columns, oldest_retained_id: int, oldest_bucket: int) -> Cells:
+    cells: Cells = {"games": len(columns), "floor": oldest_retained_id, "bucket_floor": oldest_bucket}
     if len(columns):
         cells |= {
             "first": int(columns.ids[0]),

@@ -8,8 +8,8 @@ from analytics.conditions import Condition
 from analytics.live import ledger, reader
 from analytics.live.cells import Cells, series_cells, view_cells
 from analytics.live.keys import CHUNK_GAMES, LIVE
-from analytics.live.ledger import ChunkFacts
-from analytics.live.reader import Head
+from analytics.live.ledger import ChunkSummary
+from analytics.live.reader import ViewState
 from cachecore.redis_client import connections
 
 
@@ -25,40 +25,43 @@ class Drift(NamedTuple):
         return f"{self.key} {self.field}: {self.actual}, should be {self.expected}"
 
 
-def drifts(
-    view: Head, columns: Columns, conditions: Sequence[Condition], step: Callable[[], None] = lambda: None
+def compare(
+    view: ViewState,
+    columns: Columns,
+    conditions: Sequence[Condition],
+    before_each_key: Callable[[], None] = lambda: None,
 ) -> Iterator[Drift]:
     """Every cell that differs from a computation over `columns`, all games of the table; `step` is called per key.
 
     Raises RedisUnavailable.
     """
-    yield from _ledger_drifts(columns.where(columns.ids >= view.floor))
-    for key, expected in view_cells(LIVE, columns, conditions, view.floor, view.bucket_floor).items():
-        step()
+    yield from _compare_ledger(columns.where(columns.ids >= view.oldest_retained_id))
+    for key, expected in view_cells(LIVE, columns, conditions, view.oldest_retained_id, view.oldest_bucket).items():
+        before_each_key()
         actual = _read(key)
         if key == LIVE.state:  # it also holds what no table knows
             actual = {field: value for field, value in actual.items() if field in expected}
         if key == LIVE.chunks:
-            yield from _cell_drifts(key, _counts(expected), _counts(actual))
+            yield from _compare_cells(key, _counts(expected), _counts(actual))
         else:
-            yield from _cell_drifts(key, expected, actual)
+            yield from _compare_cells(key, expected, actual)
     newest, sets = series_cells(LIVE, columns, conditions)
-    yield from _cell_drifts(LIVE.series, newest, _read(LIVE.series))
+    yield from _compare_cells(LIVE.series, newest, _read(LIVE.series))
     for key, expected in sets.items():
-        step()
-        yield from _cell_drifts(key, expected, _members(key))
+        before_each_key()
+        yield from _compare_cells(key, expected, _members(key))
 
 
-def _ledger_drifts(kept: Columns) -> Iterator[Drift]:
+def _compare_ledger(kept: Columns) -> Iterator[Drift]:
     held = reader.chunks(list(reader.index()))
-    ids = ledger.differing(held, kept).tolist()
+    ids = ledger.differing_ids(held, kept).tolist()
     told, seen = kept.at(ids), held.at(ids)
     for game_id in ids:
         key = LIVE.ledger(game_id // CHUNK_GAMES)
         yield Drift(key, str(game_id), _text(told.get(game_id)), _text(seen.get(game_id)))
 
 
-def _cell_drifts(key: str, expected: Cells, actual: Cells) -> Iterator[Drift]:
+def _compare_cells(key: str, expected: Cells, actual: Cells) -> Iterator[Drift]:
     for field in sorted(expected.keys() | actual.keys()):
         told, seen = _text(expected.get(field)), _text(actual.get(field))
         if told != seen:
@@ -67,7 +70,7 @@ def _cell_drifts(key: str, expected: Cells, actual: Cells) -> Iterator[Drift]:
 
 def _counts(chunks: Cells) -> Cells:
     """Without the bounds, which only widen."""
-    facts = {number: ChunkFacts.parse(str(text).encode()) for number, text in chunks.items()}
+    facts = {number: ChunkSummary.parse(str(text).encode()) for number, text in chunks.items()}
     return {number: f"{one.games} {one.timed}" for number, one in facts.items()}
 
 

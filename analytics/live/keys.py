@@ -58,7 +58,7 @@ SEQUENCE = _family(
     purged_by="never",
     bounded_by="one key",
 )
-WOKEN = Family(
+WAKEUP_MARKER = Family(
     name="analytics-woken",
     pattern="{{analytics}}:woken",
     role="state",
@@ -174,15 +174,15 @@ REPAIRS = _family(
 
 PREFIX = "{analytics}:"
 # What outlives a view that is built anew.
-COORDINATION = (VERSION, EPOCH, WRITER, PENDING, SEQUENCE, WOKEN, EVENTS, DRIFTED, REPAIRS)
+COORDINATION = (VERSION, EPOCH, WRITER, PENDING, SEQUENCE, WAKEUP_MARKER, EVENTS, DRIFTED, REPAIRS)
 
 UPDATES_CHANNEL = "analytics_updates"
 ANALYTICS = Namespace("analytics", VERSION.key(), UPDATES_CHANNEL, follows=GAMES)
 
 CHUNK_GAMES = 4096
 BUCKET_SECONDS = 10 * 60
-CLOSED_KEPT = 1_000
-LONGEST_KEPT = 10
+MAX_CLOSED_SERIES = 1_000
+MAX_LONGEST_SERIES = 10
 ALL = "all"  # beside the conditions in INTERVALS
 
 
@@ -219,7 +219,7 @@ class ViewKeys:
     def longest_series(self, condition: object) -> str:
         return LONGEST_SERIES.key(staging=self.staging, condition=condition)
 
-    def of_condition(self, condition: object) -> tuple[str, str, str, str]:
+    def condition_keys(self, condition: object) -> tuple[str, str, str, str]:
         """The keys of one condition, as the scripts take them."""
         return (
             self.occurrences(condition),
@@ -232,6 +232,6 @@ class ViewKeys:
 LIVE = ViewKeys()
 
 
-def staged(token: int) -> ViewKeys:
+def staging_keys(token: int) -> ViewKeys:
     """Of one writer's build: one that stalled cannot write into the next one's."""
     return ViewKeys(f"staging:{token}:")

@@ -15,7 +15,7 @@ RECORD = np.dtype([("crash_high", ">u2"), ("crash_low", ">u4"), ("end_high", ">u
 
 
 @dataclass(frozen=True, slots=True)
-class ChunkFacts:
+class ChunkSummary:
     """What the index says of a chunk: exact counts, and bounds that hold every known end time in it."""
 
     games: int
@@ -25,7 +25,7 @@ class ChunkFacts:
 
     @classmethod
     @lru_cache(maxsize=4096)  # a view has hundreds of chunks, and all but the newest stay as they are
-    def parse(cls, text: bytes) -> "ChunkFacts":
+    def parse(cls, text: bytes) -> "ChunkSummary":
         return cls(*map(int, text.split()))
 
     def __str__(self) -> str:
@@ -37,7 +37,7 @@ class ChunkFacts:
 
 def decode(chunks: Mapping[int, bytes]) -> Columns:
     """The games of these chunks (number -> bytes), in id order."""
-    return Columns.joined([_decode_chunk(number, data) for number, data in sorted(chunks.items())])
+    return Columns.concatenate([_decode_chunk(number, data) for number, data in sorted(chunks.items())])
 
 
 def encode(columns: Columns) -> dict[int, bytes]:
@@ -45,14 +45,14 @@ def encode(columns: Columns) -> dict[int, bytes]:
     return {number: _encode_chunk(part) for number, part in _by_chunk(columns)}
 
 
-def facts(columns: Columns) -> dict[int, ChunkFacts]:
-    return {number: _chunk_facts(part) for number, part in _by_chunk(columns)}
+def summaries(columns: Columns) -> dict[int, ChunkSummary]:
+    return {number: _summarize(part) for number, part in _by_chunk(columns)}
 
 
-def differing(one: Columns, other: Columns) -> Integers:
+def differing_ids(one: Columns, other: Columns) -> Integers:
     """Ids that only one of them holds, or both with other values."""
     ids = np.union1d(one.ids, other.ids)
-    return ids[np.any(_at(one, ids) != _at(other, ids), axis=0)]
+    return ids[np.any(_values_at(one, ids) != _values_at(other, ids), axis=0)]
 
 
 def _by_chunk(columns: Columns) -> Iterator[tuple[int, Columns]]:
@@ -63,7 +63,7 @@ def _by_chunk(columns: Columns) -> Iterator[tuple[int, Columns]]:
         yield number, Columns(columns.ids[part], columns.crash[part], columns.end_ms[part])
 
 
-def _at(columns: Columns, ids: Integers) -> Integers:
+def _values_at(columns: Columns, ids: Integers) -> Integers:
     """Crash points and end times at these ids; zero where the columns have no such game."""
     values = np.zeros((2, len(ids)), dtype=np.int64)
     values[:, np.searchsorted(ids, columns.ids)] = columns.crash, columns.end_ms
@@ -72,12 +72,12 @@ def _at(columns: Columns, ids: Integers) -> Integers:
 
 def _decode_chunk(number: int, data: bytes) -> Columns:
     records = np.frombuffer(data, dtype=RECORD, count=len(data) // RECORD.itemsize)
-    crash = _joined(records["crash_high"], records["crash_low"])
+    crash = _combine_halves(records["crash_high"], records["crash_low"])
     here = np.flatnonzero(crash)
     return Columns(
         here.astype(np.int64) + number * CHUNK_GAMES,
         crash[here],
-        _joined(records["end_high"], records["end_low"])[here],
+        _combine_halves(records["end_high"], records["end_low"])[here],
     )
 
 
@@ -95,12 +95,12 @@ def _encode_chunk(columns: Columns) -> bytes:
     return records.tobytes()
 
 
-def _joined(high: np.ndarray, low: np.ndarray) -> Integers:
+def _combine_halves(high: np.ndarray, low: np.ndarray) -> Integers:
     return (high.astype(np.int64) << 32) | low.astype(np.int64)
 
 
-def _chunk_facts(columns: Columns) -> ChunkFacts:
+def _summarize(columns: Columns) -> ChunkSummary:
     times = columns.end_ms[columns.timed()]
     if not len(times):
-        return ChunkFacts(len(columns), 0, 0, 0)
-    return ChunkFacts(len(columns), len(times), int(times.min()), int(times.max()))
+        return ChunkSummary(len(columns), 0, 0, 0)
+    return ChunkSummary(len(columns), len(times), int(times.min()), int(times.max()))

@@ -24,7 +24,7 @@ def oldest(count: int) -> dict[int, int]:
     return {int(game_id): int(sequence) for game_id, sequence in marked}
 
 
-def waiting(ids: Sequence[int]) -> set[int]:
+def filter_pending(ids: Sequence[int]) -> set[int]:
     """Those of these ids that are marked."""
     found: set[int] = set()
     with connections.guarded_client("state") as client:

@@ -10,15 +10,15 @@ from analytics.columns import Columns, Coverage
 from analytics.conditions import Condition
 from analytics.live import ledger
 from analytics.live.keys import ALL, CHUNK_GAMES, EPOCH, EVENTS, LIVE, PENDING, VERSION
-from analytics.live.ledger import ChunkFacts
+from analytics.live.ledger import ChunkSummary
 from cachecore.redis_client import connections
 
-HEAD_REPLIES = 4  # to what `ask_head` asks
+STATE_REPLIES = 4  # to what `ask_head` asks
 STATE_FIELDS = {b"games", b"floor", b"bucket_floor", b"below", b"below_end", b"conditions", b"built_ms"}
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ViewState:
     """The view at one moment. `floor`: oldest id its ledger keeps; `games` counts all, also below it.
 
     `below`: changes below the floor that no rebuild has taken in yet; `below_end_ms`: no game down there ended later.
@@ -31,22 +31,22 @@ class Head:
     newest: int | None
     first_ms: int
     newest_ms: int
-    floor: int
-    bucket_floor: int
-    below: int
-    below_end_ms: int
+    oldest_retained_id: int
+    oldest_bucket: int
+    changes_below_ledger: int
+    max_end_ms_below_ledger: int
     conditions: str
     built_ms: int
     pending_since_ms: int | None
 
-    def behind_ms(self, at_ms: int) -> int:
+    def lag_ms(self, at_ms: int) -> int:
         """For how long the oldest marked game has waited to be applied; 0 when none is marked."""
         return 0 if self.pending_since_ms is None else max(0, at_ms - self.pending_since_ms)
 
     @property
-    def holds_all(self) -> bool:
+    def holds_all_games(self) -> bool:
         """Whether the ledger holds every game: nothing was dropped."""
-        return self.first is None or self.first >= self.floor
+        return self.first is None or self.first >= self.oldest_retained_id
 
     @property
     def coverage(self) -> Coverage:
@@ -57,11 +57,11 @@ class Head:
         )
 
 
-def head() -> Head | None:
+def view_state() -> ViewState | None:
     """None when there is no view. Raises RedisUnavailable."""
     with connections.guarded_client("state") as client, client.pipeline(transaction=True) as pipeline:
-        ask_head(pipeline)
-        return parse_head(pipeline.execute())
+        queue_state_reads(pipeline)
+        return parse_state(pipeline.execute())
 
 
 def chunks(numbers: Sequence[int]) -> Columns:
@@ -71,20 +71,20 @@ def chunks(numbers: Sequence[int]) -> Columns:
     return ledger.decode({n: d for n, d in zip(numbers, data, strict=True) if d is not None})
 
 
-def index() -> dict[int, ChunkFacts]:
+def index() -> dict[int, ChunkSummary]:
     with connections.guarded_client("state") as client:
         return parse_index(client.hgetall(LIVE.chunks))
 
 
-def damaged(view: Head, index: Mapping[int, ChunkFacts]) -> bool:
+def is_damaged(view: ViewState, index: Mapping[int, ChunkSummary]) -> bool:
     """Whether the index does not name the games that the view counts: a part of it was lost, as by eviction."""
     named = sum(facts.games for facts in index.values())
     if view.newest is not None and view.newest // CHUNK_GAMES not in index:
         return True
-    return named != view.games if view.holds_all else named > view.games
+    return named != view.games if view.holds_all_games else named > view.games
 
 
-def holds_its_chunks(index: Iterable[int]) -> bool:
+def all_chunks_exist(index: Iterable[int]) -> bool:
     """Whether every chunk that the index names is there. Raises RedisUnavailable."""
     keys = [LIVE.ledger(number) for number in index]
     with connections.guarded_client("state") as client:
@@ -94,25 +94,25 @@ def holds_its_chunks(index: Iterable[int]) -> bool:
 def memory_bytes(numbers: Iterable[int], conditions: Iterable[Condition]) -> int:
     """What the keys of the view take, as Redis says. Raises RedisUnavailable."""
     keys = [LIVE.state, LIVE.chunks, LIVE.intervals(ALL), LIVE.series, EVENTS.key(), PENDING.key()]
-    keys += [key for condition in conditions for key in LIVE.of_condition(condition)]
+    keys += [key for condition in conditions for key in LIVE.condition_keys(condition)]
     with connections.guarded_client("state") as client, client.pipeline(transaction=False) as pipeline:
         for key in (*keys, *(LIVE.ledger(number) for number in numbers)):
             pipeline.memory_usage(key)
         return sum(size or 0 for size in pipeline.execute())
 
 
-def ask_head(pipeline: Pipeline) -> None:
+def queue_state_reads(pipeline: Pipeline) -> None:
     pipeline.get(VERSION.key())
     pipeline.get(EPOCH.key())
     pipeline.hgetall(LIVE.state)
     pipeline.zrange(PENDING.key(), 0, 0, withscores=True)
 
 
-def parse_head(replies: Sequence[Any]) -> Head | None:
-    version, epoch, state, oldest = replies[:HEAD_REPLIES]
+def parse_state(replies: Sequence[Any]) -> ViewState | None:
+    version, epoch, state, oldest = replies[:STATE_REPLIES]
     if version is None or epoch is None or not state.keys() >= STATE_FIELDS:
         return None  # never built, or lost in part; the next writer builds it
-    return Head(
+    return ViewState(
         version=int(version),
         epoch=epoch.decode(),
         games=int(state[b"games"]),
@@ -120,15 +120,15 @@ def parse_head(replies: Sequence[Any]) -> Head | None:
         newest=int(state[b"head"]) if b"head" in state else None,
         first_ms=int(state.get(b"first_time", 0)),
         newest_ms=int(state.get(b"head_time", 0)),
-        floor=int(state[b"floor"]),
-        bucket_floor=int(state[b"bucket_floor"]),
-        below=int(state[b"below"]),
-        below_end_ms=int(state[b"below_end"]),
+        oldest_retained_id=int(state[b"floor"]),
+        oldest_bucket=int(state[b"bucket_floor"]),
+        changes_below_ledger=int(state[b"below"]),
+        max_end_ms_below_ledger=int(state[b"below_end"]),
         conditions=state[b"conditions"].decode(),
         built_ms=int(state[b"built_ms"]),
         pending_since_ms=int(oldest[0][1]) if oldest else None,
     )
 
 
-def parse_index(fields: Mapping[bytes, bytes]) -> dict[int, ChunkFacts]:
-    return dict(sorted((int(number), ChunkFacts.parse(text)) for number, text in fields.items()))
+def parse_index(fields: Mapping[bytes, bytes]) -> dict[int, ChunkSummary]:
+    return dict(sorted((int(number), ChunkSummary.parse(text)) for number, text in fields.items()))

@@ -8,26 +8,26 @@ from analytics.live.keys import DRIFTED, REPAIRS
 from cachecore.batching import batched
 from cachecore.redis_client import connections
 
-SETTLED_PER_CALL = 1_000
+IDS_PER_CALL = 1_000
 
 
-class Repairs(NamedTuple):
+class RepairCounts(NamedTuple):
     """Games and cells, since the counters began."""
 
     found: int
     repaired: int
 
 
-def found_games(ids: Collection[int]) -> None:
+def record_drifted_games(ids: Collection[int]) -> None:
     """These games differed and are marked. Raises RedisUnavailable."""
     with connections.guarded_client("state") as client, client.pipeline(transaction=True) as pipeline:
-        for part in batched(ids, SETTLED_PER_CALL):
+        for part in batched(ids, IDS_PER_CALL):
             pipeline.sadd(DRIFTED.key(), *part)
         pipeline.hincrby(REPAIRS.key(), "found", len(ids))
         pipeline.execute()
 
 
-def mended_cells(count: int) -> None:
+def record_repaired_cells(count: int) -> None:
     """So many cells differed and were built anew."""
     with connections.guarded_client("state") as client, client.pipeline(transaction=True) as pipeline:
         pipeline.hincrby(REPAIRS.key(), "found", count)
@@ -35,18 +35,18 @@ def mended_cells(count: int) -> None:
         pipeline.execute()
 
 
-def settle() -> None:
+def count_applied_repairs() -> None:
     """Count as repaired what was found and has been applied by now."""
     with connections.guarded_client("state") as client:
-        for members in batched(client.sscan_iter(DRIFTED.key(), count=SETTLED_PER_CALL), SETTLED_PER_CALL):
+        for members in batched(client.sscan_iter(DRIFTED.key(), count=IDS_PER_CALL), IDS_PER_CALL):
             drifted = {int(member) for member in members}
-            applied = drifted - pending.waiting(sorted(drifted))
+            applied = drifted - pending.filter_pending(sorted(drifted))
             # Who takes an id out counts it: two that settle at once count it once.
             if applied and (taken := client.srem(DRIFTED.key(), *applied)):
                 client.hincrby(REPAIRS.key(), "repaired", taken)
 
 
-def counted() -> Repairs:
+def read_counts() -> RepairCounts:
     with connections.guarded_client("state") as client:
         found, repaired = client.hmget(REPAIRS.key(), "found", "repaired")
-    return Repairs(int(found or 0), int(repaired or 0))
+    return RepairCounts(int(found or 0), int(repaired or 0))

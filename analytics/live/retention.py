@@ -6,7 +6,7 @@ from typing import NamedTuple
 from analytics.conditions import Condition
 from analytics.live import scripts
 from analytics.live.keys import ALL, BUCKET_SECONDS, CHUNK_GAMES, LIVE, WRITER
-from analytics.live.writer_lock import Overtaken, Writer
+from analytics.live.writer_lock import Writer, WriterFenced
 from cachecore.redis_client import connections
 
 DAY_SECONDS = 24 * 60 * 60
@@ -17,12 +17,12 @@ class Trimmed(NamedTuple):
     buckets: int
 
 
-def ledger_floor(head: int | None, keep_games: int) -> int:
+def oldest_retained_id(head: int | None, keep_games: int) -> int:
     """Oldest id to keep: whole chunks, at least `keep_games` ids up to the head."""
     return 0 if head is None else max(0, head - keep_games) // CHUNK_GAMES * CHUNK_GAMES
 
 
-def bucket_floor(now_ms: int, keep_days: int) -> int:
+def oldest_bucket(now_ms: int, keep_days: int) -> int:
     """Oldest bucket to keep, unix s."""
     return (now_ms // 1000 - keep_days * DAY_SECONDS) // BUCKET_SECONDS * BUCKET_SECONDS
 
@@ -39,5 +39,5 @@ def trim(writer: Writer, conditions: Sequence[Condition], floor: int, oldest_buc
             [writer.token, LIVE.ledger(""), floor, oldest_bucket],
         )
     if status != b"trimmed":
-        raise Overtaken
+        raise WriterFenced
     return Trimmed(chunks, buckets)

@@ -15,15 +15,15 @@ from analytics.columns import Columns
 from analytics.compute.series import Series, runs
 from analytics.conditions import Condition
 from analytics.live import scripts
-from analytics.live.keys import CLOSED_KEPT, LIVE, LONGEST_KEPT, WRITER
-from analytics.live.writer_lock import Overtaken, Writer
+from analytics.live.keys import LIVE, MAX_CLOSED_SERIES, MAX_LONGEST_SERIES, WRITER
+from analytics.live.writer_lock import Writer, WriterFenced
 from cachecore.redis_client import connections
 
 Members = dict[str, int]  # of a sorted set: row -> score
 NO_ROWS = (1, 0)  # a range of ranks that holds nothing
 
 
-class Newest(NamedTuple):
+class NewestSeries(NamedTuple):
     """The newest series, open or followed by a streak, and how many came `before`.
 
     Where no game has missed the condition yet its length is 0 and its streak counts every game.
@@ -38,23 +38,23 @@ class Newest(NamedTuple):
         return cls(Series(*series), before)
 
     def __str__(self) -> str:
-        return f"{_numbers(self.series)} {self.before}"
+        return f"{_encode_numbers(self.series)} {self.before}"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class EncodedSeries:
     """What the view keeps of one condition's series."""
 
-    newest: Newest
+    newest: NewestSeries
     closed: Members
     longest: Members
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StoredSeries:
     """The same as read: `closed` oldest first, `longest` shortest first."""
 
-    newest: Newest
+    newest: NewestSeries
     closed: list[Series]
     longest: list[Series]
 
@@ -66,22 +66,22 @@ class Known:
         return sorted(newest + self.longest, key=lambda one: (-one.length, -one.start))
 
 
-def kept(columns: Columns, condition: Condition) -> Kept:
+def encode_series(columns: Columns, condition: Condition) -> EncodedSeries:
     """From all games of the table."""
     found = runs(columns, condition)
     if not len(found):
-        return Kept(Newest(Series(0, 0, 0, 0, found.leading), 0), {}, {})
+        return EncodedSeries(NewestSeries(Series(0, 0, 0, 0, found.leading), 0), {}, {})
     before = len(found) - 1
-    last = np.arange(max(0, before - CLOSED_KEPT), before)
-    longest = np.lexsort((found.start[:before], found.length[:before]))[-LONGEST_KEPT:]
-    return Kept(
-        Newest(found[-1], before),
-        {row(one): one.end for one in found.take(last)},
-        {row(one): one.length for one in found.take(longest)},
+    last = np.arange(max(0, before - MAX_CLOSED_SERIES), before)
+    longest = np.lexsort((found.start[:before], found.length[:before]))[-MAX_LONGEST_SERIES:]
+    return EncodedSeries(
+        NewestSeries(found[-1], before),
+        {encode_row(one): one.end for one in found.take(last)},
+        {encode_row(one): one.length for one in found.take(longest)},
     )
 
 
-def row(series: Series) -> str:
+def encode_row(series: Series) -> str:
     """A member of a sorted set. The start has a fixed width, so that members of one score stand in id order."""
     return f"{series.start:016d} {series.end} {series.length} {series.closer} {series.streak}"
 
@@ -90,20 +90,20 @@ def parse_row(member: bytes) -> Series:
     return Series(*map(int, member.split()))
 
 
-def ask(pipeline: Any, condition: Condition, *, closed: int) -> None:
+def queue_reads(pipeline: Any, condition: Condition, *, newest_closed: int) -> None:
     """Queue the reads that `known` takes: of the closed series the newest `closed`, and the ten longest."""
     pipeline.hget(LIVE.series, str(condition))
-    pipeline.zrange(LIVE.closed_series(condition), *((-closed, -1) if closed else NO_ROWS))
+    pipeline.zrange(LIVE.closed_series(condition), *((-newest_closed, -1) if newest_closed else NO_ROWS))
     pipeline.zrange(LIVE.longest_series(condition), 0, -1)
 
 
-def known(replies: Sequence[Any], *, closed: int) -> Known | None:
+def parse_series(replies: Sequence[Any], *, closed: int) -> StoredSeries | None:
     """Three replies of `ask`; None where the series are being computed anew, or a part of them was lost."""
     newest, rows, longest = replies
     if newest is None:
         return None
-    found = Known(Newest.parse(newest), [parse_row(m) for m in rows], [parse_row(m) for m in longest])
-    return found if _whole(found.newest.before, len(rows), len(longest), asked=closed) else None
+    found = StoredSeries(NewestSeries.parse(newest), [parse_row(m) for m in rows], [parse_row(m) for m in longest])
+    return found if _is_complete(found.newest.before, len(rows), len(longest), requested=closed) else None
 
 
 def missing(conditions: Sequence[Condition]) -> list[Condition]:
@@ -114,16 +114,20 @@ def missing(conditions: Sequence[Condition]) -> list[Condition]:
             pipeline.zcard(LIVE.closed_series(condition))
             pipeline.zcard(LIVE.longest_series(condition))
         replies = pipeline.execute()
-    return [one for number, one in enumerate(conditions) if not _kept_whole(*replies[3 * number : 3 * number + 3])]
+    return [
+        one for number, one in enumerate(conditions) if not _is_stored_completely(*replies[3 * number : 3 * number + 3])
+    ]
 
 
-def _kept_whole(newest: bytes | None, closed: int, longest: int) -> bool:
-    return newest is not None and _whole(Newest.parse(newest).before, closed, longest, asked=CLOSED_KEPT)
+def _is_stored_completely(newest: bytes | None, closed: int, longest: int) -> bool:
+    return newest is not None and _is_complete(
+        NewestSeries.parse(newest).before, closed, longest, requested=MAX_CLOSED_SERIES
+    )
 
 
-def _whole(before: int, closed: int, longest: int, *, asked: int) -> bool:
+def _is_complete(before: int, closed: int, longest: int, *, requested: int) -> bool:
     """Whether as many series are there as the view keeps; of the closed ones, as many as were asked for."""
-    return closed == min(before, asked, CLOSED_KEPT) and longest == min(before, LONGEST_KEPT)
+    return closed == min(before, requested, MAX_CLOSED_SERIES) and longest == min(before, MAX_LONGEST_SERIES)
 
 
 def restore(writer: Writer, columns: Columns, conditions: Sequence[Condition]) -> None:
@@ -132,11 +136,11 @@ def restore(writer: Writer, columns: Columns, conditions: Sequence[Condition]) -
     Raises Overtaken, RedisUnavailable.
     """
     for condition in conditions:
-        writer.go_on()
-        _put(writer, condition, kept(columns, condition))
+        writer.extend()
+        _put(writer, condition, encode_series(columns, condition))
 
 
-def _put(writer: Writer, condition: Condition, found: Kept) -> None:
+def _put(writer: Writer, condition: Condition, found: EncodedSeries) -> None:
     rows: list[str | int] = [
         item for members in (found.closed, found.longest) for pair in members.items() for item in pair
     ]
@@ -147,8 +151,8 @@ def _put(writer: Writer, condition: Condition, found: Kept) -> None:
             [writer.token, str(condition), str(found.newest), len(found.closed), *rows],
         )
     if status != b"put":
-        raise Overtaken
+        raise WriterFenced
 
 
-def _numbers(series: Series) -> str:
+def _encode_numbers(series: Series) -> str:
     return f"{series.start} {series.end} {series.length} {series.closer} {series.streak}"

@@ -10,89 +10,91 @@ from typing import Any
 
 from redis.client import Pipeline
 
-from analytics.bounded_cache import Remembered
+from analytics.bounded_cache import BoundedCache
 from analytics.columns import Columns
 from analytics.live import ledger
 from analytics.live.keys import LIVE
-from analytics.live.ledger import ChunkFacts
-from analytics.live.reader import HEAD_REPLIES, Head, ask_head, damaged, parse_head, parse_index
+from analytics.live.ledger import ChunkSummary
+from analytics.live.reader import STATE_REPLIES, ViewState, is_damaged, parse_index, parse_state, queue_state_reads
 from cachecore.redis_client import connections
 
 MAX_READS = 20  # the chunks read double each time
-MAX_QUESTIONS = 256
+MAX_CHUNK_HINTS = 256
 
-Numbers = set[int]
-Ask = Callable[[Pipeline], None]
-
-
-_needed_last: Remembered[Hashable, frozenset[int]] = Remembered(MAX_QUESTIONS)  # only a guess
+ChunkNumbers = set[int]
+QueueReads = Callable[[Pipeline], None]
 
 
-class Moving(Exception):
+_chunk_hints: BoundedCache[Hashable, frozenset[int]] = BoundedCache(MAX_CHUNK_HINTS)  # only a guess
+
+
+class ViewChangedDuringRead(Exception):
     """The view moved on during every try; ask the table."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Moment:
+class ViewSnapshot:
     """The view's head and index, the games of the chunks in `read`, and the replies to what else was asked."""
 
-    head: Head
-    index: dict[int, ChunkFacts]
-    read: frozenset[int]
+    state: ViewState
+    index: dict[int, ChunkSummary]
+    loaded_chunks: frozenset[int]
     columns: Columns
     replies: list[Any]
 
 
-def read_until(
-    question: Hashable, needed: Callable[[Moment], Numbers | None], ask: Ask = lambda pipeline: None
-) -> Moment | None:
+def read_snapshot(
+    query: Hashable,
+    needed_chunks: Callable[[ViewSnapshot], ChunkNumbers | None],
+    queue_reads: QueueReads = lambda pipeline: None,
+) -> ViewSnapshot | None:
     """The moment that holds every chunk `needed` tells of it; None when it tells None or there is no view.
 
     `question`: what is asked, but for the time. Raises RedisUnavailable, Moving.
     """
-    chosen: Numbers = set(_needed_last.get(question) or ())
+    chosen: ChunkNumbers = set(_chunk_hints.get(query) or ())
     for _ in range(MAX_READS):
-        moment = _read(sorted(chosen), ask)
-        more = needed(moment) if moment is not None else None
+        moment = _read(sorted(chosen), queue_reads)
+        more = needed_chunks(moment) if moment is not None else None
         if moment is None or more is None:
             return None
         if more <= chosen:
-            _needed_last.set(question, frozenset(more))
+            _chunk_hints.set(query, frozenset(more))
             return moment
         chosen |= more
-    raise Moving
+    raise ViewChangedDuringRead
 
 
-def older(moment: Moment, chosen: Numbers) -> Numbers:
+def older_chunks(snapshot: ViewSnapshot, chosen: ChunkNumbers) -> ChunkNumbers:
     """As many chunks before the chosen ones as those are; the newest chunk when nothing is chosen yet."""
-    numbers = sorted(moment.index)
+    numbers = sorted(snapshot.index)
     if not chosen:
         return set(numbers[-1:])
     return set([number for number in numbers if number < min(chosen)][-len(chosen) :])
 
 
-def newer(moment: Moment, chosen: Numbers) -> Numbers:
+def newer_chunks(snapshot: ViewSnapshot, chosen: ChunkNumbers) -> ChunkNumbers:
     """As many chunks after the chosen ones as those are."""
-    return set([number for number in sorted(moment.index) if number > max(chosen)][: len(chosen)])
+    return set([number for number in sorted(snapshot.index) if number > max(chosen)][: len(chosen)])
 
 
-def _read(numbers: Sequence[int], ask: Ask) -> Moment | None:
+def _read(numbers: Sequence[int], queue_reads: QueueReads) -> ViewSnapshot | None:
     with connections.guarded_client("state") as client, client.pipeline(transaction=True) as pipeline:
-        ask_head(pipeline)
+        queue_state_reads(pipeline)
         pipeline.hgetall(LIVE.chunks)
         if numbers:
             pipeline.mget([LIVE.ledger(number) for number in numbers])
-        ask(pipeline)
+        queue_reads(pipeline)
         replies = pipeline.execute()
-    view = parse_head(replies)
+    view = parse_state(replies)
     if view is None:
         return None
-    after_head = replies[HEAD_REPLIES:]
+    after_head = replies[STATE_REPLIES:]
     index = parse_index(after_head[0])
-    if damaged(view, index):
+    if is_damaged(view, index):
         return None
     held = {number: chunk for number, chunk in zip(numbers, after_head[1], strict=True) if chunk} if numbers else {}
     columns = ledger.decode(held)
     if len(columns) != sum(index[number].games for number in numbers if number in index):
         return None  # a chunk was lost; the next writer builds the view anew
-    return Moment(view, index, frozenset(numbers), columns, after_head[2 if numbers else 1 :])
+    return ViewSnapshot(view, index, frozenset(numbers), columns, after_head[2 if numbers else 1 :])

@@ -9,10 +9,10 @@ from analytics.live.keys import WRITER
 from cachecore.locks import Held, LockLost, lock
 from cachecore.redis_client import connections
 
-WRITER_SECONDS = 30
+LOCK_SECONDS = 30
 
 
-class Overtaken(Exception):
+class WriterFenced(Exception):
     """A newer writer took over while this one stalled; what it had not applied is still pending."""
 
 
@@ -21,18 +21,18 @@ class Writer:
     token: int
     _lock: Held
 
-    def go_on(self) -> None:
+    def extend(self) -> None:
         """Extend the lock before the next step. Raises Overtaken when it was lost meanwhile."""
         try:
             self._lock.renew()
         except LockLost as error:
-            raise Overtaken from error
+            raise WriterFenced from error
 
 
 @contextmanager
-def the_writer(*, wait_seconds: float = 0.0) -> Iterator[Writer]:
+def writer_lock(*, wait_seconds: float = 0.0) -> Iterator[Writer]:
     """Be the writer for the block. Raises LockHeld while another is, RedisUnavailable."""
-    with lock("analytics-writer", WRITER_SECONDS, wait_seconds=wait_seconds) as held:
+    with lock("analytics-writer", LOCK_SECONDS, wait_seconds=wait_seconds) as held:
         with connections.guarded_client("state") as client:
             token = int(scripts.take_token(client, [WRITER.key()]))
         yield Writer(token, held)

@@ -3,11 +3,11 @@
 from collections import Counter
 
 
-class Full(Exception):
+class ProcessFull(Exception):
     """The process holds as many streams as it may."""
 
 
-class TooMany(Exception):
+class AddressFull(Exception):
     """This address holds as many streams as one may."""
 
 
@@ -21,9 +21,9 @@ class Admission:
     def enter(self, address: str) -> None:
         """Raises Full, TooMany."""
         if self._total >= self._most:
-            raise Full
+            raise ProcessFull
         if self._held[address] >= self._most_per_address:
-            raise TooMany
+            raise AddressFull
         self._total += 1
         self._held[address] += 1
 

@@ -7,21 +7,21 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from analytics.stream import events
-from analytics.stream.eager_tasks import begin
+from analytics.stream.eager_tasks import start_eagerly
 from analytics.stream.mirror import Mirror
 from cachecore.asgi import Receive, Send
 
 logger = logging.getLogger(__name__)
 
-MAX_BEHIND = 64  # batches: who once had all of them and is further behind now gets the latest state instead
-FAREWELL_SECONDS = 0.5
+MAX_BATCHES_BEHIND = 64  # batches: who once had all of them and is further behind now gets the latest state instead
+LAST_CHUNK_SECONDS = 0.5
 
 
-class Source(Protocol):
+class SharedState(Protocol):
     """What the clients of a process share (analytics/stream/hub.py)."""
 
     mirror: Mirror
-    condition: bytes
+    status_event: bytes
     resets: Counter[events.Reason]
     clock: Callable[[], float]
 
@@ -30,19 +30,19 @@ class Client:
     """Writes when woken. While a write is under way it may be woken as often as one likes: that costs nothing."""
 
     __slots__ = (
-        *("_caught_up", "_condition", "_ended", "_generation", "_greeting", "_send", "_serving", "_source"),
-        *("_version", "_writing", "beat_due", "idle_since", "writing_since"),
+        *("_caught_up", "_status_event", "_ended", "_generation", "_preamble", "_send", "_serving", "_shared"),
+        *("_version", "_writing", "heartbeat_due", "idle_since", "writing_since"),
     )
 
-    def __init__(self, source: Source, send: Send, greeting: bytes, after: int | None) -> None:
+    def __init__(self, source: SharedState, send: Send, greeting: bytes, after: int | None) -> None:
         """`greeting` comes first. `after`: the version to go on from; None: from a snapshot."""
-        self._source = source
+        self._shared = source
         self._send = send
-        self._greeting = greeting
+        self._preamble = greeting
         self._version = after
         self._generation = source.mirror.generation
-        self._condition = source.condition
-        self._caught_up = self._ended = self.beat_due = False
+        self._status_event = source.status_event
+        self._caught_up = self._ended = self.heartbeat_due = False
         self._serving: asyncio.Task[Any] | None = None
         self._writing: asyncio.Task[None] | None = None
         self.idle_since = source.clock()
@@ -59,7 +59,7 @@ class Client:
             if not self._ended or self._serving is None:
                 raise
             self._serving.uncancel()
-            await self._say_farewell()
+            await self._send_last_chunk()
         finally:
             self._ended = True
             self._serving = None
@@ -68,7 +68,7 @@ class Client:
 
     def wake(self) -> None:
         if self._writing is None and not self._ended:
-            self._writing = begin(self._write())
+            self._writing = start_eagerly(self._write())
 
     def end(self) -> None:
         if not self._ended:
@@ -79,9 +79,9 @@ class Client:
     async def _write(self) -> None:
         try:
             while not self._ended and (body := self._next()) is not None:
-                self.writing_since = self._source.clock()
+                self.writing_since = self._shared.clock()
                 await self._send({"type": "http.response.body", "body": body, "more_body": True})
-                self.idle_since = self._source.clock()
+                self.idle_since = self._shared.clock()
                 self.writing_since = None
         except Exception as error:  # noqa: BLE001  servers have errors of their own for a client that left
             logger.debug("a client could not be written to: %r", error)
@@ -91,50 +91,50 @@ class Client:
 
     def _next(self) -> bytes | None:
         """What to write now; None when the client has all there is."""
-        source, mirror = self._source, self._source.mirror
+        source, mirror = self._shared, self._shared.mirror
         if self._generation != mirror.generation:
             return self._reset(mirror.reason)
         if self._version is None:
             return self._snapshot()
-        if self._greeting:
-            return self._greeted()
-        if self._condition is not source.condition:
-            self._condition = source.condition
-            return source.condition
-        behind = mirror.history.behind(self._version)
+        if self._preamble:
+            return self._take_preamble()
+        if self._status_event is not source.status_event:
+            self._status_event = source.status_event
+            return source.status_event
+        behind = mirror.history.batches_behind(self._version)
         if behind is None:
             return self._reset("too_old")
-        if behind > MAX_BEHIND and self._caught_up:
+        if behind > MAX_BATCHES_BEHIND and self._caught_up:
             return self._reset("slow")
         if behind:
-            body, self._version = mirror.history.after(self._version)
+            body, self._version = mirror.history.batches_after(self._version)
             return body
         self._caught_up = True
-        return events.HEARTBEAT if self._takes_beat() else None
+        return events.HEARTBEAT if self._take_heartbeat() else None
 
     def _reset(self, reason: events.Reason) -> bytes:
-        self._source.resets[reason] += 1
+        self._shared.resets[reason] += 1
         return self._snapshot(events.reset(reason))
 
     def _snapshot(self, reset: bytes = b"") -> bytes:
-        mirror = self._source.mirror
+        mirror = self._shared.mirror
         self._generation, self._version = mirror.generation, mirror.view.version
         self._caught_up = True
-        return self._greeted() + reset + mirror.snapshot
+        return self._take_preamble() + reset + mirror.snapshot
 
-    def _greeted(self) -> bytes:
-        greeting, self._greeting = self._greeting, b""
+    def _take_preamble(self) -> bytes:
+        greeting, self._preamble = self._preamble, b""
         return greeting
 
-    def _takes_beat(self) -> bool:
-        due, self.beat_due = self.beat_due, False
+    def _take_heartbeat(self) -> bool:
+        due, self.heartbeat_due = self.heartbeat_due, False
         return due
 
-    async def _say_farewell(self) -> None:
+    async def _send_last_chunk(self) -> None:
         """A proper end of the answer, unless the client takes nothing."""
         if self._writing is None:
             try:
-                async with asyncio.timeout(FAREWELL_SECONDS):
+                async with asyncio.timeout(LAST_CHUNK_SECONDS):
                     await self._send({"type": "http.response.body", "body": b"", "more_body": False})
             except Exception as error:  # noqa: BLE001  as above
                 logger.debug("a client could not be told of the end: %r", error)

@@ -12,8 +12,8 @@ from cachecore.clock import now_ms
 from cachecore.keys import Family
 from cachecore.redis_client import connections
 
-EVERY_SECONDS = 5.0
-FORGOTTEN_MS = 20_000  # a process that was killed tells no more, and holds none
+REPORT_EVERY_SECONDS = 5.0
+EXPIRE_AFTER_MS = 20_000  # a process that was killed tells no more, and holds none
 
 # Not under {analytics}: a rebuild removes what is no part of the view it built.
 STREAMS = Family(
@@ -40,39 +40,39 @@ RESETS = Family(
 )
 
 
-class Told(NamedTuple):
+class Counts(NamedTuple):
     connections: int
     resets: Mapping[str, int]
 
 
-def told() -> Told:
+def read_counts() -> Counts:
     """Of all processes, as they told it within the last seconds. Raises RedisUnavailable."""
     with connections.guarded_client("state") as client, client.pipeline() as pipeline:
         pipeline.hgetall(STREAMS.key())
         pipeline.hgetall(RESETS.key())
         streams, resets = pipeline.execute()
-    held = sum(int(entry.split()[0]) for entry in streams.values() if not _forgotten(entry))
-    return Told(held, {reason.decode(): int(amount) for reason, amount in resets.items()})
+    held = sum(int(entry.split()[0]) for entry in streams.values() if not _is_expired(entry))
+    return Counts(held, {reason.decode(): int(amount) for reason, amount in resets.items()})
 
 
-class Teller:
+class CountReporter:
     """Tells for one process and event loop; its owner closes it."""
 
     def __init__(self) -> None:
         self._client = connections.async_client("state")
         self._process = secrets.token_hex(8)
-        self._counted: Counter[Reason] = Counter()
-        self._telling = asyncio.Lock()
+        self._reported_resets: Counter[Reason] = Counter()
+        self._reporting = asyncio.Lock()
 
-    async def tell(self, held: int, resets: Counter[Reason]) -> None:
+    async def report(self, held: int, resets: Counter[Reason]) -> None:
         """Raises RedisUnavailable. Accepted: where only a reply is lost, what it confirmed is counted twice."""
-        async with self._telling, connections.guarded("state", self._client) as client:
+        async with self._reporting, connections.guarded("state", self._client) as client:
             await client.hset(STREAMS.key(), self._process, f"{held} {now_ms()}")
-            for reason, amount in (resets - self._counted).items():
+            for reason, amount in (resets - self._reported_resets).items():
                 await client.hincrby(RESETS.key(), reason, amount)
-                self._counted[reason] += amount
+                self._reported_resets[reason] += amount
             streams = await client.hgetall(STREAMS.key())
-            if forgotten := [process for process, entry in streams.items() if _forgotten(entry)]:
+            if forgotten := [process for process, entry in streams.items() if _is_expired(entry)]:
                 await client.hdel(STREAMS.key(), *forgotten)
 
     async def aclose(self) -> None:
@@ -84,5 +84,5 @@ class Teller:
             await self._client.aclose()
 
 
-def _forgotten(entry: bytes) -> bool:
-    return now_ms() - int(entry.split()[1]) > FORGOTTEN_MS
+def _is_expired(entry: bytes) -> bool:
+    return now_ms() - int(entry.split()[1]) > EXPIRE_AFTER_MS

@@ -5,7 +5,7 @@ from collections.abc import Coroutine, Generator
 from typing import Any
 
 
-def begin(coroutine: Coroutine[Any, None, None]) -> asyncio.Task[None] | None:
+def start_eagerly(coroutine: Coroutine[Any, None, None]) -> asyncio.Task[None] | None:
     """Run it as far as it goes without waiting; the task for the rest, None when it is done. Raises what it raises.
 
     Until it waits, `asyncio.current_task` is the caller's: it may neither cancel that nor set a timeout.
@@ -14,10 +14,10 @@ def begin(coroutine: Coroutine[Any, None, None]) -> asyncio.Task[None] | None:
         awaited = coroutine.send(None)
     except StopIteration:
         return None
-    return asyncio.create_task(_Begun(coroutine, awaited))
+    return asyncio.create_task(_StartedCoroutine(coroutine, awaited))
 
 
-class _Begun(Coroutine[Any, None, None]):
+class _StartedCoroutine(Coroutine[Any, None, None]):
     """The first step was taken: what came of it is what the first step is answered with."""
 
     __slots__ = ("_awaited", "_coroutine")

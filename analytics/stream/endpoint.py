@@ -7,16 +7,22 @@ import msgspec
 from django.conf import settings
 
 from analytics.stream import events
-from analytics.stream.admission import Admission, Full, TooMany
+from analytics.stream.admission import AddressFull, Admission, ProcessFull
 from analytics.stream.client import Client
 from analytics.stream.events import Reason
 from analytics.stream.hub import STALLED_SECONDS, Hub
-from analytics.stream.process_limits import drop_unread_after, on_stop_signal, raise_file_limit
-from analytics.stream.requests import Invalid, Last, client_address, django_headers, last_heard
+from analytics.stream.process_limits import on_stop_signal, raise_file_limit, set_tcp_user_timeout
+from analytics.stream.requests import (
+    InvalidQuery,
+    LastEventId,
+    client_address,
+    django_headers,
+    parse_last_event_id,
+)
 from cachecore.asgi import App, Headers, Receive, Scope, Send
 
 # A client that was cut off comes back after this time: not all of them at once.
-RETRY_MS = (1_000, 4_000)
+RETRY_RANGE_MS = (1_000, 4_000)
 
 STREAM_HEADERS: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -25,7 +31,7 @@ STREAM_HEADERS: Headers = [
 ]
 
 
-class Refused(Exception):
+class StreamRefused(Exception):
     def __init__(self, status: int, detail: str, *, retry_after: int | None = None, **fields: object) -> None:
         super().__init__(detail)
         self.status = status
@@ -43,7 +49,7 @@ class LiveStream:
         self._app = app
         self._hub = hub
         self._admission = Admission(settings.STREAM_MAX_CONNECTIONS, settings.STREAM_MAX_PER_ADDRESS)
-        self._closing = self._dropping = False
+        self._closing = self._user_timeout_set = False
         self._unhook: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
@@ -67,9 +73,9 @@ class LiveStream:
         if opened is None:
             return
         client, address = opened
-        if not self._dropping:
-            self._dropping = True
-            drop_unread_after(STALLED_SECONDS)
+        if not self._user_timeout_set:
+            self._user_timeout_set = True
+            set_tcp_user_timeout(STALLED_SECONDS)
         self._hub.clients.add(client)
         try:
             await client.serve(receive)
@@ -86,7 +92,7 @@ class LiveStream:
             return None
         address = client_address(scope, asked, settings.NUM_PROXIES)
         try:
-            last = _last_heard(asked, scope["query_string"])
+            last = _parse_last_event_id(asked, scope["query_string"])
             self._enter(address)
             try:
                 client = await self._client(last, send)
@@ -98,26 +104,26 @@ class LiveStream:
                 self._admission.leave(address)
                 raise
             self._admission.leave(address)
-        except Refused as refused:
+        except StreamRefused as refused:
             await _refuse(send, headers, refused)
         return None
 
     def _enter(self, address: str) -> None:
         if self._closing:
-            raise Refused(503, "This server is stopping.", retry_after=1)
+            raise StreamRefused(503, "This server is stopping.", retry_after=1)
         try:
             self._admission.enter(address)
-        except Full as error:
-            raise Refused(503, "This server holds as many streams as it may.", retry_after=10) from error
-        except TooMany as error:
-            raise Refused(429, "This address holds as many streams as one may.", retry_after=30) from error
+        except ProcessFull as error:
+            raise StreamRefused(503, "This server holds as many streams as it may.", retry_after=10) from error
+        except AddressFull as error:
+            raise StreamRefused(429, "This address holds as many streams as one may.", retry_after=30) from error
 
-    async def _client(self, last: Last, send: Send) -> Client:
+    async def _client(self, last: LastEventId, send: Send) -> Client:
         """Where it begins is settled here: no change can come between. Raises Refused."""
         if not self._hub.available:
-            raise Refused(503, "The live stream stands still: Redis does not answer, or is empty.", retry_after=5)
-        greeting = events.retry(random.randint(*RETRY_MS))
-        reason: Reason | None = "unknown_id" if last.garbled else None
+            raise StreamRefused(503, "The live stream stands still: Redis does not answer, or is empty.", retry_after=5)
+        greeting = events.retry(random.randint(*RETRY_RANGE_MS))
+        reason: Reason | None = "unknown_id" if last.malformed else None
         if last.position is not None:
             reason = await self._hub.resume(last.position)
         if reason is not None:
@@ -126,14 +132,14 @@ class LiveStream:
         return Client(self._hub, send, greeting, after=last.position.version if last.position else None)
 
 
-def _last_heard(headers: Mapping[bytes, bytes], query: bytes) -> Last:
+def _parse_last_event_id(headers: Mapping[bytes, bytes], query: bytes) -> LastEventId:
     try:
-        return last_heard(headers, query)
-    except Invalid as invalid:
-        raise Refused(400, "Invalid input.", errors=invalid.errors) from invalid
+        return parse_last_event_id(headers, query)
+    except InvalidQuery as invalid:
+        raise StreamRefused(400, "Invalid input.", errors=invalid.errors) from invalid
 
 
-async def _refuse(send: Send, headers: Headers, refused: Refused) -> None:
+async def _refuse(send: Send, headers: Headers, refused: StreamRefused) -> None:
     own = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(refused.body)).encode()),

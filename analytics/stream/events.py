@@ -42,7 +42,7 @@ class Game(msgspec.Struct, frozen=True):
     end_time: datetime | None
 
     @classmethod
-    def of(cls, game_id: int, crash_hundredths: int, end_ms: int) -> "Game":
+    def from_hundredths(cls, game_id: int, crash_hundredths: int, end_ms: int) -> "Game":
         return cls(game_id, _point(crash_hundredths), _time(end_ms))
 
 
@@ -88,7 +88,7 @@ class _Change(msgspec.Struct):
     change: Literal["new", "corrected", "removed"]
 
 
-class Told(msgspec.Struct):
+class StreamEntry(msgspec.Struct):
     """An entry of the Redis stream; all but its moment is missing where a history begins (`reset`)."""
 
     epoch: str
@@ -108,15 +108,15 @@ class Told(msgspec.Struct):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Told).decode
+_decode = msgspec.json.Decoder(StreamEntry).decode
 
 
-def told(entry: bytes) -> Told:
+def parse_entry(entry: bytes) -> StreamEntry:
     """Raises msgspec.MsgspecError for what no script of ours wrote."""
     return _decode(entry)
 
 
-def batch(entry: Told) -> bytes:
+def batch(entry: StreamEntry) -> bytes:
     """A batch as clients get it. Only its last event has an id: who was cut off before it hears all of it again."""
     games = [
         ChangedGame(change.game_id, _point(change.crash_hundredths), _time(change.end_ms), change.change)

@@ -11,13 +11,13 @@ class History:
     """Batches in the order of their versions. It begins at a moment of which nothing is told but its version."""
 
     def __init__(self, version: int, kept: int) -> None:
-        self._kept = kept
+        self._max_batches = kept
         self._versions = [version]
         self._batches = [b""]
         self._parts: dict[int, tuple[bytes, int]] = {}  # after a version, until the next batch
 
     @property
-    def first(self) -> int:
+    def oldest_version(self) -> int:
         return self._versions[0]
 
     @property
@@ -31,10 +31,10 @@ class History:
         self._versions.append(version)
         self._batches.append(batch)
         self._parts.clear()
-        if len(self._versions) > self._kept + PRUNE_EVERY:
-            del self._versions[: -self._kept], self._batches[: -self._kept]
+        if len(self._versions) > self._max_batches + PRUNE_EVERY:
+            del self._versions[: -self._max_batches], self._batches[: -self._max_batches]
 
-    def behind(self, version: int) -> int | None:
+    def batches_behind(self, version: int) -> int | None:
         """How many batches came after this moment; None when it is not one of those kept."""
         if version == self.version:
             return 0
@@ -43,7 +43,7 @@ class History:
             return None
         return len(self._versions) - 1 - index
 
-    def after(self, version: int) -> tuple[bytes, int]:
+    def batches_after(self, version: int) -> tuple[bytes, int]:
         """The batches after a kept moment, as many as fit a write but at least one, and the moment they lead to."""
         if (part := self._parts.get(version)) is None:
             part = self._parts[version] = self._part(bisect_left(self._versions, version) + 1)

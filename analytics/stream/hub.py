@@ -10,7 +10,7 @@ from analytics.stream import connection_counts, events, pacing
 from analytics.stream.client import Client
 from analytics.stream.events import Position, Reason
 from analytics.stream.mirror import KEPT_BATCHES, Mirror
-from analytics.stream.redis_reader import Follower
+from analytics.stream.redis_reader import RedisReader
 from cachecore import cancelling
 from cachecore.clock import now_ms
 
@@ -33,34 +33,34 @@ class Hub:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, kept_batches: int = KEPT_BATCHES) -> None:
         self.clock = clock
         self.clients: set[Client] = set()
-        self.condition = b""
+        self.status_event = b""
         self.resets: Counter[Reason] = Counter()
         self._kept_batches = kept_batches
-        self._follower: Follower | None = None
-        self._teller: connection_counts.Teller | None = None
+        self._reader: RedisReader | None = None
+        self._reporter: connection_counts.CountReporter | None = None
         self._degraded = False
-        self._well_at, self._well_at_ms = clock(), now_ms()
-        self._news = asyncio.Event()
+        self._last_read_at, self._last_read_ms = clock(), now_ms()
+        self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        self._follower = follower = Follower()
-        self._teller = connection_counts.Teller()
+        self._reader = follower = RedisReader()
+        self._reporter = connection_counts.CountReporter()
         self.mirror = Mirror(follower, self._kept_batches)
-        self._well_at, self._well_at_ms = self.clock(), now_ms()
+        self._last_read_at, self._last_read_ms = self.clock(), now_ms()
         await self._advance()
-        each = (self._read(follower), self._tell(), self._sweep(), self._report())
+        each = (self._read(follower), self._wake_on_change(), self._sweep(), self._report())
         self._tasks = [asyncio.create_task(one) for one in each]
 
     async def stop(self) -> None:
         self.end_all()
         await cancelling.end(self._tasks)
-        if self._follower is not None:
-            await self._follower.aclose()
-            self._follower = None
-        if self._teller is not None:
-            await self._teller.aclose()
-            self._teller = None
+        if self._reader is not None:
+            await self._reader.aclose()
+            self._reader = None
+        if self._reporter is not None:
+            await self._reporter.aclose()
+            self._reporter = None
 
     def end_all(self) -> None:
         for client in tuple(self.clients):
@@ -68,7 +68,7 @@ class Hub:
 
     @property
     def available(self) -> bool:
-        return self._follower is not None and self.mirror.generation > 0 and not self._degraded
+        return self._reader is not None and self.mirror.generation > 0 and not self._degraded
 
     async def resume(self, last: Position) -> Reason | None:
         """Why a client that heard of `last` last cannot go on from there; None when it can."""
@@ -77,9 +77,9 @@ class Hub:
         history = self.mirror.history
         if last.epoch != self.mirror.view.epoch:
             return "rebuilt"
-        if history.behind(last.version) is not None:
+        if history.batches_behind(last.version) is not None:
             return None
-        return "too_old" if last.version < history.first else "unknown_id"
+        return "too_old" if last.version < history.oldest_version else "unknown_id"
 
     async def sweep(self) -> None:
         """A beat for those that heard nothing for long, the end for those that take nothing."""
@@ -87,26 +87,26 @@ class Hub:
         silent = [client for client in self.clients if now - client.idle_since >= HEARTBEAT_SECONDS]
         for client in silent:
             if client.writing_since is None:
-                client.beat_due = True
+                client.heartbeat_due = True
             elif now - client.writing_since >= STALLED_SECONDS:
                 client.end()
         await pacing.wake(silent, self.clock)
 
     async def report(self) -> None:
         """How many there are, for /metrics."""
-        if self._teller is not None:
+        if self._reporter is not None:
             try:
-                await self._teller.tell(len(self.clients), self.resets)
+                await self._reporter.report(len(self.clients), self.resets)
             except Exception as error:  # noqa: BLE001  whatever it is, the next report may be noted
                 logger.debug("the streams are not counted: %r", error)
 
-    async def _read(self, follower: Follower) -> None:
+    async def _read(self, follower: RedisReader) -> None:
         """Until cancelled: what is new, when it is new."""
         while True:
             well = await self._advance()
             try:
                 if well:
-                    await follower.wait(self.mirror.version)
+                    await follower.wait_for_entry(self.mirror.version)
                     continue
             except Exception as error:  # noqa: BLE001  whatever it is, the next read decides
                 logger.debug("waiting for changes: %r", error)
@@ -116,7 +116,7 @@ class Hub:
         """Whether Redis told the view. An error that ended the reader would leave all streams silent, and open."""
         try:
             if await self.mirror.advance():
-                self._news.set()
+                self._changed.set()
         except Exception as error:  # noqa: BLE001  also what nobody foresaw
             self._failed(error)
             return False
@@ -124,27 +124,27 @@ class Hub:
         return True
 
     def _failed(self, error: Exception) -> None:
-        if not self._degraded and self.clock() - self._well_at >= DEGRADED_SECONDS:
+        if not self._degraded and self.clock() - self._last_read_at >= DEGRADED_SECONDS:
             logger.warning("the live stream stands still: %s", error or type(error).__name__)
             self._degraded = True
-            self._say(events.degraded(self._well_at_ms))
+            self._broadcast_status(events.degraded(self._last_read_ms))
 
     def _succeeded(self) -> None:
-        self._well_at, self._well_at_ms = self.clock(), now_ms()
+        self._last_read_at, self._last_read_ms = self.clock(), now_ms()
         if self._degraded:
             logger.warning("the live stream goes on")
             self._degraded = False
-            self._say(events.resumed(self.mirror.view.position))
+            self._broadcast_status(events.resumed(self.mirror.view.position))
 
-    def _say(self, condition: bytes) -> None:
-        self.condition = condition
-        self._news.set()
+    def _broadcast_status(self, condition: bytes) -> None:
+        self.status_event = condition
+        self._changed.set()
 
-    async def _tell(self) -> None:
+    async def _wake_on_change(self) -> None:
         """Until cancelled: wake everybody when there is something to hear."""
         while True:
-            await self._news.wait()
-            self._news.clear()
+            await self._changed.wait()
+            self._changed.clear()
             await pacing.wake(tuple(self.clients), self.clock)
 
     async def _sweep(self) -> None:
@@ -155,4 +155,4 @@ class Hub:
     async def _report(self) -> None:
         while True:
             await self.report()
-            await asyncio.sleep(connection_counts.EVERY_SECONDS)
+            await asyncio.sleep(connection_counts.REPORT_EVERY_SECONDS)

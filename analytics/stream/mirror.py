@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import msgspec
 
 from analytics.stream import events
-from analytics.stream.events import Position, Reason, Snapshot, Told
+from analytics.stream.events import Position, Reason, Snapshot, StreamEntry
 from analytics.stream.history import History
-from analytics.stream.redis_reader import PAGE_ENTRIES, Follower, Reading
+from analytics.stream.redis_reader import PAGE_ENTRIES, RedisReader, ViewAndEntries
 
 KEPT_BATCHES = 4_096  # as many as Redis keeps
 
@@ -26,10 +26,10 @@ class Mirror:
     view: Snapshot
     history: History
 
-    def __init__(self, follower: Follower, kept_batches: int = KEPT_BATCHES) -> None:
+    def __init__(self, follower: RedisReader, kept_batches: int = KEPT_BATCHES) -> None:
         self.generation = 0
         self.reason: Reason = "rebuilt"
-        self._follower = follower
+        self._reader = follower
         self._kept_batches = kept_batches
         self._advancing = asyncio.Lock()
         self._snapshot: tuple[Snapshot, bytes] | None = None
@@ -53,27 +53,27 @@ class Mirror:
                 return False
             view = None
             if self.generation and reading.view.epoch == self.view.epoch:
-                view = await self._follow(self.history, reading)
+                view = await self._append_entries(self.history, reading)
             if view is None:
-                await self._begin_anew(reading.view.epoch)
+                await self._restart(reading.view.epoch)
             else:
                 self.view = view
             return True
 
-    async def _begin_anew(self, epoch: str) -> None:
+    async def _restart(self, epoch: str) -> None:
         """Take over what Redis holds; the past as far as it leads to the view without a gap."""
         reading = await self._read(None)
         history = History(reading.entries[0][0] if reading.entries else reading.view.version, self._kept_batches)
-        view = await self._follow(history, reading)
+        view = await self._append_entries(history, reading)
         if view is None:
             history, view = History(reading.view.version, self._kept_batches), reading.view
         self.reason = "rebuilt" if not self.generation or self.view.epoch != epoch else "interrupted"
         self.history, self.view = history, view
         self.generation += 1
 
-    async def _follow(self, history: History, reading: Reading) -> Snapshot | None:
+    async def _append_entries(self, history: History, reading: ViewAndEntries) -> Snapshot | None:
         """Append what followed the history, page by page; the view it leads to, None when it does not lead there."""
-        while (entries := _following(history.version, reading)) is not None:
+        while (entries := _entries_after(history.version, reading)) is not None:
             for entry in entries:
                 history.append(entry.version, events.batch(entry))
             if history.version == reading.view.version:
@@ -83,19 +83,19 @@ class Mirror:
             reading = await self._read(history.version)
         return None
 
-    async def _read(self, after: int | None) -> Reading:
-        reading = await self._follower.read(after)
+    async def _read(self, after: int | None) -> ViewAndEntries:
+        reading = await self._reader.read(after)
         if reading is None:
             raise NoView
         return reading
 
 
-def _following(version: int, reading: Reading) -> Sequence[Told] | None:
+def _entries_after(version: int, reading: ViewAndEntries) -> Sequence[StreamEntry] | None:
     """The entries after this version; None where it is not among those read, so that others may be missing."""
     if not reading.entries or reading.entries[0][0] != version:
         return None
     try:
-        entries = [events.told(entry) for _, entry in reading.entries]
+        entries = [events.parse_entry(entry) for _, entry in reading.entries]
     except msgspec.MsgspecError:
         return None
     versions = [entry_version for entry_version, _ in reading.entries]

@@ -58,7 +58,7 @@ def _chain(number: signal.Signals, callback: Callable[[], Any], undo: ExitStack)
     undo.callback(restore)
 
 
-def drop_unread_after(seconds: float) -> None:
+def set_tcp_user_timeout(seconds: float) -> None:
     """Have the kernel close connections of this process's servers whose peer takes nothing for so long. Linux only.
 
     No application can: what it wrote last waits in the server's and the kernel's buffers, and the socket with it.

@@ -13,28 +13,28 @@ from cachecore.redis_client import connections
 
 NEWEST_GAMES = 20
 PAGE_ENTRIES = 512
-BELL_SECONDS = 1.0  # the longest that a change may go unnoticed which rings no bell (a history that began anew)
-SLACK_SECONDS = 0.5
+XREAD_BLOCK_SECONDS = 1.0  # the longest that a change may go unnoticed which rings no bell (a history that began anew)
+XREAD_GRACE_SECONDS = 0.5
 
 _SOURCE = (Path(__file__).parent / "lua/read_view.lua").read_text()
 
 
-class Reading(NamedTuple):
+class ViewAndEntries(NamedTuple):
     """The view and the entries that followed a version, of one moment."""
 
     view: Snapshot
     entries: list[tuple[int, bytes]]  # version, JSON
 
 
-class Follower:
+class RedisReader:
     """Reads for one event loop; its owner closes it."""
 
     def __init__(self) -> None:
         self._client = connections.async_client("state")
-        self._bell = connections.async_client("state", block_forever=True)
+        self._blocking_client = connections.async_client("state", block_forever=True)
         self._script = AsyncScript(self._client, _SOURCE)
 
-    async def read(self, after: int | None) -> Reading | None:
+    async def read(self, after: int | None) -> ViewAndEntries | None:
         """The view and the entries from `after` on, itself included, or all; None without a view.
 
         Raises RedisUnavailable.
@@ -43,36 +43,38 @@ class Follower:
         arguments = [LIVE.ledger(""), "-" if after is None else after, PAGE_ENTRIES, NEWEST_GAMES]
         async with connections.guarded("state", self._client):
             reply = await self._script(keys, arguments)
-        return _reading(reply) if reply else None
+        return _parse_reply(reply) if reply else None
 
-    async def wait(self, after: int | None) -> None:
+    async def wait_for_entry(self, after: int | None) -> None:
         """Until there is an entry after this version, a second at the most. Raises whatever Redis does not do.
 
         Past the breaker: a call that waits tells nothing of the server's health in time.
         """
         last = "$" if after is None else f"{after}-0"
         try:
-            async with asyncio.timeout(BELL_SECONDS + SLACK_SECONDS):
-                await self._bell.xread({EVENTS.key(): last}, count=1, block=round(BELL_SECONDS * 1000))
+            async with asyncio.timeout(XREAD_BLOCK_SECONDS + XREAD_GRACE_SECONDS):
+                await self._blocking_client.xread(
+                    {EVENTS.key(): last}, count=1, block=round(XREAD_BLOCK_SECONDS * 1000)
+                )
         except BaseException:
             # Its reply may still come: nobody may read it as the answer to another question.
             with suppress(Exception):
-                await self._bell.connection_pool.disconnect()
+                await self._blocking_client.connection_pool.disconnect()
             raise
 
     async def aclose(self) -> None:
-        for client in (self._client, self._bell):
+        for client in (self._client, self._blocking_client):
             with suppress(*connections.UNAVAILABLE):
                 await client.aclose()
 
 
-def _reading(reply: Any) -> Reading:
+def _parse_reply(reply: Any) -> ViewAndEntries:
     epoch, version, games, head, newest, entries = reply
     view = Snapshot(
         epoch.decode(),
         int(version),
         int(games),
         int(head) if head is not None else None,
-        [Game.of(*map(int, game)) for game in newest],
+        [Game.from_hundredths(*map(int, game)) for game in newest],
     )
-    return Reading(view, [(int(entry_id.partition(b"-")[0]), event) for entry_id, event in entries])
+    return ViewAndEntries(view, [(int(entry_id.partition(b"-")[0]), event) for entry_id, event in entries])

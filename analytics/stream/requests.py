@@ -22,7 +22,7 @@ PARAMETER = "last_event_id"
 EXAMPLE = Position("0f1e2d3c4b5a6978", 1767225600000)
 
 
-class Invalid(Exception):
+class InvalidQuery(Exception):
     """The query is not one: what is wrong, by parameter."""
 
     def __init__(self, errors: Mapping[str, list[str]]) -> None:
@@ -30,14 +30,14 @@ class Invalid(Exception):
         self.errors = errors
 
 
-class Last(NamedTuple):
+class LastEventId(NamedTuple):
     """What a client says that it heard last. Neither: nothing. `garbled`: its header is not an id of ours."""
 
     position: Position | None
-    garbled: bool = False
+    malformed: bool = False
 
 
-def last_heard(headers: Mapping[bytes, bytes], query: bytes) -> Last:
+def parse_last_event_id(headers: Mapping[bytes, bytes], query: bytes) -> LastEventId:
     """The header wins: a browser that reconnects sends a newer id in it than the one in its URL. Raises Invalid.
 
     A header that is no id is a browser's memory of something else, which only a new beginning mends; a parameter that
@@ -47,11 +47,11 @@ def last_heard(headers: Mapping[bytes, bytes], query: bytes) -> Last:
     header = headers.get(b"last-event-id", b"").decode("latin-1").strip()
     parameter = Position.parse(asked) if asked is not None else None
     if asked is not None and parameter is None:
-        raise Invalid({PARAMETER: [f"Is not the id of an event, such as {EXAMPLE}."]})
+        raise InvalidQuery({PARAMETER: [f"Is not the id of an event, such as {EXAMPLE}."]})
     if not header:
-        return Last(parameter)
+        return LastEventId(parameter)
     position = Position.parse(header)
-    return Last(position, garbled=position is None)
+    return LastEventId(position, malformed=position is None)
 
 
 def _parameters(query: bytes) -> str | None:
@@ -63,7 +63,7 @@ def _parameters(query: bytes) -> str | None:
     if "tz" in errors:
         errors["tz"] = ["Times in the stream are UTC: its events are the same for all."]
     if errors:
-        raise Invalid(errors)
+        raise InvalidQuery(errors)
     return dict(pairs).get(PARAMETER)
 
 
@@ -88,7 +88,7 @@ def django_headers(scope: Scope, headers: Mapping[bytes, bytes]) -> Headers | No
 def _django_headers(scheme: str, headers: tuple[tuple[bytes, bytes], ...]) -> Headers | None:
     scope = {"type": "http", "method": "GET", "path": PATH, "query_string": b"", "scheme": scheme, "headers": headers}
     try:
-        response = _answer(ASGIRequest(scope, BytesIO()))
+        response = _run_middleware(ASGIRequest(scope, BytesIO()))
     except DisallowedHost:
         return None
     if response.status_code != 200:
@@ -97,7 +97,7 @@ def _django_headers(scheme: str, headers: tuple[tuple[bytes, bytes], ...]) -> He
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in kept]
 
 
-def _answer(request: HttpRequest) -> HttpResponse:
+def _run_middleware(request: HttpRequest) -> HttpResponse:
     handle: Any = _view
     for middleware in (XFrameOptionsMiddleware, CorsMiddleware, SecurityMiddleware):
         handle = middleware(handle)

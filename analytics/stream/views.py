@@ -25,7 +25,7 @@ The schema is that of the events: `event` is the event's name, `data` the JSON o
 - `degraded`, `resumed`: changes cannot be read for now; they can again, and none is missing unless a `reset` came."""
 
 
-class NeedsFrontDoor(APIException):
+class ASGIServerRequired(APIException):
     status_code = status.HTTP_501_NOT_IMPLEMENTED
     default_detail = "The live stream is served by the ASGI server (config.asgi) only."
 
@@ -48,4 +48,4 @@ class StreamView(APIView):
         responses={(200, "text/event-stream"): OpenApiResponse(StreamEventSerializer, "Events without end.")},
     )
     def get(self, request: Request, **kwargs: Any) -> Response:
-        raise NeedsFrontDoor
+        raise ASGIServerRequired

@@ -21,7 +21,7 @@ from analytics.columns import Columns  # noqa: E402
 from analytics.conditions import Condition  # noqa: E402
 from analytics.live import pending  # noqa: E402
 from analytics.live.apply_games import apply  # noqa: E402
-from analytics.live.writer_lock import Writer, the_writer  # noqa: E402
+from analytics.live.writer_lock import Writer, writer_lock  # noqa: E402
 from benchmarks import _table  # noqa: E402
 from benchmarks._harness import Spread, table  # noqa: E402
 from benchmarks.apply_parts import counters  # noqa: E402
@@ -61,10 +61,10 @@ def main(rounds: int, calls: int) -> None:
     theirs: Runs = {size: [] for size in SIZES}
     one, sql = [], []
     batches = _batches(games, calls)
-    with the_writer() as writer:
+    with writer_lock() as writer:
         for number in range(-1, rounds):
             for size in SIZES:
-                writer.go_on()
+                writer.extend()
                 found = _round(writer, conditions, [next(batches) for _ in range(calls_of(size, calls))], number)
                 if number >= 0:  # a first round warms all
                     ours[size].append(found[0])

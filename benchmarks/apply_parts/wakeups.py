@@ -93,7 +93,7 @@ def _versions() -> int:
 
 
 def _applied() -> int:
-    view = reader.head()
+    view = reader.view_state()
     return view.games if view is not None else 0
 
 

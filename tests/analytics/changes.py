@@ -7,7 +7,7 @@ from analytics.columns import Columns
 from analytics.live import rebuild
 from analytics.live.apply_games import apply
 from analytics.live.keys import EPOCH
-from analytics.live.writer_lock import the_writer
+from analytics.live.writer_lock import writer_lock
 from cachecore.redis_client import connections
 
 END_MS = 1_780_745_451_691
@@ -22,14 +22,16 @@ def columns(games: dict[int, tuple[int, int]]) -> Columns:
 
 def build(games: dict[int, tuple[int, int]]) -> int:
     """A new view of these games (id -> hundredths, end ms); its version."""
-    with the_writer(wait_seconds=5) as writer:
-        return rebuild.rebuild(writer, columns(games), view_settings.conditions(), floor=0, bucket_floor=0)
+    with writer_lock(wait_seconds=5) as writer:
+        return rebuild.rebuild(
+            writer, columns(games), view_settings.conditions(), oldest_retained_id=0, oldest_bucket=0
+        )
 
 
 def change(games: dict[int, tuple[int, int] | None]) -> int:
     """Apply one batch; None removes. The new version."""
     kept = {game_id: values for game_id, values in games.items() if values is not None}
-    with the_writer(wait_seconds=5) as writer:
+    with writer_lock(wait_seconds=5) as writer:
         return apply(writer, dict.fromkeys(games, 1), columns(kept), view_settings.conditions()).version
 
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from analytics import services, view_maintenance, view_settings
-from analytics.bounded_cache import Remembered
-from analytics.database.game_reads import rows_of
+from analytics.bounded_cache import BoundedCache
+from analytics.database.game_reads import games_by_id
 from analytics.live import pending, view_snapshot
 from analytics.live.apply_games import NoView, apply
-from analytics.live.writer_lock import Overtaken, the_writer
+from analytics.live.writer_lock import WriterFenced, writer_lock
 from cachecore.locks import LOCK, LockHeld
 from cachecore.redis_client import connections
 from cachecore.redis_client.connections import RedisUnavailable
@@ -211,9 +211,9 @@ class ViewMachine(RuleBasedStateMachine):
     def stall(self) -> None:
         """A writer reads what is marked and its rows, and then does not go on."""
         self._lock_runs_out()
-        with the_writer() as writer:
+        with writer_lock() as writer:
             marked = pending.oldest(500)
-            self.stalled = (writer, marked, rows_of(marked), view_settings.conditions()) if marked else None
+            self.stalled = (writer, marked, games_by_id(marked), view_settings.conditions()) if marked else None
         self.unheard = set()
 
     @precondition(lambda self: self.stalled)
@@ -225,7 +225,7 @@ class ViewMachine(RuleBasedStateMachine):
         newest = self.seen.values.get("writer") == str(writer.token).encode()
         try:
             apply(writer, marked, rows, conditions)
-        except Overtaken:
+        except WriterFenced:
             assert not newest
         except NoView:
             assert self.absent or self.hurt or not of_view
@@ -453,13 +453,13 @@ class ViewMachine(RuleBasedStateMachine):
             case "rebuild":
                 return services.rebuild_view()
             case "reconcile_newest":
-                return self._reconcile(view_maintenance.likely_chunks())
+                return self._reconcile(view_maintenance.chunks_likely_to_differ())
             case "reconcile_all":
                 return self._reconcile(view_maintenance.all_chunks())
             case "clean_up":
                 return view_maintenance.clean_up()
             case "mend":
-                return view_maintenance.mend_aggregates()
+                return view_maintenance.repair_aggregates()
         raise ValueError(job)
 
     def _reconcile(self, chunks: list[int]) -> object:
@@ -475,7 +475,7 @@ class ViewMachine(RuleBasedStateMachine):
             pass
         except RedisUnavailable:
             assert trouble.cuts
-        except (Overtaken, LockHeld):
+        except (WriterFenced, LockHeld):
             assert job == "rebuild"
 
     def _lock_runs_out(self) -> None:
@@ -532,7 +532,7 @@ def _empty_servers() -> None:
     Game.objects.all()._raw_delete("default")
     with connections.guarded_client("state") as client:
         client.flushall()
-    view_snapshot._needed_last = Remembered(view_snapshot.MAX_QUESTIONS)  # a history begins as a new process does
+    view_snapshot._chunk_hints = BoundedCache(view_snapshot.MAX_CHUNK_HINTS)  # a history begins as a new process does
 
 
 def _lock_runs_out() -> None:

@@ -3,14 +3,14 @@
 from analytics.columns import Window
 from analytics.conditions import parse_names
 from analytics.live import all_time, window_columns
-from analytics.live.reader import Head
+from analytics.live.reader import ViewState
 from tests.analytics import oracle
 from tests.analytics.picture import Games
 
 KINDS = ("all", "newest", "range", "occurrences", "last", "series", "longest")
 
 
-def ask(kind: str, conditions: list[str], count: int, from_ms: int, to_ms: int) -> tuple[Head, object] | None:
+def ask(kind: str, conditions: list[str], count: int, from_ms: int, to_ms: int) -> tuple[ViewState, object] | None:
     """The view's answer in plain values; None where it has none."""
     asked = parse_names(conditions)
     match kind:
@@ -48,7 +48,7 @@ def expected(kind: str, games: Games, conditions: list[str], count: int, from_ms
     return [_expected_series(kind, oracle.series(name, games)[0], games, met[name], count) for name in names]
 
 
-def _plain(answer, values) -> tuple[Head, object] | None:
+def _plain(answer, values) -> tuple[ViewState, object] | None:
     return None if answer is None else (answer[0], values(answer[1]))
 
 

@@ -5,11 +5,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from analytics import services, view_maintenance, view_settings
-from analytics.database.game_reads import rows_of
+from analytics.database.game_reads import games_by_id
 from analytics.live import pending, rebuild, retention, scripts
 from analytics.live.apply_games import apply
 from analytics.live.keys import ANALYTICS, EPOCH, LIVE, WRITER
-from analytics.live.writer_lock import Overtaken, the_writer
+from analytics.live.writer_lock import WriterFenced, writer_lock
 from cachecore import versions
 from cachecore.clock import now_ms
 from cachecore.locks import LOCK
@@ -111,14 +111,14 @@ def test_the_view_equals_the_table_with_old_chunks_dropped(conditions, low, star
         client.flushall()
     games.put_all(low | start)
     services.apply_pending()
-    with the_writer() as writer:
+    with writer_lock() as writer:
         retention.trim(writer, view_settings.conditions(), HIGH, 0)
     for put, removed in steps:
         games.put_all(put)
         games.remove(*removed)
         pending.mark([*put, *removed])
         services.apply_pending()
-        if rebuild.needed(view_settings.conditions()):  # what left was the last that the ledger knew
+        if rebuild.is_rebuild_needed(view_settings.conditions()):  # what left was the last that the ledger knew
             services.apply_pending()
         assert_view_equals_table(conditions)
 
@@ -163,9 +163,9 @@ def test_an_id_marked_again_after_its_row_was_read_stays_pending(conditions):
     services.apply_pending()
     games.put(1, 200, NOW_MS)
     pending.mark([1])
-    with the_writer() as writer:
+    with writer_lock() as writer:
         marked = pending.oldest(10)
-        rows = rows_of(marked)
+        rows = games_by_id(marked)
         games.put(1, 300, NOW_MS)  # saved between the read and the script
         pending.mark([1])
         apply(writer, marked, rows, view_settings.conditions())
@@ -178,12 +178,12 @@ def test_a_stalled_writer_cannot_overtake_a_newer_one(conditions):
     services.apply_pending()
     games.put(1, 200, NOW_MS)
     pending.mark([1])
-    with the_writer() as stalled:
+    with writer_lock() as stalled:
         marked = pending.oldest(10)
-        rows = rows_of(marked)
+        rows = games_by_id(marked)
         with connections.guarded_client("state") as client:
             scripts.take_token(client, [WRITER.key()])  # its lock ran out; another one is the writer now
-        with pytest.raises(Overtaken):
+        with pytest.raises(WriterFenced):
             apply(stalled, marked, rows, view_settings.conditions())
     assert pending.size() == 1
     services.apply_pending()
@@ -194,9 +194,9 @@ def test_a_reply_that_was_lost_is_made_good_by_repeating_the_call(conditions):
     services.apply_pending()
     games.put_all({1: (200, NOW_MS), 2: (1000, NOW_MS)})
     pending.mark([1, 2])
-    with the_writer() as writer:
+    with writer_lock() as writer:
         marked = pending.oldest(10)
-        rows = rows_of(marked)
+        rows = games_by_id(marked)
         apply(writer, marked, rows, view_settings.conditions())
         again = apply(writer, marked, rows, view_settings.conditions())
     assert (again.new, again.unchanged) == (0, 2)
@@ -218,14 +218,16 @@ def test_a_flushed_redis_gets_a_new_view_with_a_new_epoch_and_a_higher_version(c
 
 def test_a_stalled_build_cannot_write_into_the_next_ones(conditions):
     games.put_all(dict.fromkeys(range(1, 20), (200, NOW_MS)))
-    with the_writer() as stalled:
+    with writer_lock() as stalled:
         with connections.guarded_client("state") as client:
             client.delete(LOCK.key(name="analytics-writer"))  # its lock ran out
         services.apply_pending()  # the next writer builds
         before = actual_cells(conditions)
         games.put(20, 300, NOW_MS)
-        with pytest.raises(Overtaken):
-            rebuild.rebuild(stalled, rows_of(range(1, 21)), view_settings.conditions(), floor=0, bucket_floor=0)
+        with pytest.raises(WriterFenced):
+            rebuild.rebuild(
+                stalled, games_by_id(range(1, 21)), view_settings.conditions(), oldest_retained_id=0, oldest_bucket=0
+            )
     assert actual_cells(conditions) == before
 
 
@@ -244,14 +246,20 @@ def test_changed_conditions_rebuild_the_view_and_leave_no_key_of_the_old_ones(co
 def test_a_change_below_the_ledger_sends_all_time_answers_to_the_table_until_the_rebuild(conditions):
     games.put_all(dict.fromkeys((10, 9000, 9001), (200, NOW_MS)))
     services.apply_pending()
-    with the_writer() as writer:
-        rebuild.rebuild(writer, rows_of([10, 9_000, 9_001]), view_settings.conditions(), floor=8192, bucket_floor=0)
+    with writer_lock() as writer:
+        rebuild.rebuild(
+            writer,
+            games_by_id([10, 9_000, 9_001]),
+            view_settings.conditions(),
+            oldest_retained_id=8192,
+            oldest_bucket=0,
+        )
     games.put(10, 1000, NOW_MS)
     pending.mark([10])
-    with the_writer() as writer:
-        applied = apply(writer, pending.oldest(10), rows_of([10]), view_settings.conditions())
+    with writer_lock() as writer:
+        applied = apply(writer, pending.oldest(10), games_by_id([10]), view_settings.conditions())
     assert applied.below == 1
-    assert rebuild.needed(view_settings.conditions())
+    assert rebuild.is_rebuild_needed(view_settings.conditions())
     services.apply_pending()
     assert_view_equals_table(conditions)
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from analytics.database import game_reads, large_reads, window_columns
-from analytics.database.large_reads import READS, large_read
+from analytics.database.large_reads import MAX_CONCURRENT_READS, large_read
 from tests.analytics import games, recomputation
 from tests.analytics.asking import comparable, differences, question, url
 from tests.analytics.recomputation import World
@@ -45,7 +45,7 @@ SMALL = [
 @pytest.fixture
 def few_are_many(monkeypatch, frozen) -> None:
     """Twenty games are what anyone may read; nobody waits long for more."""
-    monkeypatch.setattr(window_columns, "MANY_GAMES", 20)
+    monkeypatch.setattr(window_columns, "LARGE_READ_GAMES", 20)
     monkeypatch.setattr(game_reads, "BLOCK_GAMES", 64)
     monkeypatch.setattr(large_reads, "WAIT_SECONDS", 0.01)
 
@@ -53,7 +53,7 @@ def few_are_many(monkeypatch, frozen) -> None:
 @pytest.fixture
 def every_place_is_taken():
     with ExitStack() as taken:
-        for _ in range(READS):
+        for _ in range(MAX_CONCURRENT_READS):
             taken.enter_context(large_read())
         yield
 
@@ -83,10 +83,10 @@ def test_a_question_about_few_games_takes_no_place(client, path):
 @pytest.mark.parametrize("path", [*LARGE, *SMALL])
 @pytest.mark.usefixtures("few_are_many", "recorded")
 def test_a_question_gives_its_place_back(client, path):
-    for _ in range(READS + 1):  # nothing is kept without a version
+    for _ in range(MAX_CONCURRENT_READS + 1):  # nothing is kept without a version
         assert client.get(f"/api/analytics/{path}").status_code == 200
     with ExitStack() as taken:
-        for _ in range(READS):
+        for _ in range(MAX_CONCURRENT_READS):
             taken.enter_context(large_read())
 
 

@@ -81,7 +81,7 @@ def test_a_swap_whose_reply_was_lost_is_repeated_without_harm(machine):
     machine.save(found={1: (200, None)}, marked=True)
     with troubled(Trouble(1, scripts=True, answered=True, cuts=1)):
         services.rebuild_view()
-    assert reader.head() is not None
+    assert reader.view_state() is not None
 
 
 def test_a_rebuild_without_the_index_leaves_no_chunk_of_the_old_view(machine):
@@ -115,9 +115,9 @@ def test_games_of_a_lost_chunk_are_not_counted_twice(machine):
     machine.save(found={1: (200, None), 2: (100, None)}, marked=True)
     machine.drain()
     lose("ledger:0")
-    view_maintenance.reconcile(view_maintenance.likely_chunks())
+    view_maintenance.reconcile(view_maintenance.chunks_likely_to_differ())
     services.apply_pending()
-    view = reader.head()
+    view = reader.view_state()
     assert view is None or view.games == 2
 
 
@@ -144,7 +144,7 @@ def test_a_clean_up_that_was_overtaken_leaves_it_to_the_next_run(machine):
 
 
 def test_the_rows_of_no_ids_are_no_columns():
-    assert len(game_reads.rows_of([])) == 0
+    assert len(game_reads.games_by_id([])) == 0
 
 
 def test_the_last_game_above_the_ledgers_floor_may_leave(machine):

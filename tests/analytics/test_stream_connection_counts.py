@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from analytics import metrics
 from analytics.stream import connection_counts
-from analytics.stream.connection_counts import FORGOTTEN_MS, RESETS, STREAMS, Teller, told
+from analytics.stream.connection_counts import EXPIRE_AFTER_MS, RESETS, STREAMS, CountReporter, read_counts
 from analytics.stream.hub import Hub
 from cachecore.redis_client import connections
 from tests.analytics.changes import GAMES, build
@@ -46,9 +46,9 @@ def test_the_streams_of_all_processes_are_added_up(client):
                     await listener.hears(1)
                 await one.hub.report()
                 await other.hub.report()
-                everything = told().connections
+                everything = read_counts().connections
             await one.hub.report()
-            return everything, told().connections
+            return everything, read_counts().connections
 
     assert asyncio.run(scenario()) == (3, 1)
     assert stream_metrics(client)["connections",] == 0  # both have stopped, and said so
@@ -66,7 +66,7 @@ def test_what_redis_refuses_to_note_is_noted_when_it_does_not():
             with connections.guarded_client("state") as raw:
                 raw.delete(STREAMS.key())
             await process.hub.report()
-            return told().connections
+            return read_counts().connections
 
     assert asyncio.run(scenario()) == 1
 
@@ -94,17 +94,17 @@ def test_a_process_that_was_killed_is_forgotten(monkeypatch):
     now = 1_800_000_000_000
     monkeypatch.setattr(connection_counts, "now_ms", lambda: now)
 
-    async def tell(held: int) -> Teller:
-        teller = Teller()
-        await teller.tell(held, Counter())
+    async def tell(held: int) -> CountReporter:
+        teller = CountReporter()
+        await teller.report(held, Counter())
         await teller._client.aclose()  # as if killed: it says nothing of its end
         return teller
 
     asyncio.run(tell(7))
-    now += FORGOTTEN_MS
-    assert told().connections == 7
+    now += EXPIRE_AFTER_MS
+    assert read_counts().connections == 7
     now += 1
-    assert told().connections == 0
+    assert read_counts().connections == 0
     last = asyncio.run(tell(2))
     with connections.guarded_client("state") as client:
         assert client.hkeys(STREAMS.key()) == [last._process.encode()]
@@ -139,4 +139,4 @@ def _breaker_is_open() -> bool:
 
 def test_a_hub_that_did_not_start_reports_nothing():
     asyncio.run(Hub().report())
-    assert told() == (0, {})
+    assert read_counts() == (0, {})

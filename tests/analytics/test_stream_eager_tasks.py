@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from analytics.stream.eager_tasks import begin
+from analytics.stream.eager_tasks import start_eagerly
 
 
 def test_what_does_not_wait_is_done_at_once_and_takes_no_task():
@@ -14,7 +14,7 @@ def test_what_does_not_wait_is_done_at_once_and_takes_no_task():
         done.append(1)
 
     async def main():
-        assert begin(at_once()) is None
+        assert start_eagerly(at_once()) is None
         assert done == [1]
         assert len(asyncio.all_tasks()) == 1
 
@@ -31,7 +31,7 @@ def test_what_waits_goes_on_in_a_task():
     async def main():
         loop = asyncio.get_running_loop()
         first, second, heard = loop.create_future(), loop.create_future(), []
-        task = begin(waits(first, second, heard))
+        task = start_eagerly(waits(first, second, heard))
         assert heard == ["begun"]
         first.set_result(1)
         second.set_result(2)
@@ -49,7 +49,7 @@ def test_a_bare_yield_first_is_a_turn_of_the_loop():
             await asyncio.sleep(0)
             turns.append("after")
 
-        task = begin(yields())
+        task = start_eagerly(yields())
         assert turns == []
         await task
         assert turns == ["after"]
@@ -68,7 +68,7 @@ def test_a_failure_of_what_it_waits_for_is_its_own():
             except ConnectionResetError:
                 heard.append("reset")
 
-        task = begin(waits())
+        task = start_eagerly(waits())
         future.set_exception(ConnectionResetError())
         await task
         assert heard == ["reset"]
@@ -87,7 +87,7 @@ def test_it_is_cancelled_like_any_task(turns):
             finally:
                 heard.append("cleaned up")
 
-        task = begin(waits())
+        task = start_eagerly(waits())
         for _ in range(turns):
             await asyncio.sleep(0)
         task.cancel()
@@ -104,6 +104,6 @@ def test_what_fails_at_once_fails_in_the_callers_hands():
 
     async def main():
         with pytest.raises(ValueError, match=r"^at once$"):
-            begin(fails())
+            start_eagerly(fails())
 
     asyncio.run(main())

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from analytics.live.keys import EVENTS, VERSION
-from analytics.stream.client import MAX_BEHIND
+from analytics.stream.client import MAX_BATCHES_BEHIND
 from analytics.stream.hub import HEARTBEAT_SECONDS, STALLED_SECONDS
-from analytics.stream.process_limits import OTHER_FILES, drop_unread_after
+from analytics.stream.process_limits import OTHER_FILES, set_tcp_user_timeout
 from cachecore.redis_client import connections
 from tests.analytics.changes import GAMES, build, change, epoch
 from tests.analytics.listener import SECONDS, Process, answer, eventually, run
@@ -289,15 +289,15 @@ def test_a_slow_client_gets_the_latest_state_and_costs_one_write_meanwhile():
             await quick.hears(1)
             slow.reads.clear()
             before = len(slow.bodies)
-            version = await asyncio.to_thread(_change_each, range(31, 31 + MAX_BEHIND + 10))
+            version = await asyncio.to_thread(_change_each, range(31, 31 + MAX_BATCHES_BEHIND + 10))
             heard = await quick.hears_of(version)
-            assert len([event for event in heard if event.name == "analytics"]) == MAX_BEHIND + 10
+            assert len([event for event in heard if event.name == "analytics"]) == MAX_BATCHES_BEHIND + 10
             slow.reads.set()
             heard = await slow.hears_of(version)
             assert len(slow.bodies) - before <= 3
             assert names(heard)[-2:] == ["reset", "snapshot"]
             assert reason(slow) == "slow"
-            assert heard[-1].data["head"] == 30 + MAX_BEHIND + 10
+            assert heard[-1].data["head"] == 30 + MAX_BATCHES_BEHIND + 10
 
     run(scenario)
 
@@ -314,7 +314,7 @@ def test_who_falls_out_of_the_history_while_catching_up_begins_anew():
         async with process.listener(last_event_id=f"{epoch()}:{first}") as listener:
             listener.reads.clear()
             version = await asyncio.to_thread(_change_each, range(36, 36 + 300))
-            await eventually(lambda: process.hub.mirror.history.behind(first) is None)
+            await eventually(lambda: process.hub.mirror.history.batches_behind(first) is None)
             listener.reads.set()
             await listener.hears_of(version)
             assert reason(listener) in ("too_old", "slow")
@@ -398,7 +398,7 @@ def test_all_streams_end_properly_when_the_process_stops():
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux only")
 def test_the_kernel_closes_a_connection_whose_peer_takes_nothing():
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as peer:
-        drop_unread_after(0.2)
+        set_tcp_user_timeout(0.2)
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         peer.connect(server.getsockname())
         accepted, _ = server.accept()

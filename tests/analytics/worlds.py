@@ -31,7 +31,7 @@ def freeze(monkeypatch, at_ms: int) -> None:
 def frozen(monkeypatch) -> None:
     """NOW_MS, in a process that remembers nothing of other tests' views."""
     freeze(monkeypatch, NOW_MS)
-    monkeypatch.setattr(view_snapshot, "_needed_last", type(view_snapshot._needed_last)(view_snapshot.MAX_QUESTIONS))
+    monkeypatch.setattr(view_snapshot, "_chunk_hints", type(view_snapshot._chunk_hints)(view_snapshot.MAX_CHUNK_HINTS))
 
 
 def record(world: World) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from analytics import view_maintenance
-from analytics.live.writer_lock import Overtaken
+from analytics.live.writer_lock import WriterFenced
 from cachecore.locks import LockHeld
 from cachecore.redis_client.connections import RedisUnavailable
 
@@ -20,9 +20,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             found = view_maintenance.find_drift(wait_seconds=options["wait"])
-        except (LockHeld, Overtaken) as error:
+        except (LockHeld, WriterFenced) as error:
             raise CommandError("Another writer is at work; try again.") from error
-        except view_maintenance.Unsettled as error:
+        except view_maintenance.ChangedDuringCheck as error:
             raise CommandError("Games changed during every look; try again.") from error
         except RedisUnavailable as error:
             raise CommandError(str(error)) from error

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from analytics import services
-from analytics.live.writer_lock import Overtaken
+from analytics.live.writer_lock import WriterFenced
 from cachecore.locks import LockHeld
 from cachecore.redis_client.connections import RedisUnavailable
 from games.models import Game
@@ -28,11 +28,11 @@ class Command(BaseCommand):
             with Progress(console=Console(stderr=True), transient=True, disable=hidden) as progress:
                 task = progress.add_task("Reading games", total=None if hidden else Game.objects.count())
                 built = services.rebuild_view(
-                    wait_seconds=options["wait"], told=lambda games: progress.advance(task, games)
+                    wait_seconds=options["wait"], on_progress=lambda games: progress.advance(task, games)
                 )
         except LockHeld as error:
             raise CommandError(f"Another writer is at work; it did not end in {options['wait']:g} s.") from error
-        except Overtaken as error:
+        except WriterFenced as error:
             raise CommandError("A newer writer took over; the view was not swapped.") from error
         except RedisUnavailable as error:
             raise CommandError(str(error)) from error

@@ -7,7 +7,7 @@ from analytics.columns import Integers
 from analytics.conditions import Condition
 
 
-class Met(NamedTuple):
+class MatchingGames(NamedTuple):
     """Games that met a condition: how many, and the ids of the first and the last (None without any)."""
 
     games: int
@@ -16,7 +16,7 @@ class Met(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Spectrum:
+class FrequencyTable:
     """Parallel arrays: a crash point in hundredths, its games, and the ids of the first and the last of them."""
 
     crash: Integers
@@ -24,13 +24,13 @@ class Spectrum:
     first: Integers
     last: Integers
 
-    def met(self, condition: Condition) -> Met:
+    def matching(self, condition: Condition) -> MatchingGames:
         met = (self.crash >= condition.lowest) & (self.crash <= condition.highest)
         if not met.any():
-            return Met(0, None, None)
-        return Met(int(self.games[met].sum()), int(self.first[met].min()), int(self.last[met].max()))
+            return MatchingGames(0, None, None)
+        return MatchingGames(int(self.games[met].sum()), int(self.first[met].min()), int(self.last[met].max()))
 
-    def all(self) -> Met:
+    def all_games(self) -> MatchingGames:
         if not len(self.crash):
-            return Met(0, None, None)
-        return Met(int(self.games.sum()), int(self.first.min()), int(self.last.max()))
+            return MatchingGames(0, None, None)
+        return MatchingGames(int(self.games.sum()), int(self.first.min()), int(self.last.max()))
