@@ -1,3 +1,1 @@
-from config.celery import app as celery_app
-
-__all__ = ["celery_app"]
+"""Settings, composition and the local stack. Nothing is imported here: `config.stack` must stay small."""

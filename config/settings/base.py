@@ -10,6 +10,7 @@ from config.settings.logging import *
 from config.settings.rest import *
 from config.settings.stream import *
 from config.settings.throttling import *
+from games.fairness import SITES
 
 DEBUG = False
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
@@ -107,7 +108,7 @@ WSGI_THREADS = whole("WSGI_THREADS", 8, least=1)
 EXPORT_THREADS = whole("EXPORT_THREADS", 2, least=1)  # so many exports at once; further ones wait
 
 # One installation watches one site.
-SITE = env.str("SITE", default="bcgame")
+SITE = choice("SITE", "bcgame", SITES)
 FEED = choice("FEED", "replay", ("replay", "bcgame", "none"))
 REPLAY_SPEED = number("REPLAY_SPEED", 1.0)
 BCGAME_API_URL = env.str("BCGAME_API_URL", default="https://bc.game/api/game/bet/multi/history")

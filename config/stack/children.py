@@ -8,13 +8,16 @@ from collections.abc import Callable
 PR_SET_PDEATHSIG = 1
 
 
-def dies_with_parent(stop_signal: int = signal.SIGTERM) -> Callable[[], None] | None:
-    """A `preexec_fn` that has the kernel signal the child when its parent dies, even of SIGKILL. Linux only."""
+def dies_with_parent() -> Callable[[], None] | None:
+    """Return a `preexec_fn` that has the kernel send the child SIGTERM when its parent dies, even by SIGKILL.
+
+    Linux only, else None. Not for a parent with several threads: code before exec could deadlock there.
+    """
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None, use_errno=True)
 
-    def ask_the_kernel() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, stop_signal)
+    def request_signal() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
-    return ask_the_kernel
+    return request_signal

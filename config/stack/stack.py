@@ -1,25 +1,24 @@
 """Everything on one machine: a private Valkey unless servers are named, the schema, a first day, the processes."""
 
+import http.client
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from config.stack.children import dies_with_parent
-from config.stack.supervisor import Supervisor, procfile_commands
+from config.stack.procfile import procfile_commands
+from config.stack.supervisor import MAX_FAILURES, Command, Supervisor
 from config.stack.valkey import Valkey, ValkeyError
 
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.2
 MAX_PORT = 65_535
-PREPARATIONS = (["migrate", "--verbosity", "0"], ["load_history"], ["apply_pending"])
 
 
 class StackError(Exception):
@@ -27,7 +26,7 @@ class StackError(Exception):
 
 
 class Stack:
-    """`environment` is that of the shell; what is missing in it is filled in for the children."""
+    """`environment` is the shell's; what it lacks is filled in for the processes."""
 
     def __init__(self, project: Path, data: Path, host: str, port: int, environment: Mapping[str, str]) -> None:
         self._project = project
@@ -42,23 +41,22 @@ class Stack:
             "WEB_WORKERS": environment.get("WEB_WORKERS", "1"),
         }
 
-    def run(self) -> int:
-        """Run until a signal comes; the exit code to give. Raises StackError, also when a child ends unasked."""
-        self._refuse_taken_port()
+    def run(self) -> None:
+        """Run until a signal comes. Raises StackError, also when a process fails again and again."""
+        self._check_port()
         try:
             self._data.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StackError(f"DATA_DIR: {self._data} cannot be a folder ({error.strerror}).") from error
+            raise StackError(f"DATA_DIR: {self._data} cannot be used as a folder ({error.strerror}).") from error
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler)  # until the supervisor has its own
         with self._servers() as valkey:
-            for arguments in PREPARATIONS:
-                self._manage(arguments)
-            return self._supervise(valkey)
+            self._prepare()
+            self._supervise(valkey)
 
-    def _refuse_taken_port(self) -> None:
-        if not 1 <= self._port <= MAX_PORT:  # 0 would be any port, and nobody would know which
-            raise StackError(f"{self._port} is no port: they are from 1 to {MAX_PORT}.")
+    def _check_port(self) -> None:
+        if not 1 <= self._port <= MAX_PORT:  # 0 would be any port, which nobody could find
+            raise StackError(f"PORT: {self._port} is not a number from 1 to {MAX_PORT}.")
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -67,11 +65,12 @@ class Stack:
             except OSError as error:
                 address = f"{self._host}:{self._port}"
                 raise StackError(
-                    f"{address} cannot be listened on ({error.strerror}); set HOST or PORT to another."
+                    f"The web server cannot listen on {address} ({error.strerror}); set HOST or PORT to another."
                 ) from error
 
     @contextmanager
     def _servers(self) -> Iterator[Valkey | None]:
+        """Start a private Valkey unless the environment names servers."""
         valkey = Valkey(self._data / "valkey")
         if _names_servers(self._environment, but=valkey.url):
             yield None
@@ -86,11 +85,9 @@ class Stack:
         finally:
             valkey.stop()
 
-    def _manage(self, arguments: list[str]) -> None:
-        """A management command in a process of its own, which sees the servers in its environment."""
-        command = [sys.executable, "manage.py", *arguments]
+    def _prepare(self) -> None:
         done = subprocess.run(
-            command,
+            [sys.executable, "manage.py", "prepare_stack"],
             cwd=self._project,
             env=self._environment,
             start_new_session=True,  # Ctrl-C ends it through us, without its traceback
@@ -98,54 +95,54 @@ class Stack:
             check=False,
         )
         if done.returncode:
-            raise StackError(f"manage.py {arguments[0]} failed.")
+            raise StackError("The stack cannot start: the database or the live view could not be prepared; see above.")
 
-    def _supervise(self, valkey: Valkey | None) -> int:
+    def _supervise(self, valkey: Valkey | None) -> None:
         commands = procfile_commands(self._project / "Procfile", self._environment)
         if self._environment.get("FEED", "replay") == "none":
             del commands["monitor"]
-        supervisor = Supervisor(commands, self._environment, self._project)
-        threading.Thread(target=self._announce, daemon=True).start()
-        if valkey is not None:
-            threading.Thread(target=_fail_without, args=(valkey, supervisor), daemon=True).start()
-        supervisor.loop()
+        supervisor = Supervisor(
+            [Command(name, arguments, self._environment, self._project) for name, arguments in commands.items()]
+        )
+        if valkey is not None and valkey.process is not None:
+            supervisor.adopt(valkey, valkey.process)
+        threading.Thread(target=self._announce, args=(supervisor,), daemon=True).start()
+        supervisor.run()
         if supervisor.failed is not None:
-            raise StackError(f"{supervisor.failed} ended, and the stack with it; see the lines above.")
-        return int(supervisor.returncode or 0)
+            raise StackError(
+                f"{supervisor.failed} failed {MAX_FAILURES} times within a minute, which ended the stack; "
+                "see the lines above."
+            )
 
-    def _announce(self) -> None:
-        url = f"http://{_reachable(self._host)}:{self._port}/"
+    def _announce(self, supervisor: Supervisor) -> None:
+        address = _reachable(self._host)
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
-            if _is_ready(url):
-                print(f"Crash Monitor is ready: {url}", flush=True)  # noqa: T201
+            if _is_ready(address, self._port):
+                host = f"[{address}]" if ":" in address else address
+                supervisor.output.announce(f"Crash Monitor is ready: http://{host}:{self._port}/")
                 return
             time.sleep(POLL_SECONDS)
-        print(f"Not ready after {READY_SECONDS:.0f} s; see the lines above.", flush=True)  # noqa: T201
-
-
-def _fail_without(valkey: Valkey, supervisor: Supervisor) -> None:
-    while valkey.running:
-        time.sleep(1)
-    supervisor.fail("valkey")
+        supervisor.output.announce(f"Not ready after {READY_SECONDS:.0f} s; see the lines above.")
 
 
 def _names_servers(environment: Mapping[str, str], *, but: str) -> bool:
-    """Whether the operator has servers; `but` is our own, which a shell may still name from a run before."""
+    """Return True if the operator has servers. `but` is our own, which a shell may still name from an earlier run."""
     roles = ("CACHE_URL", "STATE_URL", "BROKER_URL")
-    told = environment.get("REDIS_URL", "")
-    return (bool(told) and told != but) or bool(environment.get("REDIS_HOST")) or all(map(environment.get, roles))
+    url = environment.get("REDIS_URL", "")
+    return (bool(url) and url != but) or bool(environment.get("REDIS_HOST")) or all(map(environment.get, roles))
 
 
 def _reachable(host: str) -> str:
-    name = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104
-    return f"[{name}]" if ":" in name else name
+    return {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104
 
 
-def _is_ready(url: str) -> bool:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # http_proxy is not for this machine
+def _is_ready(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=2)  # unlike urllib it heeds no http_proxy
     try:
-        with direct.open(f"{url}readyz", timeout=2) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (http.client.HTTPException, OSError):
         return False
+    finally:
+        connection.close()

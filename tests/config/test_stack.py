@@ -1,134 +1,97 @@
+"""The stack's beginning: whatever prevents it is one line, before any server starts."""
+
 import os
-import signal
 import socket
 import subprocess
 import sys
-import time
-from pathlib import Path
+from contextlib import contextmanager
 
 import pytest
-import redis
 
 from config.stack.stack import Stack, StackError, _names_servers
-from config.stack.supervisor import procfile_commands
-from config.stack.valkey import MAX_SOCKET_PATH_BYTES, Valkey, ValkeyError
-
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.config.test_settings import PROJECT
 
 
-def wait_until(condition, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (ProcessLookupError, FileNotFoundError):
-        return False
-
-
-# Valkey --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def server(tmp_path):
-    valkey = Valkey(tmp_path / "valkey")
-    yield valkey
-    valkey.stop()
-
-
-def client(valkey: Valkey) -> redis.Redis:
-    return redis.Redis.from_url(valkey.url)
-
-
-def test_it_keeps_its_data_over_a_restart(server):
-    server.start()
-    client(server).set("key", "value")
-    server.stop()
-    server.start()
-    assert client(server).get("key") == b"value"
-
-
-def test_it_listens_on_no_port_and_never_evicts(server):
-    server.start()
-    config = client(server).config_get("port", "maxmemory-policy", "appendonly")
-    assert config == {"port": "0", "maxmemory-policy": "noeviction", "appendonly": "yes"}
-
-
-def test_a_killed_server_leaves_nothing_in_the_way(server):
-    server.start()
-    server.kill()
-    server.start()
-    assert client(server).ping()
-
-
-def test_a_second_server_of_the_same_directory_is_refused_in_one_line(server):
-    server.start()
-    with pytest.raises(ValkeyError, match=r"A Valkey of .* is running already; stop it first\."):
-        Valkey(server.directory).start()
-
-
-def test_a_path_too_long_for_a_socket_gets_a_private_directory(tmp_path):
-    valkey = Valkey(tmp_path / ("long" * 30))
-    valkey.start()
-    try:
-        assert len(valkey.url.removeprefix("unix://").removesuffix("?db=0")) <= MAX_SOCKET_PATH_BYTES
-        assert client(valkey).ping()
-    finally:
-        valkey.stop()
-
-
-# The stack -----------------------------------------------------------------------------------------------------
-
-
-def test_a_taken_port_is_one_clear_line(tmp_path):
+@contextmanager
+def taken_port():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(
-            StackError, match=rf"127.0.0.1:{port} cannot be listened on \(Address already in use\); set HOST or PORT"
-        ):
-            Stack(PROJECT, tmp_path, "127.0.0.1", port, {}).run()
+        yield taken.getsockname()[1]
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def manage_stack(data, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "stack", *arguments],
+        cwd=PROJECT,
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "config.settings.local",
+            "DATA_DIR": str(data),
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_taken_port_is_one_line(tmp_path):
+    with taken_port() as port, pytest.raises(StackError) as refusal:
+        Stack(PROJECT, tmp_path, "127.0.0.1", port, {}).run()
+    address = f"127.0.0.1:{port}"
+    assert (
+        str(refusal.value)
+        == f"The web server cannot listen on {address} (Address already in use); set HOST or PORT to another."
+    )
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("port", [0, -1, 65_536])
 def test_a_number_that_is_no_port_is_refused(tmp_path, port):
-    with pytest.raises(StackError, match=rf"^{port} is no port: they are from 1 to 65535\.$"):
+    with pytest.raises(StackError, match=rf"^PORT: {port} is not a number from 1 to 65535\.$"):
         Stack(PROJECT, tmp_path, "127.0.0.1", port, {}).run()
 
 
-def test_a_folder_that_cannot_be_is_one_clear_line(tmp_path):
+def test_a_data_dir_that_cannot_be_a_folder_is_one_line(tmp_path):
     file = tmp_path / "file"
     file.touch()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.raises(StackError, match=rf"^DATA_DIR: {file} cannot be a folder \(File exists\)\.$"):
-        Stack(PROJECT, file, "127.0.0.1", port, {}).run()
+    with pytest.raises(StackError, match=rf"^DATA_DIR: {file} cannot be used as a folder \(File exists\)\.$"):
+        Stack(PROJECT, file, "127.0.0.1", free_port(), {}).run()
 
 
-def test_the_command_says_it_without_a_traceback(tmp_path):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        done = subprocess.run(
-            [sys.executable, "manage.py", "stack", "--port", port],
-            cwd=PROJECT,
-            env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings.local", "DATA_DIR": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+def test_the_command_fails_in_one_line_without_a_traceback(tmp_path):
+    with taken_port() as port:
+        done = manage_stack(tmp_path, "--port", str(port))
     assert done.returncode == 1
+    assert done.stderr.startswith(f"The web server cannot listen on 127.0.0.1:{port} (")
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("CommandError: 127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"PORT": "abc"}, "Wrong settings: PORT: 'abc' is not a whole number of at least 1.\n"),
+        ({"WEB_WORKERS": "0"}, "Wrong settings: WEB_WORKERS: '0' is not a whole number of at least 1.\n"),
+        ({"SITE": "foo"}, "Wrong settings: SITE: 'foo' is not one of bcgame, bustabit.\n"),
+        (
+            {"SITE": "bustabit"},
+            "CommandError: FEED=replay gives games of SITE=bcgame, but SITE is bustabit.\n",
+        ),
+        ({"REPLAY_SPEED": "fast"}, "Wrong settings: REPLAY_SPEED: 'fast' is not a number above 0.\n"),
+    ],
+)
+def test_a_wrong_variable_is_one_line_before_any_server_starts(tmp_path, environment, expected):
+    done = manage_stack(tmp_path, **environment)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -144,82 +107,3 @@ def test_the_command_says_it_without_a_traceback(tmp_path):
 )
 def test_servers_of_the_operator_are_used_instead_of_our_own(environment, named):
     assert _names_servers(environment, but="unix:///own") is named
-
-
-def test_the_procfile_names_the_four_processes_and_fills_in_variables(tmp_path):
-    commands = procfile_commands(
-        PROJECT / "Procfile", {"HOST": "127.0.0.1", "PORT": "8123", "WEB_WORKERS": "2", "DATA_DIR": "/a dir"}
-    )
-    assert list(commands) == ["web", "worker", "beat", "monitor"]
-    assert "--port 8123 --workers 2" in commands["web"]
-    assert "--schedule '/a dir/celerybeat-schedule'" in commands["beat"]
-    assert commands["monitor"] == f"{sys.executable} manage.py monitor_games"
-
-
-SUPERVISE = """
-import sys
-from pathlib import Path
-from config.stack.supervisor import Supervisor
-supervisor = Supervisor({commands!r}, {{}}, Path({directory!r}))
-supervisor.loop()
-sys.exit(supervisor.returncode)
-"""
-SLEEPER = """
-import os, pathlib, signal, sys, time
-if sys.argv[2] == "deaf":
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))
-time.sleep(600)
-"""
-
-
-@pytest.fixture
-def supervise(tmp_path):
-    """Run children of these names and kinds under a supervisor of their own; returns it and their pids."""
-    started = []
-    script = tmp_path / "sleeper.py"
-    script.write_text(SLEEPER)
-
-    def start(**children: str):
-        commands = {name: f"{sys.executable} {script} {name} {kind}" for name, kind in children.items()}
-        code = SUPERVISE.format(commands=commands, directory=str(tmp_path))
-        supervisor = subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.DEVNULL)
-        started.append(supervisor)
-        files = [tmp_path / name for name in children]
-        wait_until(lambda: all(file.exists() and file.read_text() for file in files))
-        return supervisor, [int(file.read_text()) for file in files]
-
-    yield start
-    for supervisor in started:
-        supervisor.kill()
-        supervisor.wait()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_every_child_also_those_that_hang(supervise, number):
-    supervisor, pids = supervise(one="willing", two="deaf", three="stopped")
-    os.kill(pids[2], signal.SIGSTOP)
-    supervisor.send_signal(number)
-    assert supervisor.wait(20) == 128 + number
-    assert not any(map(alive, pids))
-
-
-def test_all_children_hanging_are_ended_too(supervise):
-    supervisor, pids = supervise(one="deaf", two="deaf")
-    supervisor.send_signal(signal.SIGTERM)
-    supervisor.wait(20)
-    assert not any(map(alive, pids))
-
-
-def test_a_child_that_dies_takes_the_others_and_the_exit_code_along(supervise):
-    supervisor, pids = supervise(one="dies", two="lives")
-    os.kill(pids[0], signal.SIGKILL)
-    assert supervisor.wait(20) != 0
-    assert not any(map(alive, pids))
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells children of their parent's death")
-def test_no_child_outlives_a_killed_supervisor(supervise):
-    supervisor, pids = supervise(one="willing", two="willing")
-    supervisor.kill()
-    wait_until(lambda: not any(map(alive, pids)))

@@ -1,58 +1,88 @@
-"""What honcho alone does not do: ends that it would not notice, and children that it would leave behind."""
+"""Services that end are restarted, and all of them end with the supervisor, in whichever way that ends."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
+from config.stack.supervisor import Backoff
+from tests.config.test_settings import PROJECT
+
 SUPERVISE = """
 import json, sys
 from pathlib import Path
 from config.stack import supervisor
 supervisor.KILL_SECONDS = 0.5
-supervisor = supervisor.Supervisor(json.loads({commands!r}), {{"PATH": "/usr/bin:/bin"}}, Path({directory!r}))
+supervisor.FIRST_RESTART_SECONDS = 0.01
+services = [
+    supervisor.Command(name, arguments, {{"PATH": "/usr/bin:/bin"}}, Path({directory!r}))
+    for name, arguments in json.loads({commands!r}).items()
+]
+one = supervisor.Supervisor(services)
 {before}
-supervisor.loop()
-print("failed:", supervisor.failed, "code:", supervisor.returncode)
+one.run()
+print("failed:", one.failed)
 """
-SLEEP = "sleep 600"
-SLEEP_IN_A_CHILD = "sh -c 'sleep 600; true'"
-DEAF = "sh -c 'trap : TERM; while true; do sleep 600; done'"
-on_linux = pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="only Linux tells children of their parent's death"
-)
+SLEEP = ["sleep", "600"]
+SLEEP_IN_A_CHILD = ["sh", "-c", "sleep 600; true"]
+DEAF = ["sh", "-c", "trap : TERM; while true; do sleep 600; done"]
+STOPS_ITSELF = ["sh", "-c", "sleep 600 & kill -STOP $$"]
+
+
+class Supervised:
+    """A supervisor in a process of its own, and what it prints."""
+
+    def __init__(self, code: str) -> None:
+        self.process = subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+        self._itself = psutil.Process(self.process.pid)
+
+    def below(self, name: str | None = None) -> list[psutil.Process]:
+        """Every process that it has started, directly or not, but for its guard."""
+        found = self._children()
+        return [one for one in found if not is_guard(one) and (name is None or one.name() == name)]
+
+    def guard(self) -> psutil.Process:
+        (guard,) = (one for one in running(self._children()) if is_guard(one))
+        return guard
+
+    def lines(self) -> list[str]:
+        """Wait for its end. Return what it printed, without times and process ids."""
+        out = self.process.communicate(timeout=15)[0]
+        untimed = re.sub(r"^\d\d:\d\d:\d\d (\w+) +\| ", r"\1: ", out, flags=re.MULTILINE)
+        return re.sub(r" \(pid \d+\)", "", untimed).splitlines()
+
+    def _children(self) -> list[psutil.Process]:
+        try:
+            return self._itself.children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
 
 
 @pytest.fixture
 def supervise(tmp_path):
-    """Start a supervisor of these commands; gives it and, once all run, every process below it."""
+    """Start a supervisor of these commands. Return it once every `sleep` among them runs."""
     started = []
 
     def start(before="", wait=True, **commands):
         code = SUPERVISE.format(commands=json.dumps(commands), directory=str(tmp_path), before=before)
-        supervisor = subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, text=True)
-        started.append(supervisor)
-        sleepers = sum("sleep" in command for command in commands.values()) if wait else 0
-        below = psutil.Process(supervisor.pid)
-        until(lambda: sum(p.name() == "sleep" for p in running(below.children(recursive=True))) >= sleepers)
-        return supervisor, below.children(recursive=True)
+        started.append(supervised := Supervised(code))
+        sleepers = sum("sleep" in " ".join(command) for command in commands.values()) if wait else 0
+        wait_until(lambda: len(running(supervised.below("sleep"))) >= sleepers)
+        return supervised
 
     yield start
-    for supervisor in started:
-        supervisor.kill()
-        supervisor.wait()
-        supervisor.stdout.close()
+    for supervised in started:
+        supervised.process.kill()
+        supervised.process.wait()
+        supervised.process.stdout.close()
 
 
-def until(condition, seconds=15.0):
+def wait_until(condition, seconds=15.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -70,44 +100,126 @@ def running(processes):
     return alive
 
 
-def shell(processes):
-    return next(process for process in processes if process.name() == "sh")
+def is_guard(process):
+    return "guard.sh" in "".join(command_line(process))
 
 
-def test_a_killed_child_is_noticed_though_its_own_child_keeps_the_pipe_open(supervise):
-    supervisor, below = supervise(lives=SLEEP, dies=SLEEP_IN_A_CHILD)
-    shell(below).kill()
-    assert supervisor.communicate(timeout=15)[0].splitlines()[-1] == "failed: dies code: -9"
+def command_line(process):
+    try:
+        return process.cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return []
+
+
+# Restarts ------------------------------------------------------------------------------------------------------
+
+
+def test_each_failure_within_a_minute_doubles_the_delay_and_the_fifth_is_the_last():
+    backoff = Backoff()
+    assert [backoff.seconds_after_failure(now) for now in (0, 1, 3, 7, 15)] == [0.5, 1.0, 2.0, 4.0, None]
+
+
+def test_a_failure_counts_for_a_minute():
+    backoff = Backoff()
+    assert [backoff.seconds_after_failure(now) for now in (0, 59, 60, 200)] == [0.5, 1.0, 1.0, 0.5]
+
+
+def test_a_killed_child_is_restarted_and_the_others_go_on(supervise):
+    supervised = supervise(dies=SLEEP, lives=["sleep", "601"])
+    dies, lives = sorted(supervised.below("sleep"), key=command_line)
+    dies.kill()
+    wait_until(lambda: len(running(supervised.below("sleep"))) == 2 and not running([dies]))
+    assert running([lives]) == [lives]
+    supervised.process.send_signal(signal.SIGTERM)
+    assert supervised.lines() == [
+        "stack: dies started",
+        "stack: lives started",
+        "stack: dies was ended by SIGKILL; restarting in 0.01 s",
+        "stack: dies started",
+        "failed: None",
+    ]
+
+
+def test_a_restart_is_noticed_though_a_grandchild_keeps_the_pipe_open(supervise):
+    supervised = supervise(dies=SLEEP_IN_A_CHILD)
+    (shell,), (grandchild,) = supervised.below("sh"), supervised.below("sleep")
+    shell.kill()
+    wait_until(lambda: [one for one in running(supervised.below("sleep")) if one != grandchild])
+    assert running([shell, grandchild]) == []
+
+
+def test_five_failures_end_everything_and_say_which_service_it_was(supervise):
+    supervised = supervise(lives=SLEEP, fails=["sh", "-c", "echo why; exit 3"])
+    lines = supervised.lines()
+    assert running(supervised.below()) == []
+    assert [line for line in lines if "stack: fails" in line and "exit code" in line] == [
+        "stack: fails ended with exit code 3; restarting in 0.01 s",
+        "stack: fails ended with exit code 3; restarting in 0.02 s",
+        "stack: fails ended with exit code 3; restarting in 0.04 s",
+        "stack: fails ended with exit code 3; restarting in 0.08 s",
+        "stack: fails ended with exit code 3; not restarted after 5 failures within a minute",
+    ]
+    assert lines.count("fails: why") == 5
+    assert lines[-1] == "failed: fails"
+
+
+def test_a_service_that_ends_well_unasked_has_failed_too(supervise):
+    lines = supervise(ends=["true"]).lines()
+    assert "stack: ends ended with exit code 0; restarting in 0.01 s" in lines
+    assert lines[-1] == "failed: ends"
+
+
+def test_a_program_that_is_not_there_is_one_line_for_each_try(supervise):
+    lines = supervise(missing=["no-such-program"]).lines()
+    assert lines[0] == "stack: missing cannot be started (No such file or directory); restarting in 0.01 s"
+    assert (len(lines), lines[-1]) == (6, "failed: missing")
+
+
+ADOPT = """
+class Adopted:
+    name = "adopted"
+    def spawn(self):
+        return supervisor.subprocess.Popen(["sleep", "602"], start_new_session=True)
+adopted = Adopted()
+process = adopted.spawn()
+one.adopt(adopted, process)
+"""
+
+
+def test_an_adopted_service_is_restarted_but_left_to_its_owner_at_the_end(supervise):
+    supervised = supervise(before=ADOPT, lives=SLEEP)
+    wait_until(lambda: len(supervised.below("sleep")) == 2)
+    first = max(supervised.below("sleep"), key=command_line)
+    first.kill()
+    wait_until(lambda: len(running(supervised.below("sleep"))) == 2 and not running([first]))
+    second = max(running(supervised.below("sleep")), key=command_line)
+    supervised.process.send_signal(signal.SIGTERM)
+    try:
+        assert supervised.process.wait(15) == 0
+        assert running([second]) == [second]
+    finally:
+        second.kill()
+
+
+# The end -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_every_service_in_order_or_by_force(supervise, number):
+    supervised = supervise(one=SLEEP, two=DEAF, three=STOPS_ITSELF)
+    below = supervised.below()
+    supervised.process.send_signal(number)
+    lines = supervised.lines()
+    assert (supervised.process.returncode, lines[-1]) == (0, "failed: None")
+    assert "stack: two did not end within 0.5 s and is killed" in lines
     assert running(below) == []
 
 
-def test_a_child_that_ends_well_is_a_failure_too(supervise):
-    supervisor, below = supervise(lives=SLEEP, ends="sh -c 'trap \"exit 0\" USR1; sleep 600 & wait'")
-    shell(below).send_signal(signal.SIGUSR1)
-    assert supervisor.communicate(timeout=15)[0].splitlines()[-1] == "failed: ends code: 0"
-    assert running(below) == []
-
-
-def test_an_end_that_was_asked_for_is_no_failure(supervise):
-    supervisor, _ = supervise(lives=SLEEP)
-    supervisor.send_signal(signal.SIGTERM)
-    assert supervisor.communicate(timeout=15)[0].splitlines()[-1] == "failed: None code: 143"
-
-
-def test_somebody_elses_end_is_told_by_its_name(supervise):
-    fail = "import signal; signal.signal(signal.SIGUSR1, lambda *_: supervisor.fail('valkey'))"
-    supervisor, below = supervise(before=fail, lives=SLEEP)
-    supervisor.send_signal(signal.SIGUSR1)
-    assert supervisor.communicate(timeout=15)[0].splitlines()[-1].startswith("failed: valkey ")
-    assert running(below) == []
-
-
-def test_a_signal_before_the_children_are_known_ends_them(supervise):
-    early = "start = supervisor._start; supervisor._start = lambda: (start(), signal.raise_signal(signal.SIGINT))"
-    sleep = f"sleep 600{os.getpid()}"
-    supervisor, _ = supervise(before=f"import signal; {early}", wait=False, one=sleep, two=sleep)
-    assert supervisor.communicate(timeout=15)[0].splitlines()[-1] == "failed: None code: 130"
-    assert [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == sleep.split()] == []
+def test_a_signal_before_the_services_are_started_ends_them(supervise):
+    early = "start = one._start_all; one._start_all = lambda: (start(), signal.raise_signal(signal.SIGINT))"
+    supervised = supervise(before=f"import signal; {early}", wait=False, one=SLEEP, two=SLEEP)
+    assert supervised.lines()[-1] == "failed: None"
+    assert supervised.process.returncode == 0
 
 
 def test_sigterm_is_for_the_leader_who_knows_what_its_children_do(supervise, tmp_path):
@@ -121,52 +233,40 @@ def test_sigterm_is_for_the_leader_who_knows_what_its_children_do(supervise, tmp
         "signal.pause()\n"
     )
     (tmp_path / "leader.py").write_text(code)
-    supervisor, below = supervise(leader=f"{sys.executable} leader.py sleep")
-    supervisor.send_signal(signal.SIGTERM)
-    supervisor.communicate(timeout=15)
+    supervised = supervise(leader=[sys.executable, "leader.py", "sleep"])
+    below = supervised.below()
+    supervised.process.send_signal(signal.SIGTERM)
+    supervised.lines()
     assert (tmp_path / "child").read_text() == "None"
     assert running(below) == []
 
 
+def test_the_last_lines_of_a_service_are_printed(supervise):
+    supervised = supervise(talks=["sh", "-c", "trap 'echo farewell; exit' TERM; sleep 600 & wait"])
+    supervised.process.send_signal(signal.SIGTERM)
+    assert "talks: farewell" in supervised.lines()
+
+
 def test_output_that_nobody_reads_ends_everything(supervise):
-    supervisor, below = supervise(talks=r"sh -c 'while true; do echo talk; sleep 0.1; done'")
-    supervisor.stdout.close()
-    assert supervisor.wait(15) != 0
-    until(lambda: running(below) == [])
+    supervised = supervise(talks=["sh", "-c", "while true; do echo talk; sleep 0.1; done"])
+    below = supervised.below()
+    supervised.process.stdout.close()
+    assert supervised.process.wait(15) == 0
+    wait_until(lambda: running(below) == [])
 
 
-@on_linux
-@pytest.mark.parametrize("command", [SLEEP_IN_A_CHILD, DEAF], ids=["with a child", "deaf to SIGTERM"])
-def test_no_grandchild_outlives_a_killed_supervisor(supervise, command):
-    supervisor, below = supervise(one=command)
-    supervisor.kill()
-    until(lambda: running(below) == [])
+@pytest.mark.parametrize("command", [SLEEP, SLEEP_IN_A_CHILD, DEAF], ids=["alone", "with a child", "deaf to SIGTERM"])
+def test_no_process_outlives_a_killed_supervisor(supervise, command):
+    supervised = supervise(one=command)
+    below, guard = supervised.below(), supervised.guard()
+    supervised.process.kill()
+    wait_until(lambda: running([*below, guard]) == [])
 
 
-def test_the_image_runs_the_lines_of_the_procfile(tmp_path):
-    """`docker/run NAME` becomes that process, with the variables of its environment; anything else is a command."""
-    python = tmp_path / "python"
-    python.write_text('#!/bin/sh\necho "$@"\n')
-    python.chmod(0o755)
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOST": "0.0.0.0", "PORT": "81", "WEB_WORKERS": "3"}  # noqa: S104
-    procfile = dict(line.split(": ", 1) for line in (PROJECT / "Procfile").read_text().splitlines())
-    for name, line in procfile.items():
-        said = subprocess.run(
-            ["sh", "docker/run", name],  # noqa: S607
-            cwd=PROJECT,
-            env={**environment, "DATA_DIR": "/data"},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        filled_in = re.sub(r"\$(\w+)", lambda found: {**environment, "DATA_DIR": "/data"}[found[1]], line)
-        assert said == filled_in.removeprefix("python ") + "\n"
-    other = subprocess.run(
-        ["sh", "docker/run", "python", "manage.py", "migrate"],  # noqa: S607
-        cwd=PROJECT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert other.stdout == "manage.py migrate\n"
+def test_a_killed_guard_is_replaced(supervise):
+    supervised = supervise(one=SLEEP)
+    below, guard = supervised.below(), supervised.guard()
+    guard.kill()
+    wait_until(lambda: not running([guard]) and supervised.guard())
+    supervised.process.kill()
+    wait_until(lambda: running(below) == [])

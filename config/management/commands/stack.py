@@ -3,10 +3,12 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from config.env import BASE_DIR, DATA_DIR, env
-from config.stack.stack import Stack, StackError
+from config.env import BASE_DIR, DATA_DIR, env, whole
+from games.feeds.base import FeedImpossible
+from games.feeds.selection import require_bcgame
 
 
 class Command(BaseCommand):
@@ -18,14 +20,29 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--host", default=env.str("HOST", default="127.0.0.1"), help="HOST, default 127.0.0.1")
-        parser.add_argument("--port", type=int, default=env.str("PORT", default="8000"), help="PORT, default 8000")
+        parser.add_argument("--host", help="HOST, default 127.0.0.1")
+        parser.add_argument("--port", type=int, help="PORT, default 8000")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        stack = Stack(BASE_DIR, DATA_DIR, options["host"], options["port"], os.environ)
-        try:
-            sys.exit(stack.run())
-        except StackError as error:
-            raise CommandError(str(error)) from error
-        except KeyboardInterrupt:
-            sys.exit(130)
+        """Become the supervisor (config/stack/__main__.py): Django has checked the settings and is not needed there."""
+        _check_feed()
+        environment = {
+            "HOST": options["host"] or env.str("HOST", default="127.0.0.1"),
+            "PORT": str(whole("PORT", 8000, least=1) if options["port"] is None else options["port"]),
+            "DATA_DIR": str(DATA_DIR),
+            "WEB_WORKERS": str(whole("WEB_WORKERS", 1, least=1)),
+        }
+        os.chdir(BASE_DIR)
+        sys.stdout.flush()
+        command = [sys.executable, "-m", "config.stack"]
+        os.execve(sys.executable, command, {**os.environ, **environment})  # noqa: S606  no shell is wanted
+
+
+def _check_feed() -> None:
+    """Raise CommandError if no feed has the games of SITE: the monitor would end again and again."""
+    if settings.FEED == "none":
+        return
+    try:
+        require_bcgame(settings)
+    except FeedImpossible as error:
+        raise CommandError(str(error)) from error
