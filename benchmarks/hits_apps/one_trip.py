@@ -12,7 +12,7 @@ from cachecore.responses.version_watcher import VersionWatcher  # isort: skip
 class WithoutMemory(ResponseCacheASGIMiddleware):
     """Forgets at once. It still keeps the last answer it read, which costs it about a microsecond a hit."""
 
-    def _remembered(self, url: Url) -> PreparedResponse | None:
+    def _local_response(self, url: Url) -> PreparedResponse | None:
         return None
 
 

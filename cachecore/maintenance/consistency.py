@@ -103,7 +103,7 @@ def _agrees(url: str) -> bool | None:
 
 def _asked(url: str, environ: dict[str, Any] | None = None) -> ResponseResult | None:
     """None for an error, as while the database is away."""
-    return getattr(call_view(url, environ=environ), "answered", None)
+    return getattr(call_view(url, environ=environ), "result", None)
 
 
 def _delete(key: Key) -> None:

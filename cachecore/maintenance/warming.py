@@ -212,6 +212,6 @@ def _asked(asked: CanonicalUrl) -> tuple[int, str, Family | None]:
     except Exception:
         logger.exception("warming %s failed", asked)
         return 500, "", None
-    answered = getattr(response, "answered", None)  # cachecore.responses.caching
-    family = answered.cached_url.policy.family if answered is not None else None
+    result = getattr(response, "result", None)  # cachecore.responses.caching
+    family = result.cached_url.policy.family if result is not None else None
     return response.status_code, response.headers.get("X-Cache", ""), family

@@ -1,1 +1,1 @@
-"""Cached HTTP answers: the policy of a view, the stored answer, the front door that serves it before Django."""
+"""The HTTP response cache: a policy per view, stored responses, and ASGI middleware that serves them before Django."""

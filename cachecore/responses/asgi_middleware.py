@@ -1,9 +1,9 @@
-"""Cached answers before Django: an ASGI layer that serves what `cachecore.responses.caching` stored.
+"""Serve cached responses before Django: ASGI middleware over what `cachecore.responses.caching` stored.
 
-It knows only URLs that Django has answered in this process (url_registry.py), so it needs no parameter
-parsing of its own: the first request for a URL always goes through Django, which validates it and names its key.
-From then on: the process's memory (L1), else one Redis round trip, else Django, where requests for the same URL
-that arrive meanwhile wait for the first one.
+It serves only URLs that Django has answered in this process (url_registry.py), so it does not parse parameters itself:
+the first request for a URL always reaches Django, which validates it and determines its cache key. Later requests are
+answered from the process's memory (L1), or with one Redis round trip, or by Django. If Django is already computing the
+response to a URL, further requests for it wait for that response.
 """
 
 import asyncio
@@ -25,30 +25,30 @@ from cachecore.responses.version_watcher import VersionWatcher
 from cachecore.stats import stats
 
 L1_BYTES = 64 * 1024 * 1024
-MAX_NOT_KEPT = 1_000
-WATCHER_ENDS_SECONDS = 1.0  # its listener first
+MAX_UNCACHEABLE_URLS = 1_000
+WATCHER_STOP_SECONDS = 1.0  # longer than its own listener needs to stop
 
 
 class ResponseCacheASGIMiddleware:
-    """ASGI layer. `start` and `stop` belong to the server's lifespan; without them every request passes on."""
+    """ASGI middleware. The server's lifespan calls `start` and `stop`; until `start` every request goes to Django."""
 
     def __init__(self, app: App, watcher: VersionWatcher) -> None:
         self._app = app
         self._watcher = watcher
         self._l1: LRUCache[Url, PreparedResponse] = LRUCache(L1_BYTES, getsizeof=lambda prepared: prepared.size)
-        self._under_way: dict[Url, asyncio.Future[None]] = {}
-        # URLs whose answers Django does not keep: nobody waits for another's.
-        self._not_kept: LRUCache[Url, bool] = LRUCache(MAX_NOT_KEPT)
+        self._in_progress: dict[Url, asyncio.Future[None]] = {}
+        # URLs whose responses Django does not store, so that waiting for another request's response is useless.
+        self._uncacheable: LRUCache[Url, bool] = LRUCache(MAX_UNCACHEABLE_URLS)
         self._cache: ReadBatcher | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._watcher_task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         self._cache = ReadBatcher("cache", connections.async_client("cache"))
-        self._watching = asyncio.create_task(self._watcher.run())
+        self._watcher_task = asyncio.create_task(self._watcher.run())
 
     async def stop(self) -> None:
-        if self._watching is not None:
-            await cancelling.end([self._watching], again_seconds=WATCHER_ENDS_SECONDS)
+        if self._watcher_task is not None:
+            await cancelling.end([self._watcher_task], again_seconds=WATCHER_STOP_SECONDS)
         if self._cache is not None:
             await self._cache.aclose()
 
@@ -56,30 +56,35 @@ class ResponseCacheASGIMiddleware:
         request = parse_cacheable_request(scope)
         if request is None:
             return await self._app(scope, receive, send)
-        known = cached_urls.get(request.url)
-        if known is not None and not request.head:
-            known.requests += 1  # what is asked most is computed anew first (cachecore/maintenance/usage.py)
-        if prepared := self._remembered(request.url):
+        cached_url = cached_urls.get(request.url)
+        if cached_url is not None and not request.head:
+            cached_url.requests += 1  # counts which URLs to warm first (cachecore/maintenance/usage.py)
+        if prepared := self._local_response(request.url):
             return await serve(prepared, request, send)
-        if known is None and request.url not in self._not_kept and (first := self._under_way.get(request.url)):
-            await asyncio.shield(first)  # the first request for this URL: perhaps its answer serves us all
-            known = cached_urls.get(request.url)
-        if known is None:
-            return await self._ask_django(request.url, scope, receive, send)
-        if known.policy.family.name in switches.switched_off():
+        if (
+            cached_url is None
+            and request.url not in self._uncacheable
+            and (first := self._in_progress.get(request.url))
+        ):
+            await asyncio.shield(first)  # the first request for this URL: its response may serve this one too
+            cached_url = cached_urls.get(request.url)
+        if cached_url is None:
+            return await self._forward_to_django(request.url, scope, receive, send)
+        if cached_url.policy.family.name in switches.switched_off():
             return await self._app(scope, receive, send)
-        if prepared := await self._stored(request.url, known):
+        if prepared := await self._redis_response(request.url, cached_url):
             return await serve(prepared, request, send)
-        return await self._join_or_ask(request, known, scope, receive, send)
+        return await self._wait_or_forward(request, cached_url, scope, receive, send)
 
-    def _remembered(self, url: Url) -> PreparedResponse | None:
+    def _local_response(self, url: Url) -> PreparedResponse | None:
+        """Return the URL's response from L1, unless it is outdated, cleared, switched off or expired."""
         prepared = self._l1.get(url)
         if prepared is None:
             return None
-        known, stored = cached_urls.get(url), prepared.stored
-        if known is None or self._watcher.current_version(known.policy.namespace) != stored.version:
+        cached_url, stored = cached_urls.get(url), prepared.stored
+        if cached_url is None or self._watcher.current_version(cached_url.policy.namespace) != stored.version:
             return None
-        family = known.policy.family.name
+        family = cached_url.policy.family.name
         if family in switches.switched_off() or stored.stored_at_ms <= self._watcher.cleared_ms(family):
             return None
         if stored.expires_at_ms <= now_ms():
@@ -87,62 +92,64 @@ class ResponseCacheASGIMiddleware:
         stats.count(family, "local_hit")
         return prepared
 
-    async def _stored(self, url: Url, known: CachedUrl) -> PreparedResponse | None:
-        version = self._watcher.current_version(known.policy.namespace)
-        if version is None or known.headers is None or self._cache is None:
+    async def _redis_response(self, url: Url, cached_url: CachedUrl) -> PreparedResponse | None:
+        """Return the response stored for the current version, and keep it in L1; None if there is none to serve."""
+        version = self._watcher.current_version(cached_url.policy.namespace)
+        if version is None or cached_url.headers is None or self._cache is None:
             return None
         try:
-            data = await self._cache.get(key := known.key(version))
+            data = await self._cache.get(key := cached_url.key(version))
         except connections.RedisUnavailable:
             return None
         stored = parse(key, data) if data is not None else None
         if stored is None or stored.expires_at_ms <= now_ms():
             return None
-        stats.count(known.policy.family.name, "hit")
-        prepared = self._l1[url] = prepare(stored, known.headers)
+        stats.count(cached_url.policy.family.name, "hit")
+        prepared = self._l1[url] = prepare(stored, cached_url.headers)
         return prepared
 
-    async def _join_or_ask(
-        self, request: CacheableRequest, known: CachedUrl, scope: Scope, receive: Receive, send: Send
+    async def _wait_or_forward(
+        self, request: CacheableRequest, cached_url: CachedUrl, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Only the first of the requests that miss together goes to Django; the others take what it stored."""
-        if (first := self._under_way.get(request.url)) is None:
-            return await self._ask_django(request.url, scope, receive, send)
+        """Single flight: forward only the first of several concurrent misses; serve the others what it stored."""
+        if (first := self._in_progress.get(request.url)) is None:
+            return await self._forward_to_django(request.url, scope, receive, send)
         await asyncio.shield(first)
-        if prepared := await self._stored(request.url, known):
+        if prepared := await self._redis_response(request.url, cached_url):
             return await serve(prepared, request, send)
         return await self._app(scope, receive, send)
 
-    async def _ask_django(self, url: Url, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _forward_to_django(self, url: Url, scope: Scope, receive: Receive, send: Send) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._under_way.setdefault(url, done)
+        self._in_progress.setdefault(url, done)
 
-        def answered() -> None:
-            if self._under_way.get(url) is done:
-                del self._under_way[url]
+        def finish() -> None:
+            if self._in_progress.get(url) is done:
+                del self._in_progress[url]
             if url not in cached_urls:
-                self._not_kept[url] = True
+                self._uncacheable[url] = True
             if not done.done():
                 done.set_result(None)
 
         try:
-            await self._app(scope, receive, _learning(url, send, answered))
+            await self._app(scope, receive, _capture_headers(url, send, finish))
         finally:
-            answered()
+            finish()
 
 
-def _learning(url: Url, send: Send, answered: Callable[[], None]) -> Send:
-    """Pass Django's answer on; of one that it stored, keep the headers for the hits to come.
+def _capture_headers(url: Url, send: Send, finish: Callable[[], None]) -> Send:
+    """Return a `send` that passes Django's response on and keeps its headers for the hits to come.
 
-    With its first word it is stored: who waits for it does not wait for a client that is slow to take it.
+    `finish` is called with the first message: the response is stored by then, and requests that wait for it must not
+    wait for a slow client to receive it.
     """
 
-    async def passing_on(message: Message) -> None:
+    async def capturing_send(message: Message) -> None:
         if message["type"] == "http.response.start":
-            known = cached_urls.get(url)
-            if known is not None and known.headers is None and message["status"] in (200, 304):
-                known.headers = reusable_headers(message["headers"], cross_origin=url.cross_origin)
-            answered()
+            cached_url = cached_urls.get(url)
+            if cached_url is not None and cached_url.headers is None and message["status"] in (200, 304):
+                cached_url.headers = reusable_headers(message["headers"], cross_origin=url.cross_origin)
+            finish()
         await send(message)
 
-    return passing_on
+    return capturing_send

@@ -1,4 +1,4 @@
-"""Which requests the front door may answer, and what of a request decides the answer."""
+"""Decide whether a request may be answered from the response cache, and extract what its response depends on."""
 
 import re
 from functools import lru_cache
@@ -15,7 +15,7 @@ _JSON = re.compile(rb"(?i)(?:^|,)\s*(?:\*/\*|application/(?:\*|json))\s*(?:$|[;,
 
 
 class CacheableRequest(NamedTuple):
-    """The part of a request that decides how it is answered."""
+    """The part of a request that its response may depend on."""
 
     url: Url
     gzip: bool
@@ -24,12 +24,12 @@ class CacheableRequest(NamedTuple):
 
 
 def parse_cacheable_request(scope: Scope) -> CacheableRequest | None:
-    """The request as far as a public answer may depend on it; None for what only Django may answer."""
+    """Return what a public response may depend on, or None if only Django may answer the request."""
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return None
     found = _headers(scope)
     if b"authorization" in found or b"if-match" in found or b"if-unmodified-since" in found:
-        return None  # it might be somebody's own; it might be a 412
+        return None  # the response may be private, or a 412
     if not _wants_json(found.get(b"accept", b"*/*")) or not _host_allowed(found.get(b"host", b"")):
         return None
     url = url_of(
@@ -54,7 +54,10 @@ def _text(value: bytes | None) -> str | None:
 
 
 def _headers(scope: Scope) -> dict[bytes, bytes]:
-    """As Django sees them: what is sent more than once is joined. Who read another one of them would be fooled."""
+    """Return the headers as Django reads them: repeated ones are joined.
+
+    If the two read different ones of a repeated header, a client could poison the cache with them.
+    """
     sent = scope["headers"]
     found: dict[bytes, bytes] = dict(sent)
     if len(found) == len(sent):
@@ -67,12 +70,12 @@ def _headers(scope: Scope) -> dict[bytes, bytes]:
 
 @lru_cache(maxsize=1024)
 def _wants_json(accept: bytes) -> bool:
-    """By whole names: `application/json-seq` is something else, and Django says 406 to it."""
+    """Return True if JSON is accepted. Names are compared whole: Django answers 406 to `application/json-seq`."""
     return _JSON.search(accept) is not None
 
 
 @lru_cache(maxsize=1024)
 def _host_allowed(host: bytes) -> bool:
-    """Django's own host check, so that a forged Host gets its 400 from Django."""
+    """Apply Django's own host check, so that Django answers a forged Host with its 400."""
     domain, _ = split_domain_port(host.decode("latin-1"))
     return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)

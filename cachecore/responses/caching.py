@@ -1,8 +1,8 @@
-"""The HTTP response cache: whole answers under version-keyed names, one policy per view.
+"""The HTTP response cache: whole responses under keys that end in a namespace version, one policy per view.
 
-A hit is served by the ASGI middleware (asgi_middleware.py) before Django runs, or by `cached` inside Django
-where no front door stands. The version is read *before* the answer is computed and is part of the key: an
-answer computed from older data can never be found under a newer version.
+A hit is served by the ASGI middleware (asgi_middleware.py) before Django runs, or by `cached_response` inside Django.
+The version is read *before* the response is computed and is part of the key: a response computed from older data can
+never be found under a newer version.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,16 +32,19 @@ __all__ = [
 
 CONTENT_TYPE = "application/json"
 VARY = "Accept-Encoding, X-Timezone"
-# A browser or proxy cannot see versions: it may keep an answer for a moment, then asks again with the ETag.
+# A browser or proxy cannot see versions: it may reuse a response for a moment, then revalidates it by its ETag.
 CACHE_CONTROL = "public, max-age=1, s-maxage=1, stale-while-revalidate=5"
 BYPASS = "BYPASS"
-# In a request's environ, where no client can put it: compute, and neither read nor store
+# In a request's environ, where no client can set it: compute the response, and neither read nor store it
 # (cachecore/maintenance/consistency.py).
-BYPASS_META_KEY = "cachecore.afresh"
+BYPASS_META_KEY = "cachecore.bypass"
 
 
 class ResponseResult(NamedTuple):
-    """`outcome` is its X-Cache: HIT, STALE, MISS, or BYPASS where nothing is kept. `known`: what was asked."""
+    """A response and how it was obtained.
+
+    `outcome` is its X-Cache: HIT, STALE, MISS, or BYPASS if it is not stored. `cached_url` is what its key is made of.
+    """
 
     stored: StoredResponse
     outcome: str
@@ -54,24 +57,24 @@ def get_or_compute(
     compute: Callable[[], ComputedResult],
     before_computing: Callable[[], None] = lambda: None,
 ) -> ResponseResult:
-    """The stored answer for these canonical parameters, else the computed one, stored.
+    """Return the stored response for these parameters, or compute and store it.
 
-    Of all who miss it, in whatever process, one computes it (cachecore/storage/leases.py). Redis failing costs the
-    cache, not the answer. Raises what `compute` raises, and what `before_computing` does, for its own caller only.
+    Of concurrent callers in any process one computes (cachecore/storage/leases.py). While Redis is unavailable every
+    caller computes. Raises what `compute` raises. What `before_computing` raises reaches its own caller only.
     """
-    known = CachedUrl(policy, canonical_parameters(parameters))
+    cached_url = CachedUrl(policy, canonical_parameters(parameters))
     version = _version(policy)
     if version is None:
         stats.count(policy.family.name, "bypass")
         before_computing()
-        return ResponseResult(_to_stored_response(compute(), policy, 0), BYPASS, known)
+        return ResponseResult(_to_stored_response(compute(), policy, 0), BYPASS, cached_url)
 
     def factory() -> Lasting:
-        made = _to_stored_response(compute(), policy, version)
-        return Lasting(made, made.fresh_ms / 1000)
+        response = _to_stored_response(compute(), policy, version)
+        return Lasting(response, response.fresh_ms / 1000)
 
-    stored, outcome = _remember(known.key(version), factory, before_computing)
-    return ResponseResult(stored, outcome.upper() if stored.fresh_ms > 0 else BYPASS, known)
+    stored, outcome = _remember(cached_url.key(version), factory, before_computing)
+    return ResponseResult(stored, outcome.upper() if stored.fresh_ms > 0 else BYPASS, cached_url)
 
 
 def cached_response(
@@ -80,59 +83,60 @@ def cached_response(
     parameters: Iterable[tuple[str, object]],
     compute: Callable[[], ComputedResult],
 ) -> HttpResponse:
-    """`answer` as a response to this request; the front door serves the next one.
+    """Return the cached or computed response to this request, and let the ASGI middleware serve the next one.
 
-    `before_computing` on the request (cachecore/rate_limits/rest.py) is taken from it: who takes it calls it.
+    The request's `before_computing` (cachecore/rate_limits/rest.py) is called before computing. It is removed from the
+    request, so that the throttle does not count the request again.
     """
     before_computing = request.__dict__.pop("before_computing", lambda: None)
     if BYPASS_META_KEY in request.META:
-        known = CachedUrl(policy, canonical_parameters(parameters))
-        return _response(request, ResponseResult(_to_stored_response(compute(), policy, 0), BYPASS, known))
-    answered = get_or_compute(policy, parameters, compute, before_computing)
-    if answered.outcome != BYPASS:
-        register(_url(request), answered.cached_url)
-    return _response(request, answered)
+        cached_url = CachedUrl(policy, canonical_parameters(parameters))
+        return _response(request, ResponseResult(_to_stored_response(compute(), policy, 0), BYPASS, cached_url))
+    result = get_or_compute(policy, parameters, compute, before_computing)
+    if result.outcome != BYPASS:
+        register(_url(request), result.cached_url)
+    return _response(request, result)
 
 
 def _url(request: HttpRequest) -> Url:
-    told = (request.headers.get(name) for name in ("X-Timezone", "Origin", "X-Forwarded-Proto"))
-    return url_of(request.path, request.META.get("QUERY_STRING", ""), *told)
+    headers = (request.headers.get(name) for name in ("X-Timezone", "Origin", "X-Forwarded-Proto"))
+    return url_of(request.path, request.META.get("QUERY_STRING", ""), *headers)
 
 
 class _RequestRefused(DoNotServeStale):
-    """Instead of what `before_computing` raised, which those who wait for this caller's answer must not be told."""
+    """Wraps what a caller's `before_computing` raised, so that callers waiting for this computation do not raise it."""
 
-    def __init__(self, why: Exception, whose: object) -> None:
-        self.why = why
-        self.whose = whose
+    def __init__(self, error: Exception, caller: object) -> None:
+        self.error = error
+        self.caller = caller
 
 
 def _remember(key: Key, factory: Callable[[], Any], before_computing: Callable[[], None]) -> RememberResult:
-    me = object()
+    caller = object()
 
-    def admitted() -> Any:
+    def checked_factory() -> Any:
         try:
             before_computing()
         except Exception as error:
-            raise _RequestRefused(error, me) from error
+            raise _RequestRefused(error, caller) from error
         return factory()
 
     while True:
         try:
-            return cache.remember_with_outcome(key, admitted)
+            return cache.remember_with_outcome(key, checked_factory)
         except _RequestRefused as refused:
-            if refused.whose is me:
-                raise refused.why from None
-            # Another was refused while this one waited for it: the next computes. As many rounds as there are others.
+            if refused.caller is caller:
+                raise refused.error from None
+            # The caller that this one waited for was refused, so another one computes: at most one round per caller.
 
 
 def _version(policy: Policy) -> int | None:
-    """None: nothing is to be read or kept now."""
+    """Return the namespace's version, or None if responses must be neither read nor stored now."""
     if switches.is_off(policy.family):
         return None
     try:
         return versions.current(policy.namespace)
-    except RedisUnavailable:  # told once an outage (connections.py), not with every answer
+    except RedisUnavailable:  # logged once per outage by connections.py, not per response
         return None
 
 
@@ -141,19 +145,19 @@ def _to_stored_response(computed: ComputedResult, policy: Policy, version: int) 
     return StoredResponse.of(encoder.encode(computed.payload), version, fresh_ms)
 
 
-def _response(request: HttpRequest, answered: ResponseResult) -> HttpResponse:
-    stored = answered.stored
+def _response(request: HttpRequest, result: ResponseResult) -> HttpResponse:
+    stored = result.stored
     zipped = stored.gzip if takes_gzip(request.headers.get("Accept-Encoding", "")) else None
     response = HttpResponse(stored.body if zipped is None else zipped, content_type=CONTENT_TYPE)
     if zipped is not None:
         response["Content-Encoding"] = "gzip"
     response["ETag"] = stored.etag
-    response["Cache-Control"] = CACHE_CONTROL if answered.outcome != BYPASS else "no-cache"
+    response["Cache-Control"] = CACHE_CONTROL if result.outcome != BYPASS else "no-cache"
     response["Vary"] = VARY
     conditional: HttpResponse = get_conditional_response(request, etag=stored.etag, response=response) or response
-    conditional["X-Cache"] = answered.outcome
+    conditional["X-Cache"] = result.outcome
     conditional["Age"] = str(stored.age_seconds)
     if stored.version:
         conditional["X-Data-Version"] = str(stored.version)
-    conditional.answered = answered  # type: ignore[attr-defined]  # for who asks in this process
+    conditional.result = result  # type: ignore[attr-defined]  # for warming and the consistency check
     return conditional

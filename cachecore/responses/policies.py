@@ -1,4 +1,4 @@
-"""How a view's answers are kept: one policy per view."""
+"""Policies of the response cache, one per view, and the result that a view computes."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,14 +11,17 @@ from cachecore.versions import Namespace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Whatever has a policy is public: one answer serves every caller. The family's `written_by` names the view."""
+    """Makes a view's responses cacheable and public: one response serves every caller.
+
+    The family's `written_by` is the view's dotted path.
+    """
 
     family: Family
     namespace: Namespace
 
     def __post_init__(self) -> None:
         if self.family.options.value_type is not StoredResponse:
-            raise ValueError(f"family {self.family.name} keeps answers: declare it with options=ANSWER")
+            raise ValueError(f"family {self.family.name} stores responses: declare it with options=RESPONSE_OPTIONS")
         policies[self.family.name] = self
 
     @property
@@ -30,7 +33,10 @@ policies: dict[str, Policy] = {}
 
 
 class ComputedResult(NamedTuple):
-    """What a view computed. `fresh_ms` shortens the family's TTL, e.g. to the end of the open interval; 0: not kept."""
+    """What a view computed.
+
+    `fresh_ms` shortens the family's TTL, for example to the end of the current interval; 0: the response is not stored.
+    """
 
     payload: Any
     fresh_ms: int | None = None

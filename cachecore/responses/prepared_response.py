@@ -1,4 +1,4 @@
-"""Stored answers made ready to be sent: their headers made once, their bytes sent as they are."""
+"""Stored responses ready to be sent: their headers are built once, their bytes are sent unchanged."""
 
 import msgspec
 from django.utils.http import parse_etags
@@ -8,8 +8,8 @@ from cachecore.responses.cacheable_request import CacheableRequest
 from cachecore.responses.caching import CACHE_CONTROL, CONTENT_TYPE
 from cachecore.responses.stored_response import StoredResponse
 
-# Set by Django on every answer of a URL alike: security and CORS headers. What differs from answer to answer
-# (X-Cache, Age, ETag, Cache-Control, length) is made anew; Set-Cookie and limits are never kept.
+# Security and CORS headers, which Django sets alike on every response to a URL. Headers that differ between responses
+# (X-Cache, Age, ETag, Cache-Control, length) are set here; Set-Cookie and rate limits are never reused.
 REUSABLE_HEADERS = frozenset(
     b"vary x-content-type-options referrer-policy cross-origin-opener-policy x-frame-options "
     b"strict-transport-security content-security-policy permissions-policy access-control-allow-origin "
@@ -18,7 +18,7 @@ REUSABLE_HEADERS = frozenset(
 
 
 class PreparedResponse(msgspec.Struct, frozen=True):
-    """A stored answer with its headers."""
+    """A stored response with its headers, for both codings."""
 
     stored: StoredResponse
     headers: Headers
@@ -26,12 +26,12 @@ class PreparedResponse(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """Bytes of memory, the headers and the entry itself included."""
+        """The bytes of memory that it takes, its headers and the cache entry included."""
         return len(self.stored.body) + len(self.stored.gzip or b"") + 2048
 
 
 def reusable_headers(headers: Headers, *, cross_origin: bool) -> Headers | None:
-    """None where the answer sets a cookie, or was not for every origin: such an answer is not for everybody."""
+    """Return the headers that hits may reuse. Return None if the response sets a cookie or allows one origin only."""
     if any(name.lower() == b"set-cookie" for name, _ in headers):
         return None
     chosen = [(name.lower(), value) for name, value in headers if name.lower() in REUSABLE_HEADERS]
@@ -40,7 +40,7 @@ def reusable_headers(headers: Headers, *, cross_origin: bool) -> Headers | None:
 
 
 def prepare(stored: StoredResponse, headers: Headers) -> PreparedResponse:
-    """`headers`: those that Django sets on every answer of this URL (`kept`)."""
+    """Build both sets of headers. `headers` are those that Django sets on every response to the URL."""
     shared = [
         *headers,
         (b"content-type", CONTENT_TYPE.encode()),
@@ -58,6 +58,7 @@ def prepare(stored: StoredResponse, headers: Headers) -> PreparedResponse:
 
 
 async def serve(prepared: PreparedResponse, request: CacheableRequest, send: Send) -> None:
+    """Send the response in the coding that the client accepts, or a 304 if the client has it."""
     stored = prepared.stored
     age = (b"age", str(stored.age_seconds).encode())
     if request.if_none_match and _matches(request.if_none_match, stored.etag):
@@ -73,6 +74,6 @@ async def serve(prepared: PreparedResponse, request: CacheableRequest, send: Sen
 
 
 def _matches(if_none_match: str, etag: str) -> bool:
-    """Weak comparison (RFC 9110, 8.8.3.2): our tags are weak because one stands for both encodings."""
-    asked = parse_etags(if_none_match)
-    return asked == ["*"] or etag.removeprefix("W/") in [tag.removeprefix("W/") for tag in asked]
+    """Compare weakly (RFC 9110, 8.8.3.2): our ETags are weak, because one stands for both codings."""
+    requested = parse_etags(if_none_match)
+    return requested == ["*"] or etag.removeprefix("W/") in [tag.removeprefix("W/") for tag in requested]

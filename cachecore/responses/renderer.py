@@ -1,4 +1,4 @@
-"""JSON as the API speaks it, encoded by msgspec: fast, strict (no NaN), times as ISO 8601 with offset."""
+"""The API's JSON encoder, msgspec: fast, strict (no NaN), times in ISO 8601 with offset."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ encoder = msgspec.json.Encoder()
 
 
 class MsgspecJSONRenderer(JSONRenderer):
-    """DRF's JSON renderer with msgspec underneath. Lazy strings and other strangers become text."""
+    """DRF's JSON renderer on top of msgspec. Lazy strings and objects of other types are converted by `str`."""
 
     charset = None
 
@@ -25,5 +25,5 @@ class MsgspecJSONRenderer(JSONRenderer):
             return b""
         try:
             return msgspec.json.encode(data, enc_hook=str)
-        except UnicodeEncodeError:  # a lone surrogate that a client sent comes back escaped, as it came
+        except UnicodeEncodeError:  # a client sent a lone surrogate: return it escaped, as it was received
             return json.dumps(data, default=str).encode()

@@ -1,4 +1,4 @@
-"""A whole HTTP answer as the cache role keeps it, an ordinary value of the cache service."""
+"""A whole HTTP response as a value of the cache service."""
 
 import gzip as zipping
 import hashlib
@@ -25,7 +25,7 @@ class StoredResponse(msgspec.Struct, array_like=True, frozen=True):
 
     @classmethod
     def of(cls, body: bytes, version: int, fresh_ms: int) -> "StoredResponse":
-        """Made now. Its ETag is weak because one stands for both encodings."""
+        """Return a response stored now. Its ETag is weak, because one stands for both codings."""
         stored_at = now_ms()
         return cls(
             version=version,
@@ -38,7 +38,7 @@ class StoredResponse(msgspec.Struct, array_like=True, frozen=True):
 
     @property
     def fresh_ms(self) -> int:
-        """How long it was to be kept when it was made."""
+        """The time for which it may be served, from when it was made."""
         return self.expires_at_ms - self.stored_at_ms
 
     @property
@@ -46,14 +46,14 @@ class StoredResponse(msgspec.Struct, array_like=True, frozen=True):
         return max(0, now_ms() - self.stored_at_ms) // 1000
 
 
-# It carries its gzip, which clients take as it is; to compress it once more would cost every reader.
+# Not compressed: it contains its gzip, which clients receive as it is, and every reader would have to decompress it.
 RESPONSE_OPTIONS = CacheOptions(value_type=StoredResponse, compressed=False, cached_before_django=True)
 
 _decoder = msgspec.msgpack.Decoder(StoredResponse)
 
 
 def parse(key: Key, data: bytes) -> StoredResponse | None:
-    """What the cache role holds, or None where it is not ours (another release's shape)."""
+    """Return the response in a stored value, or None if the value is unreadable (another release's format)."""
     envelope = envelopes.parse(data)
     payload = envelopes.open_payload(key, envelope) if envelope is not None else None
     if payload is not None:
@@ -61,5 +61,5 @@ def parse(key: Key, data: bytes) -> StoredResponse | None:
             return _decoder.decode(payload.data)
         except msgspec.MsgspecError:
             pass
-    logger.warning("a stored answer could not be read; it is computed again")
+    logger.warning("a stored response of family %s could not be read; it is computed again", key.family.name)
     return None

@@ -1,7 +1,7 @@
-"""Which answers are not kept now: switched off by settings, or while the site runs (a rollout, a rollback).
+"""Switch response caching off per family, by settings or at run time (a rollout, a rollback).
 
-The set stands in the state role; each process knows it as it was less than a second ago. With Redis away the last
-known set holds: nothing is kept then anyway.
+The set of families lies in the state role; each process follows it at most one second late. While Redis is unavailable
+the last set read stays in force: nothing can be stored then anyway.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ SWITCHED_OFF = Family(
     role="state",
     type="set",
     ttl_seconds=None,
-    holds="names of families whose answers are computed for every request",
+    holds="names of the families whose responses are computed for every request",
     written_by="cachecore.responses.switches.switch",
     purged_by="cachecore.responses.switches.switch",
     bounded_by="the families with a response policy",
@@ -25,22 +25,22 @@ SWITCHED_OFF = Family(
 
 
 def is_off(family: Family) -> bool:
-    """Asks Redis at most once a second; never raises."""
+    """Return True if the family's responses must not be stored. Reads Redis at most once a second; never raises."""
     return family.name in _off.get()
 
 
 def switched_off() -> frozenset[str]:
-    """As this process knows it, without asking."""
+    """Return the names of the families switched off, as last read by this process."""
     return _off.peek()
 
 
 def set_switched_off(members: set[bytes]) -> None:
-    """What the state role holds (the version watcher reads it for its process)."""
+    """Accept the set that the version watcher has read for its process."""
     _off.set(_with_settings(members))
 
 
 def switch(family: Family, *, on: bool) -> None:
-    """Acts in every process within a second, in this one at once. Raises RedisUnavailable."""
+    """Switch a family on or off: in this process at once, in the others within a second. Raises RedisUnavailable."""
     with connections.guarded_client("state") as client:
         (client.srem if on else client.sadd)(SWITCHED_OFF.key(), family.name)
     _off.refresh()

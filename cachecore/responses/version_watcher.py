@@ -1,8 +1,7 @@
-"""Namespace versions as one process knows them, and what was switched off or cleared: read every 500 ms, hastened by
-pub/sub.
+"""Follow the namespace versions, and the families switched off or cleared: one read every 500 ms, or on a message.
 
-An answer from this process's memory is served only while the version it hangs on was read less than a second
-ago. The bound holds without pub/sub: the messages only shorten it.
+A response in this process's memory is served only if the version in its key was read less than a second ago. This
+bound holds without pub/sub; its messages only make a change visible sooner.
 """
 
 import asyncio
@@ -29,40 +28,42 @@ RESUBSCRIBE_SECONDS = 0.5
 
 
 class VersionWatcher:
+    """The state that one process's response cache depends on, read in one round trip per interval."""
+
     def __init__(self, spaces: Iterable[Namespace], clock: Callable[[], float] = time.monotonic) -> None:
         self._spaces = tuple(spaces)
         self._clock = clock
         self._versions: dict[str, int | None] = {}
         self._cleared: dict[str, int] = {}
         self._read_at = float("-inf")
-        self._word = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def current_version(self, space: Namespace) -> int | None:
-        """The version, or None while it is unknown or was last read too long ago to be trusted."""
+        """Return the namespace's version, or None if it is unknown or was read too long ago."""
         if self._clock() - self._read_at > MAX_AGE_SECONDS:
             return None
         return space.version(self._versions, now_ms())
 
     def cleared_ms(self, family: str) -> int:
-        """Nothing that was stored until then is to be served."""
+        """Return when the family was last cleared (unix ms); responses stored until then must not be served."""
         return self._cleared.get(family, 0)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Read and listen until cancelled."""
         client = connections.async_client("state")
         listener = asyncio.create_task(self._listen())
         try:
             while True:
                 await self._refresh(client)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._word.wait(), REFRESH_SECONDS)
+                    await asyncio.wait_for(self._changed.wait(), REFRESH_SECONDS)
         finally:
             await cancelling.end([listener])
             await client.aclose()
 
     async def _refresh(self, client: redis.asyncio.Redis) -> None:
-        self._word.clear()
-        asked_at = self._clock()  # before the question: the answer is at least this fresh
+        self._changed.clear()
+        started_at = self._clock()  # before the read: the values are at least as new as this moment
         try:
             async with client.pipeline(transaction=False) as pipeline:
                 for space in self._spaces:
@@ -70,17 +71,17 @@ class VersionWatcher:
                 pipeline.smembers(switches.SWITCHED_OFF.key())
                 pipeline.hgetall(clear_times.CLEARED.key())
                 *values, switched_off, cleared_at = await pipeline.execute()
-        except Exception as error:  # noqa: BLE001  whatever it is, the next look may succeed; meanwhile nothing is trusted
-            logger.warning("versions could not be read: %r", error)
+        except Exception as error:  # noqa: BLE001  the next read may succeed; until then the versions grow too old
+            logger.warning("namespace versions could not be read: %r", error)
             return
         self._versions = versions.parse(self._spaces, values)
         switches.set_switched_off(switched_off)
         self._cleared = clear_times.parse(cleared_at)
-        self._read_at = asked_at
+        self._read_at = started_at
 
     async def _listen(self) -> None:
         while True:
-            with suppress(Exception):  # the messages only hasten
+            with suppress(Exception):  # the interval's reads suffice
                 await self._follow_channels()
             await asyncio.sleep(RESUBSCRIBE_SECONDS)
 
@@ -89,8 +90,8 @@ class VersionWatcher:
         try:
             async with client.pubsub(ignore_subscribe_messages=True) as pubsub:
                 await pubsub.subscribe(*{space.channel for space in self._spaces})
-                self._word.set()  # what was said before we listened
+                self._changed.set()  # messages before the subscription were missed
                 async for _ in pubsub.listen():
-                    self._word.set()
+                    self._changed.set()
         finally:
             await client.aclose()

@@ -1,4 +1,4 @@
-"""An ASGI application asked as a server would ask it."""
+"""Send a request to an ASGI application, as a server does."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ class ReceivedResponse(NamedTuple):
 
 
 async def send_request(app, path="/", query="", method="GET", body=b"", **headers) -> ReceivedResponse:
-    """One request; header names are given with underscores for dashes."""
+    """Send one request. Header names are written with underscores for dashes."""
     scope = {
         "type": "http",
         "method": method,

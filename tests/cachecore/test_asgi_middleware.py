@@ -1,4 +1,4 @@
-"""Answers before Django: what is served, what is passed on, and never an older answer than was promised."""
+"""The ASGI middleware: what it serves, what it passes on to Django, and how old a response may be."""
 
 import asyncio
 import gzip
@@ -27,7 +27,7 @@ POLICY = Policy(family=registry["games-list"], namespace=GAMES)
 
 
 class Django:
-    """Stands behind the door: answers by the real response cache, counts what reaches it."""
+    """The application behind the middleware: uses the real response cache and counts its requests."""
 
     def __init__(self, body="x", extra_headers=(), fresh_ms=None):
         self.calls = 0
@@ -53,33 +53,39 @@ class Django:
         await send({"type": "http.response.body", "body": response.content})
 
 
-async def settled(door: ResponseCacheASGIMiddleware, version: int) -> None:
-    """Wait until this process knows the version, as it does within 500 ms of its own accord."""
+async def until_current(middleware: ResponseCacheASGIMiddleware, version: int) -> None:
+    """Wait until the watcher has read the version, at most 500 ms."""
     async with asyncio.timeout(5):
-        while door._watcher.current_version(GAMES) != version:
+        while middleware._watcher.current_version(GAMES) != version:
             await asyncio.sleep(0.01)
 
 
+def waiting_requests(middleware: ResponseCacheASGIMiddleware) -> int:
+    """Return the number of requests that wait for the one that Django is answering."""
+    (in_progress,) = middleware._in_progress.values() or [None]
+    return len(in_progress._callbacks or ()) if in_progress is not None else 0
+
+
 def run(scenario, django=None):
-    """Run `scenario(door, django)` with the watcher of a live process."""
+    """Run `scenario(middleware, django)` with a running watcher."""
 
     async def go():
         behind = django or Django()
-        door = ResponseCacheASGIMiddleware(behind, VersionWatcher([GAMES]))
+        middleware = ResponseCacheASGIMiddleware(behind, VersionWatcher([GAMES]))
         version = await asyncio.to_thread(versions.raise_version, GAMES)
-        await door.start()
-        await settled(door, version)
+        await middleware.start()
+        await until_current(middleware, version)
         try:
-            return await scenario(door, behind)
+            return await scenario(middleware, behind)
         finally:
-            await door.stop()
+            await middleware.stop()
 
     return asyncio.run(go())
 
 
 def test_the_second_request_does_not_reach_django():
-    async def scenario(door, django):
-        first, second, third = [await send_request(door, "/x/") for _ in range(3)]
+    async def scenario(middleware, django):
+        first, second, third = [await send_request(middleware, "/x/") for _ in range(3)]
         assert [answer.headers["x-cache"] for answer in (first, second, third)] == ["MISS", "HIT", "HIT"]
         assert {answer.body for answer in (first, second, third)} == {b'["x"]'}
         assert django.calls == 1
@@ -88,8 +94,8 @@ def test_the_second_request_does_not_reach_django():
 
 
 def test_a_hit_carries_the_headers_that_django_set():
-    async def scenario(door, django):
-        miss, hit = [await send_request(door, "/x/") for _ in range(2)]
+    async def scenario(middleware, django):
+        miss, hit = [await send_request(middleware, "/x/") for _ in range(2)]
         for name in ("content-type", "cache-control", "vary", "etag", "x-data-version", "x-frame-options"):
             assert hit.headers[name] == miss.headers[name]
         assert hit.headers["content-length"] == str(len(hit.body))
@@ -98,35 +104,35 @@ def test_a_hit_carries_the_headers_that_django_set():
     run(scenario, Django(extra_headers=[(b"x-frame-options", b"DENY")]))
 
 
-def test_a_new_version_is_followed_by_a_new_answer():
-    async def scenario(door, django):
-        await send_request(door, "/x/")
-        await send_request(door, "/x/")
+def test_a_new_version_leads_to_a_new_response():
+    async def scenario(middleware, django):
+        await send_request(middleware, "/x/")
+        await send_request(middleware, "/x/")
         django.body = "new"
-        await settled(door, await asyncio.to_thread(versions.raise_version, GAMES))
-        answer = await send_request(door, "/x/")
+        await until_current(middleware, await asyncio.to_thread(versions.raise_version, GAMES))
+        answer = await send_request(middleware, "/x/")
         assert (answer.headers["x-cache"], answer.body) == ("MISS", b'["new"]')
 
     run(scenario)
 
 
-def test_what_another_process_stored_is_found_in_one_redis_trip():
-    async def scenario(door, django):
-        await send_request(door, "/x/")
-        other = ResponseCacheASGIMiddleware(django, door._watcher)  # another process: nothing in its memory
-        other._cache = door._cache
+def test_a_response_stored_by_another_process_is_served_from_redis():
+    async def scenario(middleware, django):
+        await send_request(middleware, "/x/")
+        other = ResponseCacheASGIMiddleware(django, middleware._watcher)  # as another process, with an empty L1
+        other._cache = middleware._cache
         assert (await send_request(other, "/x/")).headers["x-cache"] == "HIT"
         assert django.calls == 1
 
     run(scenario)
 
 
-def test_zones_queries_and_paths_are_answers_of_their_own():
-    async def scenario(door, django):
+def test_zones_queries_and_paths_have_responses_of_their_own():
+    async def scenario(middleware, django):
         for _ in range(2):
-            await send_request(door, "/x/")
-            await send_request(door, "/y/")
-            await send_request(door, "/x/", x_timezone="Europe/London")
+            await send_request(middleware, "/x/")
+            await send_request(middleware, "/y/")
+            await send_request(middleware, "/x/", x_timezone="Europe/London")
         assert django.calls == 3
 
     run(scenario)
@@ -147,59 +153,61 @@ def test_zones_queries_and_paths_are_answers_of_their_own():
     ],
     ids=str,
 )
-def test_only_django_answers_what_may_differ_by_caller(headers):
-    async def scenario(door, django):
-        await send_request(door, "/x/")
-        await send_request(door, "/x/", **headers)
+def test_requests_whose_response_may_differ_by_caller_reach_django(headers):
+    async def scenario(middleware, django):
+        await send_request(middleware, "/x/")
+        await send_request(middleware, "/x/", **headers)
         assert django.calls == 2
 
     run(scenario)
 
 
-def test_an_answer_that_sets_a_cookie_is_never_served_to_another():
-    async def scenario(door, django):
+def test_a_response_that_sets_a_cookie_is_never_served_to_another_client():
+    async def scenario(middleware, django):
         for _ in range(3):
-            await send_request(door, "/x/")
+            await send_request(middleware, "/x/")
         assert django.calls == 3
 
     run(scenario, Django(extra_headers=[(b"set-cookie", b"sessionid=1")]))
 
 
-def test_an_answer_for_one_origin_is_never_served_to_another():
-    async def scenario(door, django):
+def test_a_response_for_one_origin_is_never_served_to_another():
+    async def scenario(middleware, django):
         for _ in range(3):
-            await send_request(door, "/x/", origin="https://a.example")
+            await send_request(middleware, "/x/", origin="https://a.example")
         assert django.calls == 3
 
     run(scenario, Django(extra_headers=[(b"access-control-allow-origin", b"https://a.example")]))
 
 
-def test_an_origin_that_names_none_is_answered_as_without():
-    async def scenario(door, django):
+def test_an_empty_origin_is_treated_as_none():
+    async def scenario(middleware, django):
         for _ in range(2):
-            answer = await send_request(door, "/x/", origin="")
+            answer = await send_request(middleware, "/x/", origin="")
         assert (answer.headers["x-cache"], "access-control-allow-origin" in answer.headers) == ("HIT", False)
-        assert (await send_request(door, "/x/")).headers["x-cache"] == "HIT"
+        assert (await send_request(middleware, "/x/")).headers["x-cache"] == "HIT"
         assert django.calls == 1
 
     run(scenario)
 
 
-def test_headers_of_a_refused_origin_are_not_kept_for_an_allowed_one():
-    async def scenario(door, django):
+def test_headers_for_a_refused_origin_are_not_reused_for_an_allowed_one():
+    async def scenario(middleware, django):
         for _ in range(2):
-            await send_request(door, "/x/", origin="https://stranger.example")
-        assert django.calls == 2  # never learned: the next may be one that is allowed
+            await send_request(middleware, "/x/", origin="https://foreign.example")
+        assert django.calls == 2  # not reused: the next origin may be an allowed one
 
     run(scenario)
 
 
-def test_first_requests_for_a_url_wait_for_the_first_of_them():
-    async def scenario(door, django):
+def test_concurrent_first_requests_for_a_url_wait_for_one_of_them():
+    async def scenario(middleware, django):
         django.gate.clear()
-        waiting = [asyncio.create_task(send_request(door, "/x/")) for _ in range(20)]
+        waiting = [asyncio.create_task(send_request(middleware, "/x/")) for _ in range(20)]
         async with asyncio.timeout(5):
-            while not (door._under_way and len(next(iter(door._under_way.values()))._callbacks or ()) == 19):
+            while not (
+                middleware._in_progress and len(next(iter(middleware._in_progress.values()))._callbacks or ()) == 19
+            ):
                 await asyncio.sleep(0)
         django.gate.set()
         answers = await asyncio.gather(*waiting)
@@ -213,22 +221,20 @@ def test_first_requests_for_a_url_wait_for_the_first_of_them():
     ("accepts", "zipped"),
     [("gzip", True), ("br, GZIP;q=0.5", True), ("gzip;q=0, identity", False), ("gzip; Q=0.0", False), ("xgzip", False)],
 )
-def test_gzip_is_for_those_who_weigh_it(accepts, zipped):
-    async def scenario(door, django):
+def test_gzip_is_sent_if_its_weight_is_above_zero(accepts, zipped):
+    async def scenario(middleware, django):
         for _ in range(2):
-            answer = await send_request(
-                door, "/x/", accept_encoding=accepts
-            )  # a MISS of Django's, then a HIT of the door's
+            answer = await send_request(middleware, "/x/", accept_encoding=accepts)  # MISS, then HIT
             assert ("content-encoding" in answer.headers) == zipped
 
     run(scenario, Django(body="y" * 5_000))
 
 
-def test_large_answers_are_zipped_for_those_who_take_it():
-    async def scenario(door, django):
+def test_large_responses_are_compressed_for_clients_that_accept_it():
+    async def scenario(middleware, django):
         for _ in range(2):
-            plain = await send_request(door, "/x/")
-            zipped = await send_request(door, "/x/", accept_encoding="gzip, br")
+            plain = await send_request(middleware, "/x/")
+            zipped = await send_request(middleware, "/x/", accept_encoding="gzip, br")
         assert (zipped.headers["content-encoding"], gzip.decompress(zipped.body)) == ("gzip", plain.body)
         assert "content-encoding" not in plain.headers
         assert len(zipped.body) == int(zipped.headers["content-length"]) < len(plain.body)
@@ -239,11 +245,11 @@ def test_large_answers_are_zipped_for_those_who_take_it():
 @pytest.mark.parametrize(
     ("header", "status"), [("{etag}", 304), ("*", 304), ('"other", {etag}', 304), ('"other"', 200)]
 )
-def test_an_unchanged_answer_is_a_304(header, status):
-    async def scenario(door, django):
-        await send_request(door, "/x/")
-        etag = (await send_request(door, "/x/")).headers["etag"]
-        answer = await send_request(door, "/x/", if_none_match=header.format(etag=etag))
+def test_an_unchanged_response_is_a_304(header, status):
+    async def scenario(middleware, django):
+        await send_request(middleware, "/x/")
+        etag = (await send_request(middleware, "/x/")).headers["etag"]
+        answer = await send_request(middleware, "/x/", if_none_match=header.format(etag=etag))
         assert answer.status == status
         assert (answer.body == b"") == (status == 304)
         assert answer.headers["etag"] == etag
@@ -251,14 +257,14 @@ def test_an_unchanged_answer_is_a_304(header, status):
     run(scenario)
 
 
-def test_a_url_first_asked_with_its_etag_is_served_from_then_on():
-    """As after a restart, when every browser still has the answer."""
+def test_a_url_first_requested_with_its_etag_is_served_from_then_on():
+    """After a restart browsers still have the response and send its ETag."""
 
-    async def scenario(door, django):
-        etag = (await send_request(door, "/x/")).headers["etag"]
+    async def scenario(middleware, django):
+        etag = (await send_request(middleware, "/x/")).headers["etag"]
         caching.cached_urls.clear()  # another process
-        assert (await send_request(door, "/x/", if_none_match=etag)).status == 304
-        hit = await send_request(door, "/x/")
+        assert (await send_request(middleware, "/x/", if_none_match=etag)).status == 304
+        hit = await send_request(middleware, "/x/")
         assert (hit.status, hit.body, hit.headers["content-type"]) == (200, b'["x"]', "application/json")
         assert django.calls == 2
 
@@ -266,24 +272,26 @@ def test_a_url_first_asked_with_its_etag_is_served_from_then_on():
 
 
 def test_head_has_the_headers_and_no_body():
-    async def scenario(door, django):
-        await send_request(door, "/x/")
-        get, head = await send_request(door, "/x/"), await send_request(door, "/x/", method="HEAD")
+    async def scenario(middleware, django):
+        await send_request(middleware, "/x/")
+        get, head = await send_request(middleware, "/x/"), await send_request(middleware, "/x/", method="HEAD")
         assert head.body == b""
         assert head.headers["content-length"] == get.headers["content-length"]
 
     run(scenario)
 
 
-def test_requests_that_miss_together_wait_for_the_first():
-    async def scenario(door, django):
-        await send_request(door, "/x/")
-        await settled(door, await asyncio.to_thread(versions.raise_version, GAMES))
+def test_concurrent_misses_wait_for_the_first():
+    async def scenario(middleware, django):
+        await send_request(middleware, "/x/")
+        await until_current(middleware, await asyncio.to_thread(versions.raise_version, GAMES))
         django.calls = 0
         django.gate.clear()
-        waiting = [asyncio.create_task(send_request(door, "/x/")) for _ in range(50)]
+        waiting = [asyncio.create_task(send_request(middleware, "/x/")) for _ in range(50)]
         async with asyncio.timeout(5):
-            while not (door._under_way and len(next(iter(door._under_way.values()))._callbacks or ()) == 49):
+            while not (
+                middleware._in_progress and len(next(iter(middleware._in_progress.values()))._callbacks or ()) == 49
+            ):
                 await asyncio.sleep(0)
         django.gate.set()
         answers = await asyncio.gather(*waiting)
@@ -293,40 +301,40 @@ def test_requests_that_miss_together_wait_for_the_first():
     run(scenario)
 
 
-def test_a_failing_leader_does_not_take_its_followers_down():
-    async def scenario(door, django):
-        await send_request(door, "/x/")
-        await settled(door, await asyncio.to_thread(versions.raise_version, GAMES))
-        responding, django_call = asyncio.Event(), door._app
+def test_a_failing_first_request_does_not_fail_the_waiting_ones():
+    async def scenario(middleware, django):
+        await send_request(middleware, "/x/")
+        await until_current(middleware, await asyncio.to_thread(versions.raise_version, GAMES))
+        responding, django_call = asyncio.Event(), middleware._app
 
         async def failing_once(scope, receive, send):
             if not responding.is_set():
                 responding.set()
                 async with asyncio.timeout(5):
-                    while not next(iter(door._under_way.values()))._callbacks:  # until the follower waits
+                    while not waiting_requests(middleware):  # until the second request waits
                         await asyncio.sleep(0)
                 raise RuntimeError
             await django_call(scope, receive, send)
 
-        door._app = failing_once
-        leader = asyncio.create_task(send_request(door, "/x/"))
+        middleware._app = failing_once
+        first = asyncio.create_task(send_request(middleware, "/x/"))
         await responding.wait()
-        follower = await send_request(door, "/x/")
-        assert json.loads(follower.body) == ["x"]
+        second = await send_request(middleware, "/x/")
+        assert json.loads(second.body) == ["x"]
         with pytest.raises(RuntimeError):
-            await leader
+            await first
 
     run(scenario)
 
 
 @pytest.mark.parametrize("fault", ["stop", "pause"])
-def test_without_redis_memory_is_trusted_for_a_second_and_then_django_answers(valkey, fault):
-    async def scenario(door, django):
-        await send_request(door, "/x/")
-        await send_request(door, "/x/")
+def test_without_redis_local_responses_are_served_for_a_second_and_then_django_answers(valkey, fault):
+    async def scenario(middleware, django):
+        await send_request(middleware, "/x/")
+        await send_request(middleware, "/x/")
         getattr(valkey, fault)()
         async with asyncio.timeout(5):
-            while (answer := await send_request(door, "/x/")).headers["x-cache"] == "HIT":
+            while (answer := await send_request(middleware, "/x/")).headers["x-cache"] == "HIT":
                 await asyncio.sleep(0.01)
         assert answer.headers["x-cache"] == "BYPASS"
         assert answer.body == b'["x"]'
@@ -334,45 +342,45 @@ def test_without_redis_memory_is_trusted_for_a_second_and_then_django_answers(va
     run(scenario)
 
 
-def test_an_answer_is_not_served_past_its_time():
-    async def scenario(door, django):
-        await send_request(door, "/x/")
-        await send_request(door, "/x/")
+def test_a_response_is_not_served_past_its_expiry():
+    async def scenario(middleware, django):
+        await send_request(middleware, "/x/")
+        await send_request(middleware, "/x/")
         (url,) = caching.cached_urls
-        prepared, replace = door._l1[url], msgspec.structs.replace
-        door._l1[url] = replace(prepared, stored=replace(prepared.stored, expires_at_ms=1))
+        prepared, replace = middleware._l1[url], msgspec.structs.replace
+        middleware._l1[url] = replace(prepared, stored=replace(prepared.stored, expires_at_ms=1))
         with connections.guarded_client("cache") as client:
             client.flushall()
-        assert (await send_request(door, "/x/")).headers["x-cache"] != "HIT"
+        assert (await send_request(middleware, "/x/")).headers["x-cache"] != "HIT"
 
     run(scenario)
 
 
-# What a hostile caller may try ------------------------------------------------------------------------------------
+# Hostile and unusual requests ------------------------------------------------------------------------------------
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
 @pytest.mark.parametrize("accept", [BROWSER, "application/JSON; charset=utf-8", "text/html, application/*;q=0.1"])
-def test_json_is_served_to_whom_it_is_named(accept):
-    async def scenario(door, django):
+def test_hits_are_served_to_clients_that_accept_json(accept):
+    async def scenario(middleware, django):
         for _ in range(2):
-            await send_request(door, "/x/", accept=accept)
+            await send_request(middleware, "/x/", accept=accept)
         assert django.calls == 1
 
     run(scenario)
 
 
-def test_what_a_proxy_said_is_read_as_django_reads_it():
-    """Django takes `https,http` for https: its headers (HSTS, no redirect) are not for who came without TLS."""
+def test_forwarded_proto_is_read_as_django_reads_it():
+    """Django takes `https,http` for https; its headers (HSTS, no redirect) must not reach a client without TLS."""
 
-    async def scenario(door, django):
+    async def scenario(middleware, django):
         django.extra_headers = [(b"strict-transport-security", b"max-age=1")]
-        await send_request(door, "/x/", x_forwarded_proto="https,http")
+        await send_request(middleware, "/x/", x_forwarded_proto="https,http")
         django.extra_headers = []
-        answers = [await send_request(door, "/x/") for _ in range(2)]
+        answers = [await send_request(middleware, "/x/") for _ in range(2)]
         assert not [one for one in answers if "strict-transport-security" in one.headers]
-        assert [one.headers["x-cache"] for one in answers] == ["HIT", "HIT"]  # inside Django, then in front of it
+        assert [one.headers["x-cache"] for one in answers] == ["HIT", "HIT"]  # from Django, then from the middleware
         assert django.calls == 2
 
     run(scenario)
@@ -388,7 +396,7 @@ TWICE = [
 
 
 @pytest.mark.parametrize("headers", TWICE, ids=str)
-def test_the_front_door_and_django_read_the_same_url_from_a_request(headers):
+def test_the_middleware_and_django_build_the_same_url_from_a_request(headers):
     scope = {
         "type": "http",
         "method": "GET",
@@ -405,30 +413,30 @@ def test_the_front_door_and_django_read_the_same_url_from_a_request(headers):
     assert parse_cacheable_request(scope).url == caching._url(request)
 
 
-def test_a_host_sent_twice_is_for_django_to_refuse():
+def test_a_repeated_host_header_is_left_to_django():
     headers = [(b"host", b"evil.example"), (b"host", b"testserver")]
     scope = {"type": "http", "method": "GET", "path": "/x/", "query_string": b"", "headers": headers}
     assert parse_cacheable_request(scope) is None
 
 
-def test_an_answer_that_was_not_kept_leaves_no_header_behind():
-    async def scenario(door, django):
-        await send_request(door, "/x/", authorization="Token x")  # known from now on, its headers not yet
+def test_headers_of_a_response_that_was_not_stored_are_not_reused():
+    async def scenario(middleware, django):
+        await send_request(middleware, "/x/", authorization="Token x")  # registers the URL, without its headers
         with connections.guarded_client("state") as client:
             version = client.getdel(GAMES.key)
-            bypass = await send_request(door, "/x/")
+            bypass = await send_request(middleware, "/x/")
             client.set(GAMES.key, version)
         assert (bypass.headers["x-cache"], bypass.headers["cache-control"]) == ("BYPASS", "no-cache")
-        await settled(door, int(version))
-        answers = [await send_request(door, "/x/") for _ in range(3)]
+        await until_current(middleware, int(version))
+        answers = [await send_request(middleware, "/x/") for _ in range(3)]
         assert [one.headers["cache-control"] for one in answers] == [CACHE_CONTROL] * 3
         assert answers[-1].headers["x-cache"] == "HIT"
 
     run(scenario)
 
 
-def test_a_client_that_is_slow_to_take_its_answer_keeps_nobody_waiting():
-    async def scenario(door, django):
+def test_a_slow_client_does_not_delay_the_waiting_requests():
+    async def scenario(middleware, django):
         reading = asyncio.Event()
 
         async def slowly(scope, receive, send):
@@ -437,15 +445,15 @@ def test_a_client_that_is_slow_to_take_its_answer_keeps_nobody_waiting():
                     await reading.wait()
                 await send(message)
 
-            await door(scope, receive, slow)
+            await middleware(scope, receive, slow)
 
         django.gate.clear()
         slow = asyncio.create_task(send_request(slowly, "/x/"))
         async with asyncio.timeout(5):
-            while not door._under_way:
+            while not middleware._in_progress:
                 await asyncio.sleep(0)
-            quick = asyncio.create_task(send_request(door, "/x/"))
-            while not next(iter(door._under_way.values()))._callbacks:  # until the quick one waits
+            quick = asyncio.create_task(send_request(middleware, "/x/"))
+            while not waiting_requests(middleware):  # until the quick request waits
                 await asyncio.sleep(0)
         django.gate.set()
         try:
@@ -459,11 +467,11 @@ def test_a_client_that_is_slow_to_take_its_answer_keeps_nobody_waiting():
     run(scenario)
 
 
-def test_an_answer_that_holds_for_no_time_is_nobody_elses():
-    """As of a page that is not whole: what is missing may be there for the next caller."""
+def test_a_response_with_no_lifetime_is_not_shared():
+    """An incomplete page has none: the missing part may be available to the next caller."""
 
-    async def scenario(door, django):
-        answers = [await send_request(door, "/x/") for _ in range(3)]
+    async def scenario(middleware, django):
+        answers = [await send_request(middleware, "/x/") for _ in range(3)]
         assert {one.headers["cache-control"] for one in answers} == {"no-cache"}
         assert {one.headers["x-cache"] for one in answers} == {"BYPASS"}
         assert (django.calls, len(caching.cached_urls)) == (3, 0)
@@ -472,26 +480,26 @@ def test_an_answer_that_holds_for_no_time_is_nobody_elses():
 
 
 def test_long_urls_take_no_memory():
-    async def scenario(door, django):
+    async def scenario(middleware, django):
         query = "a=" + "x" * MAX_URL_LENGTH
-        assert [(await send_request(door, "/x/", query)).status for _ in range(2)] == [200, 200]
-        assert (django.calls, len(caching.cached_urls), len(door._not_kept)) == (2, 0, 0)
+        assert [(await send_request(middleware, "/x/", query)).status for _ in range(2)] == [200, 200]
+        assert (django.calls, len(caching.cached_urls), len(middleware._uncacheable)) == (2, 0, 0)
 
     run(scenario)
 
 
 def test_head_first_and_then_get():
-    async def scenario(door, django):
-        assert (await send_request(door, "/x/", method="HEAD")).status == 200
-        assert (await send_request(door, "/x/")).body == b'["x"]'
+    async def scenario(middleware, django):
+        assert (await send_request(middleware, "/x/", method="HEAD")).status == 200
+        assert (await send_request(middleware, "/x/")).body == b'["x"]'
         assert django.calls == 1
 
     run(scenario)
 
 
-def test_a_range_is_answered_whole():
-    async def scenario(door, django):
-        answers = [await send_request(door, "/x/", range="bytes=0-1", if_range='"x"') for _ in range(2)]
+def test_a_range_request_gets_the_whole_response():
+    async def scenario(middleware, django):
+        answers = [await send_request(middleware, "/x/", range="bytes=0-1", if_range='"x"') for _ in range(2)]
         assert [(one.status, one.body) for one in answers] == [(200, b'["x"]')] * 2
 
     run(scenario)
@@ -502,11 +510,11 @@ def test_a_range_is_answered_whole():
     ['W/"0", {etag}', "{etag},{etag}", '"{plain}"', " * ", 'W/"a,b",{etag}'],
 )
 def test_etags_are_compared_weakly_in_lists(if_none_match):
-    async def scenario(door, django):
-        miss = await send_request(door, "/x/")
+    async def scenario(middleware, django):
+        miss = await send_request(middleware, "/x/")
         etag = miss.headers["etag"]
-        told = if_none_match.format(etag=etag, plain=etag.removeprefix('W/"').removesuffix('"'))
-        answer = await send_request(door, "/x/", if_none_match=told)
+        sent = if_none_match.format(etag=etag, plain=etag.removeprefix('W/"').removesuffix('"'))
+        answer = await send_request(middleware, "/x/", if_none_match=sent)
         assert (answer.status, answer.body) == (304, b"")
         assert {name: answer.headers[name] for name in ("cache-control", "etag", "vary")} == {
             name: miss.headers[name] for name in ("cache-control", "etag", "vary")
@@ -516,71 +524,71 @@ def test_etags_are_compared_weakly_in_lists(if_none_match):
 
 
 @pytest.mark.parametrize("if_none_match", ['"', "W/", '"other', "{plain}", '"{plain}x"', "w/" + '"{plain}"' * 0, ""])
-def test_what_is_no_etag_matches_nothing(if_none_match):
-    async def scenario(door, django):
-        etag = (await send_request(door, "/x/")).headers["etag"]
-        told = if_none_match.format(plain=etag.removeprefix('W/"').removesuffix('"'))
-        assert (await send_request(door, "/x/", if_none_match=told)).status == 200
+def test_an_invalid_etag_matches_nothing(if_none_match):
+    async def scenario(middleware, django):
+        etag = (await send_request(middleware, "/x/")).headers["etag"]
+        sent = if_none_match.format(plain=etag.removeprefix('W/"').removesuffix('"'))
+        assert (await send_request(middleware, "/x/", if_none_match=sent)).status == 200
 
     run(scenario)
 
 
 @pytest.fixture
-def _all_on():
+def _all_switched_on():
     yield
     switches.set_switched_off(set())
 
 
-@pytest.mark.usefixtures("_all_on")
-def test_what_another_process_switches_off_is_served_no_longer_than_a_look():
-    async def scenario(door, django):
+@pytest.mark.usefixtures("_all_switched_on")
+def test_a_family_switched_off_elsewhere_is_served_until_the_next_read_at_most():
+    async def scenario(middleware, django):
         for _ in range(2):
-            await send_request(door, "/x/")
+            await send_request(middleware, "/x/")
         with connections.guarded_client("state") as client:
             client.sadd(switches.SWITCHED_OFF.key(), POLICY.family.name)
         async with asyncio.timeout(5):
             while POLICY.family.name not in switches.switched_off():
                 await asyncio.sleep(0.01)
         django.body = "new"
-        off = await send_request(door, "/x/")
+        off = await send_request(middleware, "/x/")
         assert (off.headers["x-cache"], off.body, off.headers["cache-control"]) == ("BYPASS", b'["new"]', "no-cache")
         with connections.guarded_client("state") as client:
             client.srem(switches.SWITCHED_OFF.key(), POLICY.family.name)
         async with asyncio.timeout(5):
             while POLICY.family.name in switches.switched_off():
                 await asyncio.sleep(0.01)
-        assert (await send_request(door, "/x/")).headers["cache-control"] == CACHE_CONTROL
+        assert (await send_request(middleware, "/x/")).headers["cache-control"] == CACHE_CONTROL
 
     run(scenario)
 
 
-def test_what_another_release_stored_is_computed_again():
-    async def scenario(door, django):
-        await send_request(door, "/x/")
+def test_a_value_of_another_releases_format_is_computed_again():
+    async def scenario(middleware, django):
+        await send_request(middleware, "/x/")
         with connections.guarded_client("cache") as client:
             (key,) = client.keys("games:list:*")
             client.set(key, b"\xc1\x01another release's shape")
-        answer = await send_request(door, "/x/")
+        answer = await send_request(middleware, "/x/")
         assert (answer.status, answer.headers["x-cache"], django.calls) == (200, "MISS", 2)
 
     run(scenario)
 
 
-def test_what_was_cleared_by_hand_is_served_no_longer_than_a_look():
-    """No version tells of it, and the memory of another process hangs on versions only."""
+def test_a_family_cleared_elsewhere_is_served_until_the_next_read_at_most():
+    """Clearing raises no version, on which alone another process's local responses depend."""
 
-    async def scenario(door, django):
+    async def scenario(middleware, django):
         for _ in range(3):
-            await send_request(door, "/x/")
+            await send_request(middleware, "/x/")
         assert django.calls == 1
         with connections.guarded_client("cache") as client:
             client.delete(*client.keys("games:list:*"))
         clear_times.record(POLICY.family)
-        django.body = "mended"
+        django.body = "recomputed"
         async with asyncio.timeout(5):
-            while not door._watcher.cleared_ms(POLICY.family.name):
+            while not middleware._watcher.cleared_ms(POLICY.family.name):
                 await asyncio.sleep(0.01)
-        assert [(await send_request(door, "/x/")).body for _ in range(3)] == [b'["mended"]'] * 3
+        assert [(await send_request(middleware, "/x/")).body for _ in range(3)] == [b'["recomputed"]'] * 3
         assert django.calls == 2
 
     run(scenario)

@@ -1,4 +1,4 @@
-"""Whatever is asked, however: the front door answers what Django would, to the header."""
+"""Differential test: to any request the ASGI middleware sends what Django would, down to the headers."""
 
 import asyncio
 import random
@@ -53,13 +53,13 @@ HEADERS = (
     *([("if-modified-since", "Sat, 29 Oct 1994 19:43:31 GMT")], [("accept-language", "de")]),
     *([("if-unmodified-since", "Sat, 29 Oct 1994 19:43:31 GMT")], [("content-type", "text/plain; charset=latin-1")]),
 )
-# What tells where an answer comes from, and what only a server adds or leaves out.
-OWN = (b"x-cache", b"age", b"cache-control", b"content-length", b"allow")
-OF_THEIR_MOMENT = ("/api/analytics/", "/panels/")  # a missing one is computed anew: another moment, another ETag
+# Headers that say where a response comes from, and those that only a server adds or removes.
+IGNORED = (b"x-cache", b"age", b"cache-control", b"content-length", b"allow")
+TIME_DEPENDENT = ("/api/analytics/", "/panels/")  # computed again later, they have another ETag
 
 
-async def asked(app, path, query, headers, method):
-    """Status, headers and body, as far as the front door and Django must agree on them."""
+async def exchange(app, path, query, headers, method):
+    """Send a request. Return status, headers and body as far as the middleware and Django must agree on them."""
     scope = {
         "type": "http",
         "method": method,
@@ -78,15 +78,15 @@ async def asked(app, path, query, headers, method):
         sent.append(message)
 
     await app(scope, receive, send)
-    told = {name.lower(): value for name, value in sent[0]["headers"] if name.lower() not in OWN}
-    # The panels tell the hit rate of their moment.
+    compared = {name.lower(): value for name, value in sent[0]["headers"] if name.lower() not in IGNORED}
+    # The panels contain the current hit rate.
     body = b"" if path == "/panels/" else b"".join(message.get("body", b"") for message in sent[1:])
-    if path.startswith(OF_THEIR_MOMENT):
-        told.pop(b"etag", None)
-    return sent[0]["status"], told, re.sub(rb'"generated_at":"[^"]*"', b"", body) if method == "GET" else b""
+    if path.startswith(TIME_DEPENDENT):
+        compared.pop(b"etag", None)
+    return sent[0]["status"], compared, re.sub(rb'"generated_at":"[^"]*"', b"", body) if method == "GET" else b""
 
 
-def test_the_front_door_answers_what_django_would():
+def test_the_middleware_sends_what_django_would():
     record_games([Round(game_id=number, crash_hundredths=200 + number) for number in range(1, 30)], source="test")
     services.apply_pending()
     dice = random.Random(SEED)
@@ -94,21 +94,21 @@ def test_the_front_door_answers_what_django_would():
     async def differences():
         pool = WSGIMiddleware(django, workers=1)
         behind = Intake(pool, 1_000_000)
-        door = ResponseCacheASGIMiddleware(behind, VersionWatcher(versions.namespaces.values()))
-        await door.start()
+        middleware = ResponseCacheASGIMiddleware(behind, VersionWatcher(versions.namespaces.values()))
+        await middleware.start()
         try:
             async with asyncio.timeout(5):
-                while door._watcher.current_version(GAMES) is None:
+                while middleware._watcher.current_version(GAMES) is None:
                     await asyncio.sleep(0.01)
             for _ in range(REQUESTS):
                 headers = [one for some in dice.choices(HEADERS, k=2) for one in some]
                 request = dice.choice(PATHS), dice.choice(QUERIES), headers, dice.choice(("GET", "GET", "HEAD"))
-                answers = [await asked(app, *request) for app in (door, behind)]
+                answers = [await exchange(app, *request) for app in (middleware, behind)]
                 if answers[0] != answers[1]:
                     yield request, *answers
         finally:
-            await door.stop()
-            pool.executor.submit(databases.close_all).result()  # its thread's
+            await middleware.stop()
+            pool.executor.submit(databases.close_all).result()  # in the pool's thread
 
     async def all_of_them():
         return [one async for one in differences()]

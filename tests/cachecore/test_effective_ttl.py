@@ -77,7 +77,7 @@ def test_another_process_hears_of_it_within_a_second():
 def test_without_redis_the_last_word_holds(valkey):
     effective_ttl.set_ttl(GAMES_LIST, 50)
     valkey.stop()
-    effective_ttl._by_operators._heard_at = float("-inf")
+    effective_ttl._by_operators._read_at = float("-inf")
     assert effective_ttl.ttl_of(GAMES_LIST) == 50
 
 

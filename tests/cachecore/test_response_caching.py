@@ -19,7 +19,7 @@ POLICY = Policy(family=registry["games-list"], namespace=GAMES)
 
 
 class Counter:
-    """A computation that counts its calls and answers with the count."""
+    """A computation that returns how often it was called."""
 
     def __init__(self, **computed):
         self.calls = 0
@@ -35,7 +35,7 @@ def version() -> int:
     return versions.raise_version(GAMES)
 
 
-def ask(compute, parameters=(("page", 1), ("tz", "UTC")), **headers):
+def get_response(compute, parameters=(("page", 1), ("tz", "UTC")), **headers):
     return cached_response(RequestFactory().get("/x/", headers=headers), POLICY, parameters, compute)
 
 
@@ -46,7 +46,7 @@ def stored_keys() -> list[str]:
 
 def test_a_miss_is_computed_and_stored_under_the_literal_key(version):
     compute = Counter()
-    response = ask(compute)
+    response = get_response(compute)
     assert (response.headers["X-Cache"], json.loads(response.content)) == ("MISS", {"calls": 1})
     assert response.headers["X-Data-Version"] == str(version)
     assert stored_keys() == [f"games:list:page:1:tz:UTC:{version}"]
@@ -56,78 +56,78 @@ def test_a_miss_is_computed_and_stored_under_the_literal_key(version):
 
 def test_a_hit_computes_nothing(version):
     compute = Counter()
-    ask(compute)
-    response = ask(compute)
+    get_response(compute)
+    response = get_response(compute)
     assert (response.headers["X-Cache"], json.loads(response.content)) == ("HIT", {"calls": 1})
     assert compute.calls == 1
 
 
-def test_other_parameters_are_another_entry(version):
+def test_other_parameters_are_stored_separately(version):
     compute = Counter()
-    ask(compute)
-    assert ask(compute, [("page", 2), ("tz", "UTC")]).headers["X-Cache"] == "MISS"
+    get_response(compute)
+    assert get_response(compute, [("page", 2), ("tz", "UTC")]).headers["X-Cache"] == "MISS"
     assert compute.calls == 2
 
 
-def test_a_raised_version_makes_it_cold(version):
+def test_a_raised_version_makes_the_next_read_a_miss(version):
     compute = Counter()
-    ask(compute)
+    get_response(compute)
     versions.raise_version(GAMES)
-    assert json.loads(ask(compute).content) == {"calls": 2}
+    assert json.loads(get_response(compute).content) == {"calls": 2}
 
 
-def test_an_answer_computed_before_a_raise_is_never_found_after_it(version):
+def test_a_response_computed_before_a_raise_is_never_served_after_it(version):
     """The race that leaves a stale value in every cache that keys without the version."""
 
-    def overtaken() -> ComputedResult:
-        versions.raise_version(GAMES)  # a game is recorded while this answer is computed
+    def computed_during_a_raise() -> ComputedResult:
+        versions.raise_version(GAMES)  # a game is recorded meanwhile
         return ComputedResult("old")
 
-    ask(overtaken)
-    assert json.loads(ask(lambda: ComputedResult("new")).content) == "new"
+    get_response(computed_during_a_raise)
+    assert json.loads(get_response(lambda: ComputedResult("new")).content) == "new"
 
 
 def test_a_computation_may_shorten_the_time_to_live(version):
-    ask(Counter(fresh_ms=1_500))
+    get_response(Counter(fresh_ms=1_500))
     with connections.guarded_client("cache") as client:
         assert 0 < client.pttl(stored_keys()[0]) <= 1_500
 
 
-def test_an_answer_above_the_limit_is_given_and_not_stored(version):
-    response = ask(lambda: ComputedResult("x" * envelope.MAX_VALUE_BYTES))
+def test_a_response_above_the_size_limit_is_returned_and_not_stored(version):
+    response = get_response(lambda: ComputedResult("x" * envelope.MAX_VALUE_BYTES))
     assert response.headers["X-Cache"] == "BYPASS"
     assert response.headers["Cache-Control"] == "no-cache"
     assert stored_keys() == []
 
 
 def test_without_a_version_nothing_is_stored():
-    assert ask(Counter()).headers["X-Cache"] == "BYPASS"
+    assert get_response(Counter()).headers["X-Cache"] == "BYPASS"
     assert stored_keys() == []
 
 
 def test_another_releases_entry_is_computed_again(version):
-    ask(Counter())
+    get_response(Counter())
     with connections.guarded_client("cache") as client:
         client.set(stored_keys()[0], b"\x00 something else")
-    assert ask(Counter()).headers["X-Cache"] == "MISS"
+    assert get_response(Counter()).headers["X-Cache"] == "MISS"
 
 
 def test_the_etag_changes_with_the_body_only(version):
-    first = ask(lambda: ComputedResult("a"))
+    first = get_response(lambda: ComputedResult("a"))
     versions.raise_version(GAMES)
-    assert ask(lambda: ComputedResult("a")).headers["ETag"] == first.headers["ETag"]
+    assert get_response(lambda: ComputedResult("a")).headers["ETag"] == first.headers["ETag"]
     versions.raise_version(GAMES)
-    assert ask(lambda: ComputedResult("b")).headers["ETag"] != first.headers["ETag"]
+    assert get_response(lambda: ComputedResult("b")).headers["ETag"] != first.headers["ETag"]
 
 
 def test_a_matching_etag_is_a_304_with_its_headers(version):
-    etag = ask(Counter()).headers["ETag"]
-    response = ask(Counter(), **{"If-None-Match": etag})
+    etag = get_response(Counter()).headers["ETag"]
+    response = get_response(Counter(), **{"If-None-Match": etag})
     assert (response.status_code, response.content) == (304, b"")
     assert response.headers["ETag"] == etag
 
 
-def long_answer() -> ComputedResult:
+def long_response() -> ComputedResult:
     return ComputedResult({"games": list(range(1_000))})
 
 
@@ -136,48 +136,49 @@ def test_django_sends_the_gzip_too_whatever_the_outcome(outcome):
     if outcome != "BYPASS":
         versions.raise_version(GAMES)
     if outcome == "HIT":
-        ask(long_answer)
-    response = ask(long_answer, **{"Accept-Encoding": "br, gzip"})
+        get_response(long_response)
+    response = get_response(long_response, **{"Accept-Encoding": "br, gzip"})
     assert (response["X-Cache"], response["Content-Encoding"]) == (outcome, "gzip")
     assert json.loads(gzip.decompress(response.content)) == {"games": list(range(1_000))}
-    assert len(response.content) < len(ask(long_answer).content) / 2
-    assert response["ETag"] == ask(long_answer)["ETag"]
+    assert len(response.content) < len(get_response(long_response).content) / 2
+    assert response["ETag"] == get_response(long_response)["ETag"]
 
 
 @pytest.mark.parametrize("accepted", ["", "br", "gzip;q=0", "gzip; q=0.000, br", "x-gzipped"])
-def test_who_does_not_take_gzip_gets_none(version, accepted):
-    response = ask(long_answer, **{"Accept-Encoding": accepted})
+def test_a_client_that_does_not_accept_gzip_gets_none(version, accepted):
+    response = get_response(long_response, **{"Accept-Encoding": accepted})
     assert "Content-Encoding" not in response
     assert json.loads(response.content) == {"games": list(range(1_000))}
 
 
-def test_a_short_answer_and_a_304_have_no_coding(version):
-    short = ask(Counter(), **{"Accept-Encoding": "gzip"})
+def test_a_short_response_and_a_304_have_no_content_encoding(version):
+    short = get_response(Counter(), **{"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in short
-    etag = ask(long_answer, parameters=(("page", 2),))["ETag"]
-    same = ask(long_answer, parameters=(("page", 2),), **{"Accept-Encoding": "gzip", "If-None-Match": etag})
+    etag = get_response(long_response, parameters=(("page", 2),))["ETag"]
+    same = get_response(long_response, parameters=(("page", 2),), **{"Accept-Encoding": "gzip", "If-None-Match": etag})
     assert (same.status_code, same.content, "Content-Encoding" in same) == (304, b"", False)
 
 
 @pytest.mark.parametrize("fault", ["stop", "pause"])
-def test_without_redis_the_answer_is_computed_every_time(version, valkey, fault):
+def test_without_redis_the_response_is_computed_every_time(version, valkey, fault):
     compute = Counter()
     getattr(valkey, fault)()
-    assert [ask(compute).headers["X-Cache"] for _ in range(3)] == ["BYPASS"] * 3
+    assert [get_response(compute).headers["X-Cache"] for _ in range(3)] == ["BYPASS"] * 3
     assert compute.calls == 3
 
 
-def test_the_function_answers_what_the_response_carries(version):
-    """For who has no request, as a page of the same process."""
+def test_get_or_compute_returns_what_the_response_contains(version):
+    """Pages of the same process call it without a request."""
     compute = Counter()
-    told = get_or_compute(POLICY, [("page", 1), ("tz", "UTC")], compute)
-    assert (told.outcome, told.stored.body, told.cached_url.key(version)) == ("MISS", b'{"calls":1}', stored_keys()[0])
-    response = ask(compute)
-    assert (response.headers["X-Cache"], response.content, compute.calls) == ("HIT", told.stored.body, 1)
+    result = get_or_compute(POLICY, [("page", 1), ("tz", "UTC")], compute)
+    found = (result.outcome, result.stored.body, result.cached_url.key(version))
+    assert found == ("MISS", b'{"calls":1}', stored_keys()[0])
+    response = get_response(compute)
+    assert (response.headers["X-Cache"], response.content, compute.calls) == ("HIT", result.stored.body, 1)
 
 
-def test_an_answer_that_holds_for_no_time_is_not_for_proxies_either(version):
-    response = ask(Counter(fresh_ms=0))
+def test_a_response_with_no_lifetime_is_not_for_proxies_either(version):
+    response = get_response(Counter(fresh_ms=0))
     assert (response.headers["X-Cache"], response.headers["Cache-Control"]) == ("BYPASS", "no-cache")
     assert caching.cached_urls == {}
 
@@ -193,7 +194,7 @@ def refuse() -> None:
     raise Refused
 
 
-def test_who_may_not_compute_computes_and_stores_nothing(version):
+def test_a_refused_caller_computes_and_stores_nothing(version):
     compute = Counter()
     with pytest.raises(Refused):
         get_or_compute(POLICY, [("page", 1)], compute, refuse)
@@ -201,44 +202,44 @@ def test_who_may_not_compute_computes_and_stores_nothing(version):
     assert get_or_compute(POLICY, [("page", 1)], compute).outcome == "MISS"  # at once: no lease is left behind
 
 
-def test_who_may_not_compute_may_have_what_is_there(version):
+def test_a_refused_caller_still_gets_a_stored_response(version):
     get_or_compute(POLICY, [("page", 1)], Counter())
     assert get_or_compute(POLICY, [("page", 1)], Counter(), refuse).outcome == "HIT"
 
 
-def test_without_the_cache_everybody_is_asked():
+def test_without_the_cache_every_caller_is_checked():
     compute = Counter()
     with pytest.raises(Refused):
         get_or_compute(POLICY, [("page", 1)], compute, refuse)
     assert compute.calls == 0
 
 
-def test_the_request_is_asked_once_and_only_before_computing(version):
-    asked = []
+def test_before_computing_is_called_once_and_only_before_computing(version):
+    calls_before = []
 
     def cached_with(compute, **headers):
-        request = RequestFactory().get("/x/", headers=headers)
-        request.before_computing = lambda: asked.append(compute.calls)
-        response = cached_response(request, POLICY, [("page", 1)], compute)
-        assert not hasattr(request, "before_computing")
+        http_request = RequestFactory().get("/x/", headers=headers)
+        http_request.before_computing = lambda: calls_before.append(compute.calls)
+        response = cached_response(http_request, POLICY, [("page", 1)], compute)
+        assert not hasattr(http_request, "before_computing")
         return response
 
     compute = Counter()
     assert cached_with(compute).headers["X-Cache"] == "MISS"
     etag = cached_with(compute).headers["ETag"]
     assert cached_with(compute, **{"If-None-Match": etag}).status_code == 304
-    assert (asked, compute.calls) == ([0], 1)
+    assert (calls_before, compute.calls) == ([0], 1)
 
 
 @pytest.mark.parametrize("page", range(5))
-def test_a_refused_caller_does_not_take_down_those_who_wait_for_its_answer(version, page):
-    """Six miss at the same moment, all but one are over their limit, and that one may come last."""
+def test_a_refused_caller_does_not_fail_the_callers_waiting_for_it(version, page):
+    """Six callers miss at the same moment; all but one are above their limit, and that one may come last."""
     compute = Counter()
 
-    def asking(caller: int) -> str:
+    def outcome_of(caller: int) -> str:
         def before_computing() -> None:
             with connections.guarded_client("cache") as client:
-                for _ in range(50):  # the others find that somebody computes, and wait
+                for _ in range(50):  # time for the others to find the lease held, and to wait
                     client.ping()
             if caller:
                 raise Refused
@@ -250,8 +251,8 @@ def test_a_refused_caller_does_not_take_down_those_who_wait_for_its_answer(versi
 
     get_or_compute(POLICY, [("page", "connected")], compute)
     with ThreadPoolExecutor(6) as pool, connections.guarded_client("cache") as client:
-        client.execute_command("CLIENT", "PAUSE", 50, "ALL")  # milliseconds; then all are told at once
-        outcomes = list(pool.map(asking, reversed(range(6))))
+        client.execute_command("CLIENT", "PAUSE", 50, "ALL")  # milliseconds; then all get their replies at once
+        outcomes = list(pool.map(outcome_of, reversed(range(6))))
     assert outcomes[-1] in ("MISS", "HIT")
-    assert set(outcomes[:-1]) <= {"refused", "MISS", "HIT"}  # those who come after it have its answer
+    assert set(outcomes[:-1]) <= {"refused", "MISS", "HIT"}  # later callers get the stored response
     assert compute.calls == 2

@@ -1,4 +1,4 @@
-"""Answers switched off while the site runs: computed for every request, here and in the front door; and on again."""
+"""Response caching switched off and on at run time: inside Django and in the ASGI middleware."""
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -35,24 +35,24 @@ def test_off_and_on_again(client):
     assert outcomes(client) == ["HIT", "HIT"]
 
 
-def test_another_process_hears_of_it_within_a_second(client, monkeypatch):
-    with connections.guarded_client("state") as redis:  # as another process does
+def test_another_process_follows_within_a_second(client, monkeypatch):
+    with connections.guarded_client("state") as redis:  # as another process would
         redis.sadd(switches.SWITCHED_OFF.key(), GAMES_LIST.name)
-    assert outcomes(client) == ["MISS", "HIT"]  # known from less than a second ago
-    monkeypatch.setattr(switches._off, "_heard_at", float("-inf"))
+    assert outcomes(client) == ["MISS", "HIT"]  # the set read less than a second ago
+    monkeypatch.setattr(switches._off, "_read_at", float("-inf"))
     assert outcomes(client) == ["BYPASS", "BYPASS"]
 
 
-def test_settings_switch_off_what_nobody_can_switch_on(client, settings):
+def test_a_family_switched_off_by_settings_cannot_be_switched_on(client, settings):
     settings.CACHE_RESPONSES_OFF = [GAMES_LIST.name]
     switches.switch(GAMES_LIST, on=True)
     assert outcomes(client) == ["BYPASS", "BYPASS"]
 
 
-def test_without_redis_the_last_known_set_holds(valkey, monkeypatch):
+def test_without_redis_the_last_set_read_stays_in_force(valkey, monkeypatch):
     switches.switch(GAMES_LIST, on=False)
     valkey.stop()
-    monkeypatch.setattr(switches._off, "_heard_at", float("-inf"))
+    monkeypatch.setattr(switches._off, "_read_at", float("-inf"))
     assert switches.is_off(GAMES_LIST)
 
 
