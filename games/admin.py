@@ -9,11 +9,11 @@ from django.http import HttpRequest
 from games.crash_points import parse_hundredths
 from games.models import Game
 from games.rounds import TIME_FIELDS, Round
-from games.services import RejectedRounds, record_games, refuse, verify_again
+from games.services import RejectedRounds, record_games, reverify, validate_only
 
 
 class GameForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A game by hand. The values go through `record_games` like those of every other source."""
+    """Form for one game. Its values are recorded by `record_games`, like those of every other source."""
 
     crash_point = forms.CharField(help_text="For example 2.34")
     force = forms.BooleanField(required=False, help_text="Accept an id far ahead of the newest game.")
@@ -24,7 +24,7 @@ class GameForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.pk is not None and "game_id" in self.fields:  # who may only look has no such field
+        if self.instance.pk is not None and "game_id" in self.fields:  # absent for users with view permission only
             self.fields["crash_point"].initial = self.instance.crash_point
             self.fields["game_id"].disabled = True
 
@@ -41,20 +41,20 @@ class GameForm(forms.ModelForm):  # type: ignore[type-arg]
         cleaned: dict[str, Any] = super().clean() or {}
         for name in ("hash", *TIME_FIELDS):
             if name in self.changed_data and cleaned.get(name) is None:
-                self.add_error(name, "A value cannot be cleared: delete the game and record it anew.")
+                self.add_error(name, "A recorded value cannot be cleared. Delete the game and record it again.")
         if not self.errors:
-            self._refuse(bool(cleaned["force"]))
+            self._validate_round(bool(cleaned["force"]))
         return cleaned
 
-    def _refuse(self, force: bool) -> None:
+    def _validate_round(self, force: bool) -> None:
         try:
-            refuse([self.told()], source="admin", force=force)
+            validate_only([self.reported_round()], source="admin", force=force)
         except RejectedRounds as rejected:
             for name, reasons in rejected.errors[0].items():
                 self.add_error(name, reasons)
 
-    def told(self) -> Round:
-        """Only what was changed here: the form shows times to the second, the table has milliseconds."""
+    def reported_round(self) -> Round:
+        """Return a round with the changed fields only: the form cuts times to seconds, the table has milliseconds."""
         cleaned = self.cleaned_data
         return Round(
             game_id=cleaned["game_id"],
@@ -91,18 +91,18 @@ class GameAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: HttpRequest, obj: Game, form: Any, change: bool) -> None:
         source = f"admin {request.user.get_username()}"[:64]
-        record_games([form.told()], source=source, force=form.cleaned_data["force"])
+        record_games([form.reported_round()], source=source, force=form.cleaned_data["force"])
         obj.refresh_from_db()
 
-    @admin.action(description="Verify the selected games again", permissions=["change"])
+    @admin.action(description="Re-verify the selected games", permissions=["change"])
     def verify_games(self, request: HttpRequest, queryset: QuerySet[Game]) -> None:
         ids = list(queryset.values_list("game_id", flat=True))
-        changed = verify_again(ids)
+        changed = reverify(ids)
         LogEntry.objects.log_actions(
-            request.user.pk,  # type: ignore[arg-type]  # admin lets nobody else in
+            request.user.pk,  # type: ignore[arg-type]  # the admin requires a logged-in user
             Game.objects.filter(game_id__in=changed),
             CHANGE,
-            "Verified again: the verdict is another.",
+            "Re-verified; the result changed.",
         )
         games = "game" if len(ids) == 1 else "games"
-        self.message_user(request, f"Verified {len(ids)} {games} again, {len(changed)} changed.")
+        self.message_user(request, f"Re-verified {len(ids)} {games}; {len(changed)} changed.")

@@ -11,8 +11,9 @@ from games.fairness import SITES
 
 
 @register
-def site_is_known(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """games.E001: SITE names no site whose formulas are known."""
+def check_site_is_supported(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Return games.E001 if SITE is not a supported site."""
     if settings.SITE in SITES:
         return []
-    return [Error(f"SITE is {settings.SITE!r}.", hint=f"One of: {', '.join(sorted(SITES))}.", id="games.E001")]
+    allowed = ", ".join(sorted(SITES))
+    return [Error(f"SITE is {settings.SITE!r}.", hint=f"SITE must be one of: {allowed}.", id="games.E001")]

@@ -1,4 +1,4 @@
-"""Games as CSV or JSON lines, row by row: the table is never in memory at once."""
+"""Export games as CSV or JSON lines, row by row, so that memory use does not grow with the table."""
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
@@ -24,9 +24,9 @@ FIELDS = (
     *("prepare_time", "begin_time", "end_time", "source"),
 )
 _COLUMNS = {"crash_point": "crash_hundredths", "calculated_point": "calculated_hundredths"}
-_POINTS = [index for index, name in enumerate(FIELDS) if name in _COLUMNS]
-# Set by the server when who asked has left: whatever streams looks at it between parts.
-client_gone: ContextVar[Event | None] = ContextVar("client_gone", default=None)
+_CRASH_POINT_INDEXES = [index for index, name in enumerate(FIELDS) if name in _COLUMNS]
+# The server sets the event when the client has disconnected; a streaming response checks it between parts.
+client_disconnected: ContextVar[Event | None] = ContextVar("client_disconnected", default=None)
 
 ROWS_PER_FETCH = 2_000
 ROWS_PER_PART = 200  # written to the client together
@@ -34,33 +34,34 @@ ROWS_PER_PART = 200  # written to the client together
 Row = list[Any]
 
 
-def exported(games: QuerySet[Game], format_: Format, zone: ZoneInfo) -> Iterator[bytes]:
-    """The file in parts, the same fields as the API's games. The first part is asked for at once.
+def export_games(games: QuerySet[Game], format_: Format, zone: ZoneInfo) -> Iterator[bytes]:
+    """Return the parts of the file, with the same fields as a game of the API.
 
-    Raises django.db.Error at the call where the table does not answer; later it can only break off.
+    The first rows are read at once, so that a database that is unavailable raises django.db.Error here, while the
+    response can still be a 503. An error in a later part can only end the file early.
     """
     columns = [_COLUMNS.get(name, name) for name in FIELDS]
     read = games.values_list(*columns).iterator(chunk_size=ROWS_PER_FETCH)
     first = next(read, None)
-    rows = (_shown(row, zone) for row in (chain([first], read) if first is not None else read))
-    return until_gone(_parts(_csv(rows) if format_ == "csv" else _jsonl(rows)))
+    rows = (_to_file_values(row, zone) for row in (chain([first], read) if first is not None else read))
+    return stop_when_disconnected(_join_lines(_csv(rows) if format_ == "csv" else _jsonl(rows)))
 
 
-def until_gone(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Stop when nobody listens any more: the rows of a large table are not read for nobody."""
-    gone = client_gone.get()
+def stop_when_disconnected(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the parts until the client has disconnected; without this the rest of the table would still be read."""
+    disconnected = client_disconnected.get()
     for part in parts:
-        if gone is not None and gone.is_set():
+        if disconnected is not None and disconnected.is_set():
             return
         yield part
 
 
-def _shown(row: Iterable[Any], zone: ZoneInfo) -> Row:
-    shown: Row = [value.astimezone(zone) if isinstance(value, datetime) else value for value in row]
-    for index in _POINTS:
-        if shown[index] is not None:
-            shown[index] = to_number(shown[index])
-    return shown
+def _to_file_values(row: Iterable[Any], zone: ZoneInfo) -> Row:
+    values: Row = [value.astimezone(zone) if isinstance(value, datetime) else value for value in row]
+    for index in _CRASH_POINT_INDEXES:
+        if values[index] is not None:
+            values[index] = to_number(values[index])
+    return values
 
 
 def _jsonl(rows: Iterable[Row]) -> Iterator[bytes]:
@@ -71,26 +72,26 @@ def _jsonl(rows: Iterable[Row]) -> Iterator[bytes]:
 
 def _csv(rows: Iterable[Row]) -> Iterator[bytes]:
     written: list[str] = []
-    writer = csv.writer(_Lines(written.append))
+    writer = csv.writer(_LineWriter(written.append))
     for row in chain([list(FIELDS)], rows):
-        writer.writerow(map(_text, row))
+        writer.writerow(map(_csv_value, row))
         yield written.pop().encode()
 
 
-def _text(value: Any) -> Any:
+def _csv_value(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value).lower() if isinstance(value, bool) else value
 
 
-class _Lines:
-    """What csv.writer calls a file."""
+class _LineWriter:
+    """The file object that csv.writer requires: it has a `write` method and nothing else."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self.write = write
 
 
-def _parts(lines: Iterator[bytes]) -> Iterator[bytes]:
+def _join_lines(lines: Iterator[bytes]) -> Iterator[bytes]:
     part: list[bytes] = []
     for line in lines:
         part.append(line)

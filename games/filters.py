@@ -1,4 +1,4 @@
-"""The games list's query: filters, order, page."""
+"""The query of the games list: filters, order and page."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +22,8 @@ ORDERINGS = {
 
 
 class GamesQuery(Query):
+    """The query parameters of the games list."""
+
     page = WholeField(default=1, min_value=1)
     per_page = WholeField(default=10, min_value=1, max_value=100)
     min = CrashPointField(required=False, help_text="Crash point at least this.")
@@ -29,19 +31,20 @@ class GamesQuery(Query):
     floor = FloorField(required=False, help_text="Integer part of the crash point.")
     since = InstantField(required=False, help_text="Ended at or after this time.")
     until = InstantField(required=False, help_text="Ended before this time.")
-    verified = serializers.BooleanField(required=False, help_text="Whether the hash gives the crash point.")
+    verified = serializers.BooleanField(required=False, help_text="True if the hash gives the crash point.")
     ordering = serializers.ChoiceField(choices=list(ORDERINGS), default="-game_id")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "min" in attrs and "max" in attrs and attrs["min"] > attrs["max"]:
-            raise serializers.ValidationError({"min": ["Is above max."]})
+            raise serializers.ValidationError({"min": ["min must not be greater than max."]})
         if "since" in attrs and "until" in attrs and attrs["since"] >= attrs["until"]:
-            raise serializers.ValidationError({"since": ["Is not before until."]})
+            raise serializers.ValidationError({"since": ["since must be earlier than until."]})
         return attrs
 
     def filtered(self) -> QuerySet[Game]:
-        asked = self.validated_data
-        games = Game.objects.order_by(*ORDERINGS[asked["ordering"]])
+        """Return the games that the filters select, in the requested order."""
+        values = self.validated_data
+        games = Game.objects.order_by(*ORDERINGS[values["ordering"]])
         lookups = {
             "min": "crash_hundredths__gte",
             "max": "crash_hundredths__lte",
@@ -49,43 +52,46 @@ class GamesQuery(Query):
             "until": "end_time__lt",
             "verified": "verified",
         }
-        games = games.filter(**{lookup: asked[name] for name, lookup in lookups.items() if name in asked})
-        if "floor" in asked:
-            games = games.filter(crash_hundredths__range=(asked["floor"] * 100, asked["floor"] * 100 + 99))
+        games = games.filter(**{lookup: values[name] for name, lookup in lookups.items() if name in values})
+        if "floor" in values:
+            games = games.filter(crash_hundredths__range=(values["floor"] * 100, values["floor"] * 100 + 99))
         return games
 
     def own_parameters(self) -> Iterator[tuple[str, object]]:
-        asked = self.validated_data
-        yield "page", asked["page"]
-        yield "per_page", asked["per_page"]
+        values = self.validated_data
+        yield "page", values["page"]
+        yield "per_page", values["per_page"]
         yield from self.filter_parameters()
 
     def link(self, page: int) -> str:
-        """The same question about another page. Relative, and made of what the answer is kept by: one stored answer
-        serves every host name and every spelling, whether its zone was in a parameter or a header."""
-        asked = self.validated_data
-        times = {name: asked[name].isoformat() for name in ("since", "until") if name in asked}
+        """Return a relative link to another page of the same list.
+
+        The link consists of the canonical parameters that are also the cache key. One cached response is therefore
+        right for every host name and every spelling, whether the zone came in a parameter or in a header.
+        """
+        values = self.validated_data
+        times = {name: values[name].isoformat() for name in ("since", "until") if name in values}
         return "?" + urlencode({**dict(self.parameters()), **times, "page": page})
 
     def filter_parameters(self) -> Iterator[tuple[str, object]]:
-        """Every filter that is not its default, canonical."""
-        asked = self.validated_data
+        """Yield the canonical name and value of every filter that is not its default."""
+        values = self.validated_data
         for name in ("min", "max"):
-            if name in asked:
-                yield name, format_hundredths(asked[name])
-        if "floor" in asked:
-            yield "floor", asked["floor"]
+            if name in values:
+                yield name, format_hundredths(values[name])
+        if "floor" in values:
+            yield "floor", values["floor"]
         for name in ("since", "until"):
-            if name in asked:
-                yield name, unix_ms(asked[name])
-        if "verified" in asked:
-            yield "verified", str(asked["verified"]).lower()
-        if asked["ordering"] != "-game_id":
-            yield "ordering", asked["ordering"]
+            if name in values:
+                yield name, unix_ms(values[name])
+        if "verified" in values:
+            yield "verified", str(values["verified"]).lower()
+        if values["ordering"] != "-game_id":
+            yield "ordering", values["ordering"]
 
 
 class ExportQuery(GamesQuery):
-    """The list's filters and order, without pages."""
+    """The filters and order of the list, without pages."""
 
     page = None  # type: ignore[assignment]
     per_page = None  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""Which ids are missing from the table."""
+"""Find the ids that are missing from the table."""
 
 from collections.abc import Iterator
 
@@ -9,10 +9,10 @@ from games.models import Game
 
 
 def find_gaps(first: int | None = None, last: int | None = None) -> Iterator[tuple[int, int]]:
-    """Yield the runs of missing ids from `first` to `last` in ascending order, all ends included.
+    """Yield (first, last) of every run of missing ids between `first` and `last`, in ascending order.
 
-    None stands for the oldest and the newest game. An empty table has neither: then both bounds must be given for
-    anything to be missing.
+    All bounds are inclusive. By default they are the oldest and the newest game. In an empty table, nothing is
+    missing unless both bounds are given.
     """
     games = Game.objects.order_by()
     if first is not None:
@@ -28,8 +28,8 @@ def find_gaps(first: int | None = None, last: int | None = None) -> Iterator[tup
     if first is not None and first < oldest:
         yield first, oldest - 1
     following = Window(Lead("game_id"), order_by=F("game_id").asc())
-    borders = games.annotate(following=following).filter(following__gt=F("game_id") + 1).order_by("game_id")
-    for before, after in borders.values_list("game_id", "following").iterator():
+    edges = games.annotate(following=following).filter(following__gt=F("game_id") + 1).order_by("game_id")
+    for before, after in edges.values_list("game_id", "following").iterator():
         yield before + 1, after - 1
     if last is not None and newest < last:
         yield newest + 1, last

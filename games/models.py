@@ -1,4 +1,4 @@
-"""Games as recorded: the table is the log and the truth."""
+"""Games as recorded. The table is the source of truth."""
 
 from decimal import Decimal
 
@@ -14,7 +14,7 @@ MAX_GAME_ID = 2**53 - 1  # the live view keeps ids as doubles
 
 
 class Game(models.Model):
-    """One game of the site. Crash points are integers in hundredths: SQLite would keep a decimal as a float."""
+    """One game of the site. Crash points are integers in hundredths, because SQLite stores decimals as floats."""
 
     game_id = models.BigIntegerField(primary_key=True)
     hash = models.CharField(

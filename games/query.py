@@ -1,4 +1,4 @@
-"""What a caller may ask: every parameter known, checked and canonical, or a 400 that names it."""
+"""Query parameters of the API: each is validated and made canonical, or the response is a 400 that names it."""
 
 import re
 from collections.abc import Iterator
@@ -16,20 +16,20 @@ from games.times import EARLIEST, LATEST, to_milliseconds
 
 _WHOLE = re.compile(r"-?[0-9]{1,20}")
 _POINT_ZERO = re.compile(r"\.0+\Z")
-MAX_ASKED_HUNDREDTHS = 10_000_000 * 100
+MAX_QUERY_HUNDREDTHS = 10_000_000 * 100
 
 
 @extend_schema_field({"type": "number", "minimum": 1, "description": "At most two decimals.", "example": 2.34})
 class CrashPointField(serializers.Field):  # type: ignore[type-arg]
-    """A crash point: 2.34 outside, 234 inside. In a query also `02` and `2.0`, which are 2."""
+    """A crash point: 2.34 in JSON, 234 in Python. A query may also spell 2 as `02` or `2.0`."""
 
     def to_internal_value(self, data: Any) -> int:
         try:
             hundredths = parse_hundredths(str(data))
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from error
-        if hundredths > MAX_ASKED_HUNDREDTHS:
-            raise serializers.ValidationError(f"Must be at most {format_hundredths(MAX_ASKED_HUNDREDTHS)}.")
+        if hundredths > MAX_QUERY_HUNDREDTHS:
+            raise serializers.ValidationError(f"Must be at most {format_hundredths(MAX_QUERY_HUNDREDTHS)}.")
         return hundredths
 
     def to_representation(self, value: int) -> float:
@@ -37,7 +37,7 @@ class CrashPointField(serializers.Field):  # type: ignore[type-arg]
 
 
 class WholeField(serializers.IntegerField):
-    """A whole number in ASCII digits: Python's int() would also read 1_0 and digits of other scripts."""
+    """A whole number in ASCII digits. Python's int() would also accept 1_0 and digits of other scripts."""
 
     def to_internal_value(self, data: Any) -> int:
         if not _WHOLE.fullmatch(str(data)):
@@ -46,17 +46,17 @@ class WholeField(serializers.IntegerField):
 
 
 class FloorField(WholeField):
-    """The integer part of a crash point, as asked for: `02` and `2.0` are 2, as everywhere."""
+    """The integer part of a crash point. `02` and `2.0` are 2, as in CrashPointField."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_value=1, max_value=MAX_ASKED_HUNDREDTHS // 100, **kwargs)
+        super().__init__(min_value=1, max_value=MAX_QUERY_HUNDREDTHS // 100, **kwargs)
 
     def to_internal_value(self, data: Any) -> int:
         return super().to_internal_value(_POINT_ZERO.sub("", str(data)))
 
 
 class InstantField(serializers.DateTimeField):
-    """An ISO 8601 time with its offset, cut to milliseconds; a time without one could mean any of forty instants."""
+    """An ISO 8601 time, cut to milliseconds. The UTC offset is required, because without it the time is ambiguous."""
 
     default_error_messages = {
         "invalid": "Expected an ISO 8601 time with its UTC offset, such as 2026-07-01T12:00:00Z"
@@ -65,7 +65,7 @@ class InstantField(serializers.DateTimeField):
 
     def enforce_timezone(self, value: datetime) -> datetime:
         if value.tzinfo is None:
-            raise serializers.ValidationError("Needs a UTC offset, such as Z or +01:00 (write + as %2B in a URL).")
+            raise serializers.ValidationError("Expected a UTC offset, such as Z or +01:00 (write + as %2B in a URL).")
         return value
 
     def to_internal_value(self, value: Any) -> datetime:
@@ -77,38 +77,39 @@ class InstantField(serializers.DateTimeField):
 
 @extend_schema_field({"type": "string", "example": "Europe/London"})
 class ZoneField(serializers.Field):  # type: ignore[type-arg]
-    """An IANA zone name -> ZoneInfo."""
+    """A time zone: an IANA name in the query, a ZoneInfo in Python."""
 
     def to_internal_value(self, data: Any) -> ZoneInfo:
         name = str(data)
         if name not in zone_names():
-            raise serializers.ValidationError("Is not an IANA time zone, such as Europe/London.")
+            raise serializers.ValidationError("Expected an IANA time zone, such as Europe/London.")
         return ZoneInfo(name)
 
 
 @cache
 def zone_names() -> frozenset[str]:
-    """The host's database also names itself and a placeholder."""
+    """Return the names of the host's zones, without its own zone (localtime) and the placeholder (Factory)."""
     return frozenset(available_timezones()) - {"localtime", "Factory"}
 
 
 class Query(serializers.Serializer):  # type: ignore[type-arg]
-    """The base of every query: unknown and repeated parameters are refused, the zone is always there."""
+    """The base class of all queries. Unknown and repeated parameters are rejected; every query has a time zone."""
 
     tz = ZoneField(required=False, default=lambda: ZoneInfo("UTC"), help_text="IANA zone; wins over X-Timezone.")
 
     @classmethod
     def of(cls, request: Request) -> Self:
-        """The query of a request, valid. Raises ValidationError."""
+        """Return the validated query of a request. Raises ValidationError."""
         data = {name: values[-1] for name, values in request.query_params.lists()}
         if "tz" not in data and (header := request.headers.get("X-Timezone")):
             data["tz"] = header
         query = cls(data=data)
-        query.refuse_strangers(request)
+        query.reject_unknown_parameters(request)
         query.is_valid(raise_exception=True)
         return query
 
-    def refuse_strangers(self, request: Request) -> None:
+    def reject_unknown_parameters(self, request: Request) -> None:
+        """Raise ValidationError if a parameter is unknown or given more than once."""
         errors = {
             name: ["Unknown parameter." if name not in self.fields else "Given more than once."]
             for name, values in request.query_params.lists()
@@ -123,19 +124,20 @@ class Query(serializers.Serializer):  # type: ignore[type-arg]
         return zone
 
     def parameters(self) -> Iterator[tuple[str, object]]:
-        """The canonical parameters of the cache key, in a fixed order, the zone last."""
+        """Yield the canonical parameters for the cache key, in a fixed order, the zone last."""
         yield from self.own_parameters()
         yield "tz", self.zone.key
 
     def own_parameters(self) -> Iterator[tuple[str, object]]:
+        """Yield the parameters that subclasses add, in the order of the cache key."""
         yield from ()
 
 
-class NoQuery(Query):
-    """Nothing at all: what a call says stands in its body."""
+class EmptyQuery(Query):
+    """A query without any parameter, for calls that take their input from the body."""
 
     tz = None  # type: ignore[assignment]
 
 
 class ZoneQuery(Query):
-    """Nothing but the zone."""
+    """A query with no parameter but the zone."""

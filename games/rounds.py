@@ -1,4 +1,4 @@
-"""A round as a source tells it, and what makes one acceptable. No database here."""
+"""Rounds as sources report them, and their validation without the database."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,13 +10,13 @@ from games.times import EARLIEST, to_milliseconds
 Errors = dict[str, list[str]]
 
 TIME_FIELDS = ("prepare_time", "begin_time", "end_time")
-# Clocks differ a little; a time further ahead is a mistake that would be the newest for ever.
+# Clocks differ a little. A time further ahead is a mistake; its game would stay the newest for a long time.
 MAX_AHEAD = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """What one source says of one game; None is "not said" and never overwrites what is known."""
+    """One game as one source reports it. None means "not reported" and never overwrites a stored value."""
 
     game_id: int
     crash_hundredths: int
@@ -26,40 +26,40 @@ class Round:
     end_time: datetime | None = None
 
 
-def normalise(told: Round) -> Round:
-    """Lower-case hash; times in UTC, cut to milliseconds. Raises MalformedHash."""
+def normalise(reported: Round) -> Round:
+    """Return the round with a lower-case hash, and times in UTC, cut to milliseconds. Raises MalformedHash."""
     return replace(
-        told,
-        hash=normalise_hash(told.hash) if told.hash is not None else None,
-        prepare_time=_cut(told.prepare_time),
-        begin_time=_cut(told.begin_time),
-        end_time=_cut(told.end_time),
+        reported,
+        hash=normalise_hash(reported.hash) if reported.hash is not None else None,
+        prepare_time=_to_milliseconds(reported.prepare_time),
+        begin_time=_to_milliseconds(reported.begin_time),
+        end_time=_to_milliseconds(reported.end_time),
     )
 
 
-def check(told: Round, now: datetime) -> Errors:
-    """Every reason why this round cannot be recorded at `now`, by field; empty when it can."""
+def find_errors(reported: Round, now: datetime) -> Errors:
+    """Return every reason why the round cannot be recorded at the time `now`, by field."""
     errors: Errors = {}
-    if not MIN_GAME_ID <= told.game_id <= MAX_GAME_ID:
+    if not MIN_GAME_ID <= reported.game_id <= MAX_GAME_ID:
         errors["game_id"] = [f"Must be from {MIN_GAME_ID} to {MAX_GAME_ID}."]
-    if not 100 <= told.crash_hundredths <= MAX_CRASH_HUNDREDTHS:
+    if not 100 <= reported.crash_hundredths <= MAX_CRASH_HUNDREDTHS:
         errors["crash_point"] = [f"Must be from 1 to {MAX_CRASH_HUNDREDTHS / 100:.2f}."]
-    if told.hash is not None:
+    if reported.hash is not None:
         try:
-            normalise_hash(told.hash)
+            normalise_hash(reported.hash)
         except MalformedHash as error:
             errors["hash"] = [str(error)]
     for name in TIME_FIELDS:
-        if reason := _time_error(getattr(told, name), now):
+        if reason := _time_error(getattr(reported, name), now):
             errors[name] = [reason]
     if not errors:
-        errors |= check_order(told)
+        errors |= find_order_errors(reported)
     return errors
 
 
-def check_order(told: Round | Game) -> Errors:
-    """Of a round as told, or of a game as it would be stored."""
-    times = [time for name in TIME_FIELDS if (time := getattr(told, name)) is not None]
+def find_order_errors(game: Round | Game) -> Errors:
+    """Return an error if the times of a reported round, or of a game before it is stored, are not in order."""
+    times = [time for name in TIME_FIELDS if (time := getattr(game, name)) is not None]
     return {} if times == sorted(times) else {"end_time": ["Must not be before begin_time or prepare_time."]}
 
 
@@ -67,13 +67,13 @@ def _time_error(time: datetime | None, now: datetime) -> str | None:
     if time is None:
         return None
     if time.tzinfo is None:
-        return "Needs a UTC offset."
+        return "Expected a UTC offset."
     if time < EARLIEST:
         return f"Must not be before {EARLIEST:%Y-%m-%d}."
     if time > now + MAX_AHEAD:
-        return "Lies in the future."
+        return f"Must not be more than {MAX_AHEAD // timedelta(minutes=1)} minutes in the future."
     return None
 
 
-def _cut(time: datetime | None) -> datetime | None:
+def _to_milliseconds(time: datetime | None) -> datetime | None:
     return None if time is None else to_milliseconds(time)

@@ -1,4 +1,4 @@
-"""Reads."""
+"""Read games from the table."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ def newest_game_id() -> int | None:
 
 
 def game_page(query: GamesQuery) -> dict[str, Any]:
-    """One page of the list. Raises NotFound past the last page; an empty table has one empty page."""
+    """Return one page of the list. Raises NotFound past the last page; an empty table has one empty page."""
     page, per_page = query.validated_data["page"], query.validated_data["per_page"]
     games = query.filtered()
     count = games.count()
     pages = max(1, -(-count // per_page))
     if page > pages:
-        raise NotFound(f"There are {pages} pages.")
+        raise NotFound(f"Page {page} does not exist. The last page is {pages}.")
     with timezone.override(query.zone):
         results = GameSerializer(games[(page - 1) * per_page : page * per_page], many=True).data
     return {
@@ -43,7 +43,7 @@ def game_page(query: GamesQuery) -> dict[str, Any]:
 
 
 def game(game_id: int) -> Game:
-    """Raises NotFound."""
+    """Return a game. Raises NotFound."""
     found = Game.objects.filter(game_id=game_id).first() if game_id <= MAX_GAME_ID else None
     if found is None:
         raise NotFound(f"Game {game_id} is not recorded.")
@@ -55,8 +55,8 @@ def games_by_id(ids: Collection[int]) -> dict[int, Game]:
 
 
 @dataclass(frozen=True, slots=True)
-class Exceptions:
-    """Of so many games, those not verified and those not linked: the rest are. Of mismatches and breaks also ids."""
+class Anomalies:
+    """Counts of the games that are not verified or not linked. Mismatches and breaks are listed as well."""
 
     games: int
     mismatched: int
@@ -67,11 +67,14 @@ class Exceptions:
     broken_games: list[int]
 
 
-def exceptions(games: QuerySet[Game], listed: int) -> Exceptions:
-    """Exceptions are counted by partial indexes, cheap where games are sound; all games by their key (0.1 s a million).
-    `listed` bounds the ids."""
+def find_anomalies(games: QuerySet[Game], listed: int) -> Anomalies:
+    """Count the anomalies among the games and list at most `listed` ids of each kind.
+
+    Partial indexes make the anomalies cheap to count as long as they are rare. Counting all games takes 0.1 s per
+    million.
+    """
     ids = games.order_by("-game_id").values_list("game_id", flat=True)
-    return Exceptions(
+    return Anomalies(
         games=games.count(),
         mismatched=games.filter(verified=False).count(),
         unverifiable=games.filter(verified=None).count(),
@@ -83,7 +86,7 @@ def exceptions(games: QuerySet[Game], listed: int) -> Exceptions:
 
 
 def verification(found: Game) -> dict[str, Any]:
-    """How the game's hash leads to its crash point, and the next game's hash to this one's."""
+    """Return the steps from the game's hash to its crash point, and the link from the next game's hash to this one."""
     steps = fairness.explain(settings.SITE, found.game_id, found.hash) if found.hash else None
     return {
         "game_id": found.game_id,
@@ -97,12 +100,12 @@ def verification(found: Game) -> dict[str, Any]:
 
 
 def _chain_link(found: Game) -> dict[str, Any] | None:
-    """The next game's hash, hashed once, is this game's; None while the next game or a hash is unknown."""
+    """Return the link from the next game to this one, or None if the next game or one of the hashes is unknown."""
     following = Game.objects.filter(game_id=found.game_id + 1).first()
     if following is None or following.hash is None or found.hash is None:
         return None
     formula = fairness.formula_for(settings.SITE, following.game_id)
-    if formula is None or not fairness.links(settings.SITE, following.game_id):
+    if formula is None or not fairness.shares_chain_with_previous(settings.SITE, following.game_id):
         return None
     previous = fairness.previous_hash(formula, following.hash)
     return {
@@ -115,5 +118,5 @@ def _chain_link(found: Game) -> dict[str, Any] | None:
 
 def _why_unknown(found: Game) -> str:
     if found.hash is None:
-        return "The source gave no hash."
-    return "The site's formula for this game is not known."
+        return "The source did not report a hash."
+    return "The formula for this game is unknown."

@@ -1,4 +1,4 @@
-"""Shapes of the games API."""
+"""Serializers of the games API."""
 
 from typing import Any
 
@@ -31,25 +31,25 @@ class GamePageSerializer(serializers.Serializer[Any]):
     page = serializers.IntegerField()
     per_page = serializers.IntegerField()
     pages = serializers.IntegerField()
-    next = serializers.CharField(allow_null=True, help_text="Relative link.")
-    previous = serializers.CharField(allow_null=True, help_text="Relative link.")
+    next = serializers.CharField(allow_null=True, help_text="Relative link to the next page.")
+    previous = serializers.CharField(allow_null=True, help_text="Relative link to the previous page.")
     results = GameSerializer(many=True)
 
 
 class IngestedCrashPointField(CrashPointField):
-    """As a site reports it: a JSON number or text, without the bound of a query."""
+    """A crash point as a site reports it: a JSON number or text, without the upper limit of a query."""
 
     def to_internal_value(self, data: Any) -> int:
         if isinstance(data, bool) or not isinstance(data, int | float | str):
             raise serializers.ValidationError("Expected a number with at most two decimals.")
         try:
-            return parse_hundredths(str(data))  # str of a float is its shortest exact text: 2.34
+            return parse_hundredths(str(data))  # str() of a float is the shortest text that identifies it: 2.34
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from error
 
 
 class RoundSerializer(serializers.Serializer[Round]):
-    """One game as a client reports it. Unknown fields are refused: a typo must not lose a time."""
+    """One game as a client reports it. Unknown fields are rejected, so that a typo does not lose a time."""
 
     game_id = serializers.IntegerField(min_value=MIN_GAME_ID, max_value=MAX_GAME_ID)
     crash_point = IngestedCrashPointField(source="crash_hundredths")
@@ -59,8 +59,8 @@ class RoundSerializer(serializers.Serializer[Round]):
     end_time = InstantField(required=False, allow_null=True)
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict) and (strangers := data.keys() - self.fields.keys()):
-            raise serializers.ValidationError({name: ["Unknown field."] for name in sorted(strangers)})
+        if isinstance(data, dict) and (unknown := data.keys() - self.fields.keys()):
+            raise serializers.ValidationError({name: ["Unknown field."] for name in sorted(unknown)})
         return super().to_internal_value(data)
 
 
@@ -75,6 +75,6 @@ class VerificationSerializer(serializers.Serializer[Any]):
     site = serializers.CharField()
     verified = serializers.BooleanField(allow_null=True)
     crash_point = serializers.FloatField()
-    steps = serializers.DictField(allow_null=True, help_text="The formula's steps in numbers a person can redo.")
-    link = serializers.DictField(allow_null=True, help_text="The next game's hash, hashed, beside this game's.")
-    reason = serializers.CharField(allow_null=True, help_text="Why it cannot be verified.")
+    steps = serializers.DictField(allow_null=True, help_text="Every intermediate value, to recompute by hand.")
+    link = serializers.DictField(allow_null=True, help_text="The next game's hash, hashed once, and this game's hash.")
+    reason = serializers.CharField(allow_null=True, help_text="Why the game cannot be verified.")

@@ -1,4 +1,4 @@
-"""Writes. `record_games` is the one way in: feed, API, files and admin."""
+"""Write games. Feed, API, import and admin all record games by `record_games`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,23 +9,26 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from games import fairness
-from games.links import Hashes, hashes_around, linked, relink, relink_following
+from games.links import Hashes, hashes_with_neighbours, is_linked, relink, relink_following
 from games.models import Game
-from games.rounds import TIME_FIELDS, Errors, Round, check, check_order, normalise
-from games.signals import announce
+from games.rounds import TIME_FIELDS, Errors, Round, find_errors, find_order_errors, normalise
+from games.signals import announce_changes
 
-MAX_JUMP = 1_000_000  # ids ahead of the newest game; further, a rogue id would become the head
+MAX_JUMP = 1_000_000  # ids ahead of the newest game; a wrong id further ahead would become the newest game
 RACE_RETRIES = 3
-VERIFIED_PER_TRANSACTION = 500
+REVERIFY_BATCH_GAMES = 500
 
-TOLD_FIELDS = ("hash", "crash_hundredths", *TIME_FIELDS)
+REPORTED_FIELDS = ("hash", "crash_hundredths", *TIME_FIELDS)
 DERIVED_FIELDS = ("calculated_hundredths", "verified", "linked", "formula")
-WRITTEN_FIELDS = (*TOLD_FIELDS, *DERIVED_FIELDS, "source", "updated_at")
+WRITTEN_FIELDS = (*REPORTED_FIELDS, *DERIVED_FIELDS, "source", "updated_at")
+
+
+RoundsById = Mapping[int, tuple[int, Round]]  # game id -> position in the call and round
 
 
 @dataclass(slots=True)
-class Recorded:
-    """What a call did, by game id."""
+class RecordResult:
+    """The result of `record_games`: game ids by what was done with them."""
 
     created: list[int] = field(default_factory=list)
     updated: list[int] = field(default_factory=list)
@@ -37,71 +40,71 @@ class Recorded:
 
 
 class RejectedRounds(Exception):
-    """Nothing was written. `errors` says why: position in the call -> field -> reasons."""
+    """No round of the call was recorded. `errors` maps the position in the call to field -> reasons."""
 
     def __init__(self, errors: dict[int, Errors]) -> None:
         super().__init__(f"{len(errors)} round(s) rejected: {next(iter(errors.items()))}")
         self.errors = errors
 
 
-def record_games(rounds: Sequence[Round], *, source: str, force: bool = False) -> Recorded:
-    """Upsert by game id in one transaction; all or nothing. Identical repeats write nothing and wake nobody.
+def record_games(rounds: Sequence[Round], *, source: str, force: bool = False) -> RecordResult:
+    """Upsert rounds by game id in one transaction, all or none. Identical repeats write nothing and send no signal.
 
-    What a round does not say (None) keeps its known value. A crash point that the hash does not give is stored
-    and flagged (`verified` false), never dropped. `force` allows ids more than MAX_JUMP ahead of the newest game.
-    Raises RejectedRounds, django.db.Error.
+    A value that a round does not report (None) keeps its stored value. A crash point that differs from the one the
+    hash gives is stored and flagged (`verified` is false), never dropped. `force` allows ids more than MAX_JUMP ahead
+    of the newest game. Raises RejectedRounds, django.db.Error.
     """
-    told = _accepted(rounds)
+    rounds_by_id = _validated(rounds)
     for attempt in range(RACE_RETRIES):
         try:
-            return _upsert(told, source, force)
+            return _upsert(rounds_by_id, source, force)
         except IntegrityError:
-            # Somebody inserted one of these ids between our read and our write: it is an update now.
+            # Another process inserted one of these ids between our read and our write. The retry updates it.
             if attempt == RACE_RETRIES - 1:
                 raise
     raise AssertionError("unreachable")
 
 
-def refuse(rounds: Sequence[Round], *, source: str, force: bool = False) -> None:
-    """Raise RejectedRounds as `record_games` would; write nothing."""
+def validate_only(rounds: Sequence[Round], *, source: str, force: bool = False) -> None:
+    """Raise RejectedRounds if `record_games` would; write nothing."""
     with transaction.atomic():
         record_games(rounds, source=source, force=force)
         transaction.set_rollback(True)
 
 
-def verify_again(ids: Sequence[int]) -> list[int]:
-    """Derive `verified`, `calculated_hundredths` and `formula` anew; returns the ids whose values changed."""
+def reverify(ids: Sequence[int]) -> list[int]:
+    """Recompute the derived fields of these games. Return the ids whose values changed."""
     changed: list[int] = []
-    for start in range(0, len(ids), VERIFIED_PER_TRANSACTION):
-        changed += _verify_again(ids[start : start + VERIFIED_PER_TRANSACTION])
+    for start in range(0, len(ids), REVERIFY_BATCH_GAMES):
+        changed += _reverify_batch(ids[start : start + REVERIFY_BATCH_GAMES])
     return changed
 
 
-def _verify_again(ids: Sequence[int]) -> list[int]:
+def _reverify_batch(ids: Sequence[int]) -> list[int]:
     with transaction.atomic():
         locked = list(Game.objects.select_for_update().filter(game_id__in=ids))
-        hashes = hashes_around(ids)
-        stale = [game for game in locked if _derive(game, hashes)]
+        hashes = hashes_with_neighbours(ids)
+        stale = [game for game in locked if _update_derived_fields(game, hashes)]
         Game.objects.bulk_update(stale, DERIVED_FIELDS, batch_size=200)
         changed = [game.game_id for game in stale]
         if changed:
-            announce(changed)
+            announce_changes(changed)
     return changed
 
 
-def _accepted(rounds: Sequence[Round]) -> dict[int, tuple[int, Round]]:
-    """The rounds by game id, each with its position in the call."""
+def _validated(rounds: Sequence[Round]) -> dict[int, tuple[int, Round]]:
+    """Return the normalised rounds by game id, each with its position in the call. Raises RejectedRounds."""
     now = datetime.now(UTC)
-    errors = {position: found for position, told in enumerate(rounds) if (found := check(told, now))}
+    errors = {position: found for position, round_ in enumerate(rounds) if (found := find_errors(round_, now))}
     by_id: dict[int, tuple[int, Round]] = {}
     hashes: dict[str, int] = {}
-    for position, told in enumerate(rounds):
+    for position, round_ in enumerate(rounds):
         if position in errors:
             continue
-        clean = normalise(told)
+        clean = normalise(round_)
         first_position, first = by_id.setdefault(clean.game_id, (position, clean))
         if first != clean:
-            errors[position] = {"game_id": [f"Told twice with different values (first at {first_position})."]}
+            errors[position] = {"game_id": [f"Given twice with different values (first at {first_position})."]}
         elif clean.hash and hashes.setdefault(clean.hash, clean.game_id) != clean.game_id:
             errors[position] = {"hash": [f"Belongs to game {hashes[clean.hash]} in the same call."]}
     if errors:
@@ -109,85 +112,87 @@ def _accepted(rounds: Sequence[Round]) -> dict[int, tuple[int, Round]]:
     return by_id
 
 
-def _upsert(told: Mapping[int, tuple[int, Round]], source: str, force: bool) -> Recorded:
-    recorded = Recorded()
+def _upsert(rounds_by_id: RoundsById, source: str, force: bool) -> RecordResult:
+    result = RecordResult()
     created: list[Game] = []
     updated: list[Game] = []
     now = datetime.now(UTC)
     with transaction.atomic():
-        known = {game.game_id: game for game in Game.objects.select_for_update().filter(game_id__in=told)}
-        _refuse_conflicts(told, force)
-        for game_id, (_, round_) in told.items():
-            game = known.get(game_id)
+        stored = {game.game_id: game for game in Game.objects.select_for_update().filter(game_id__in=rounds_by_id)}
+        _reject_conflicts(rounds_by_id, force)
+        for game_id, (_, reported) in rounds_by_id.items():
+            game = stored.get(game_id)
             if game is None:
-                created.append(_fill(Game(game_id=game_id), round_, source, now))
-            elif _differs(game, round_):
-                updated.append(_fill(game, round_, source, now))
+                created.append(_apply_reported(Game(game_id=game_id), reported, source, now))
+            elif _differs(game, reported):
+                updated.append(_apply_reported(game, reported, source, now))
             else:
-                recorded.unchanged.append(game_id)
-        _refuse_disorder(told, updated)
+                result.unchanged.append(game_id)
+        _reject_unordered_times(rounds_by_id, updated)
         changed = {game.game_id: game.hash for game in (*created, *updated)}
-        hashes = hashes_around(changed) | changed
+        hashes = hashes_with_neighbours(changed) | changed
         for game in (*created, *updated):
-            _derive(game, hashes)
+            _update_derived_fields(game, hashes)
         Game.objects.bulk_create(created, batch_size=500)
-        _overwrite(updated)
+        _update_rows(updated)
         relink_following(changed, hashes)
-        recorded.created = [game.game_id for game in created]
-        recorded.updated = [game.game_id for game in updated]
-        if recorded.changed:
-            announce(recorded.changed)
-            transaction.on_commit(lambda: _relink_and_announce(recorded.changed), robust=True)
-    return recorded
+        result.created = [game.game_id for game in created]
+        result.updated = [game.game_id for game in updated]
+        if result.changed:
+            announce_changes(result.changed)
+            transaction.on_commit(lambda: _relink_and_announce(result.changed), robust=True)
+    return result
 
 
 def _relink_and_announce(ids: Iterable[int]) -> None:
-    """After the commit, whose word is out already: who has answered since must hear of what changes now."""
+    """Relink the games after the commit and send the changes in a signal of their own.
+
+    The signal of the commit itself was sent before, so its receivers may have read the old values of `linked`.
+    """
     if relinked := relink(ids):
-        announce(relinked)
+        announce_changes(relinked)
 
 
-def _overwrite(games: Sequence[Game]) -> None:
-    """Write rows that are locked and known in full. An upsert: ten times as fast as a CASE per field and row."""
+def _update_rows(games: Sequence[Game]) -> None:
+    """Write locked rows in full by an upsert, which is ten times as fast as bulk_update's CASE per field and row."""
     Game.objects.bulk_create(
         games, batch_size=500, update_conflicts=True, unique_fields=["game_id"], update_fields=WRITTEN_FIELDS
     )
 
 
-def _refuse_conflicts(told: Mapping[int, tuple[int, Round]], force: bool) -> None:
+def _reject_conflicts(rounds_by_id: RoundsById, force: bool) -> None:
+    """Raise RejectedRounds for hashes of other stored games, and for ids that are too far ahead."""
     errors: dict[int, Errors] = {}
-    hashes = {round_.hash: (position, game_id) for game_id, (position, round_) in told.items() if round_.hash}
+    hashes = {round_.hash: (position, game_id) for game_id, (position, round_) in rounds_by_id.items() if round_.hash}
     for owner in Game.objects.filter(hash__in=hashes).only("hash"):
         position, game_id = hashes[str(owner.hash)]
         if owner.game_id != game_id:
             errors[position] = {"hash": [f"Belongs to game {owner.game_id}."]}
     newest = Game.objects.aggregate(newest=Max("game_id"))["newest"]
     if newest is not None and not force:
-        for game_id, (position, _) in told.items():
+        for game_id, (position, _) in rounds_by_id.items():
             if game_id > newest + MAX_JUMP:
-                errors[position] = {
-                    "game_id": [f"More than {MAX_JUMP} ahead of the newest game, {newest}; force it if it is right."]
-                }
+                reason = f"More than {MAX_JUMP} ahead of the newest game, {newest}. If it is right, use force."
+                errors[position] = {"game_id": [reason]}
     if errors:
         raise RejectedRounds(errors)
 
 
-def _refuse_disorder(told: Mapping[int, tuple[int, Round]], updated: Iterable[Game]) -> None:
-    """What is told may be in order and what results of it not."""
-    errors = {told[game.game_id][0]: found for game in updated if (found := check_order(game))}
+def _reject_unordered_times(rounds_by_id: RoundsById, updated: Iterable[Game]) -> None:
+    """Raise RejectedRounds if reported times, valid by themselves, are out of order beside the stored times."""
+    errors = {rounds_by_id[game.game_id][0]: found for game in updated if (found := find_order_errors(game))}
     if errors:
         raise RejectedRounds(errors)
 
 
-def _differs(game: Game, told: Round) -> bool:
-    return any(
-        value is not None and value != getattr(game, name) for name in TOLD_FIELDS for value in (getattr(told, name),)
-    )
+def _differs(game: Game, reported: Round) -> bool:
+    values = {name: getattr(reported, name) for name in REPORTED_FIELDS}
+    return any(value is not None and value != getattr(game, name) for name, value in values.items())
 
 
-def _fill(game: Game, told: Round, source: str, now: datetime) -> Game:
-    for name in TOLD_FIELDS:
-        value = getattr(told, name)
+def _apply_reported(game: Game, reported: Round, source: str, now: datetime) -> Game:
+    for name in REPORTED_FIELDS:
+        value = getattr(reported, name)
         if value is not None:
             setattr(game, name, value)
     game.source = source
@@ -195,12 +200,15 @@ def _fill(game: Game, told: Round, source: str, now: datetime) -> Game:
     return game
 
 
-def _derive(game: Game, hashes: Hashes) -> bool:
-    """Set what follows from its hash, its crash point and the hash of the game before; whether anything changed."""
+def _update_derived_fields(game: Game, hashes: Hashes) -> bool:
+    """Set the fields that follow from the game's hash and crash point and the previous game's hash.
+
+    Return True if a field changed.
+    """
     before = [getattr(game, name) for name in DERIVED_FIELDS]
     verdict = fairness.verify(settings.SITE, game.game_id, game.hash, game.crash_hundredths)
     game.calculated_hundredths = verdict.calculated_hundredths
     game.verified = verdict.verified
-    game.linked = linked(game.game_id, game.hash, hashes.get(game.game_id - 1))
+    game.linked = is_linked(game.game_id, game.hash, hashes.get(game.game_id - 1))
     game.formula = verdict.formula or ""
     return before != [getattr(game, name) for name in DERIVED_FIELDS]

@@ -1,7 +1,6 @@
-"""Word of changed games, once per transaction whatever it changed.
+"""Send `games_changed` once per committed transaction, whatever it changed.
 
-`games_changed` is sent after the commit with `ids`. Whoever listens re-reads the rows, so an id too many is
-harmless and an id too few is not.
+The signal carries `ids`. Receivers read the rows again, so an id too many is harmless, but an id too few is an error.
 """
 
 import logging
@@ -19,73 +18,79 @@ from games.models import Game
 
 logger = logging.getLogger(__name__)
 
-UNLINKED_PER_CALL = 1_000
+UNLINK_BATCH_GAMES = 1_000
 games_changed = Signal()  # sender=Game, ids=tuple[int, ...] in ascending order
 
 
-class _Announcement:
-    """A commit hook that gathers the ids of one transaction, or of one savepoint in it."""
+class _CommitHook:
+    """A commit hook that collects the ids of one transaction, or of one savepoint in it."""
 
     def __init__(self, ids: Iterable[int]) -> None:
         self.ids = set(ids)
 
-    def tell(self) -> None:
+    def send(self) -> None:
+        """Raise the version of the games and send the signal."""
         try:
             versions.raise_version(GAMES)
         except RedisUnavailable as error:
-            # Cached answers live on for their TTL at the most; `reconcile` raises the version when Redis is back.
+            # Cached responses live on for their TTL at most; `reconcile` raises the version when Redis is back.
             logger.warning("games changed, version not raised: %s", error)
-        except Exception:  # the rows are committed: whatever it is, the listeners must hear of them
+        except Exception:  # the rows are committed, so the receivers must be called in any case
             logger.exception("games changed, version not raised")
-        for _, outcome in games_changed.send_robust(sender=Game, ids=tuple(sorted(self.ids))):
-            if isinstance(outcome, Exception):
-                logger.error("a listener to games_changed failed: %r", outcome)
+        for _, response in games_changed.send_robust(sender=Game, ids=tuple(sorted(self.ids))):
+            if isinstance(response, Exception):
+                logger.error("a receiver of games_changed failed: %r", response)
 
 
-def announce(ids: Iterable[int], using: str | None = None) -> None:
-    """Tell of these games when the transaction has committed; a rolled back one tells nothing."""
+def announce_changes(ids: Iterable[int], using: str | None = None) -> None:
+    """Send `games_changed` for these games when the transaction commits. After a rollback nothing is sent."""
     connection = transaction.get_connection(using)
-    # Django drops the hooks of a rolled back savepoint, so only a hook of this very savepoint may gather for it.
-    here = set(connection.savepoint_ids)
-    for savepoints, hook, _ in reversed(connection.run_on_commit):
-        announcement = getattr(hook, "__self__", None)
-        if isinstance(announcement, _Announcement) and savepoints == here:
-            announcement.ids.update(ids)
+    # Django drops the hooks of a rolled back savepoint, so the ids may only join a hook of the same savepoint.
+    current = set(connection.savepoint_ids)
+    for savepoints, function, _ in reversed(connection.run_on_commit):
+        hook = getattr(function, "__self__", None)
+        if isinstance(hook, _CommitHook) and savepoints == current:
+            hook.ids.update(ids)
             return
-    transaction.on_commit(_Announcement(ids).tell, using=using, robust=True)
+    transaction.on_commit(_CommitHook(ids).send, using=using, robust=True)
 
 
 @receiver(post_save, sender=Game)
 @receiver(post_delete, sender=Game)
 def _row_changed(instance: Game, using: str, **kwargs: Any) -> None:
-    announce([instance.pk], using)
+    announce_changes([instance.pk], using)
 
 
 @receiver(post_delete, sender=Game)
 def _unlink_following(instance: Game, using: str, **kwargs: Any) -> None:
-    """What the next game's hash leads to is not there any more: once the deletion has committed, for all of it."""
+    """Clear `linked` of the game after a deleted one when the transaction commits, in one hook for all deletions."""
     connection = transaction.get_connection(using)
-    for _, hook, _ in connection.run_on_commit:
-        if isinstance(gathered := getattr(hook, "__self__", None), _Unlinking):
-            gathered.ids.add(instance.pk)
+    for _, function, _ in connection.run_on_commit:
+        if isinstance(hook := getattr(function, "__self__", None), _UnlinkCommitHook):
+            hook.ids.add(instance.pk)
             return
-    transaction.on_commit(_Unlinking(instance.pk, using).act, using=using, robust=True)
+    transaction.on_commit(_UnlinkCommitHook(instance.pk, using).unlink_followers, using=using, robust=True)
 
 
-class _Unlinking:
-    """A commit hook that gathers the games a transaction deletes. One too many, of a savepoint that was rolled back, is
-    harmless: its follower's link is derived from what stands."""
+class _UnlinkCommitHook:
+    """A commit hook that collects the ids that a transaction deletes.
+
+    An id of a savepoint that was rolled back is harmless, because the hook checks which games still exist.
+    """
 
     def __init__(self, game_id: int, using: str) -> None:
         self.ids = {game_id}
         self._using = using
 
-    def act(self) -> None:
+    def unlink_followers(self) -> None:
+        """Set `linked` to None for the games after the deleted ones, and announce these changes."""
         ids = sorted(self.ids)
-        for start in range(0, len(ids), UNLINKED_PER_CALL):
-            gone = set(ids[start : start + UNLINKED_PER_CALL])
-            gone -= set(Game.objects.using(self._using).filter(game_id__in=gone).values_list("game_id", flat=True))
-            following = Game.objects.using(self._using).filter(game_id__in=[game_id + 1 for game_id in gone])
+        for start in range(0, len(ids), UNLINK_BATCH_GAMES):
+            deleted = set(ids[start : start + UNLINK_BATCH_GAMES])
+            deleted -= set(
+                Game.objects.using(self._using).filter(game_id__in=deleted).values_list("game_id", flat=True)
+            )
+            following = Game.objects.using(self._using).filter(game_id__in=[game_id + 1 for game_id in deleted])
             linked = list(following.filter(linked__isnull=False).values_list("game_id", flat=True))
             if linked and following.filter(game_id__in=linked).update(linked=None):
-                announce(linked, self._using)  # the deletion's own word may have been out before
+                announce_changes(linked, self._using)  # the signal of the deletion itself may have been sent before

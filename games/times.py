@@ -1,4 +1,4 @@
-"""Times as they are kept: UTC, to the millisecond."""
+"""Times as they are stored: UTC with milliseconds."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 def to_milliseconds(time: datetime) -> datetime:
-    """The same instant in UTC, cut to milliseconds."""
+    """Return the same instant in UTC, cut to milliseconds."""
     utc = time.astimezone(UTC)
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 

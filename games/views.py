@@ -18,9 +18,9 @@ from rest_framework.viewsets import ViewSet
 
 from cachecore.responses.caching import ComputedResult, Policy, cached_response
 from games import keys, selectors
-from games.export import CONTENT_TYPES, Format, exported
+from games.export import CONTENT_TYPES, Format, export_games
 from games.filters import ExportQuery, GamesQuery
-from games.query import NoQuery, ZoneQuery
+from games.query import EmptyQuery, ZoneQuery
 from games.rounds import Round
 from games.serializers import (
     MAX_INGESTED,
@@ -46,10 +46,10 @@ GAME_ID = OpenApiParameter("game_id", OpenApiTypes.INT64, OpenApiParameter.PATH)
 
 
 class MayIngest(BasePermission):
-    """Reading is for everybody; recording needs the permission that `create_ingest_token` gives."""
+    """Allow reads to everybody. Writes require the permission that `create_ingest_token` grants."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        if request.method in SAFE_METHODS or view.action is None:  # None: a 405, whoever asks
+        if request.method in SAFE_METHODS or view.action is None:  # None: the method is not allowed, a 405
             return True
         return bool(request.user.has_perm("games.ingest_games"))
 
@@ -64,7 +64,7 @@ class GameViewSet(ViewSet):
     lookup_value_regex = "[0-9]{1,20}"
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        """Nobody is asked who reads: the answers are public, and must not vary by cookie."""
+        """Return no authenticators for reads, which are public, so that responses never vary by cookie."""
         return [] if self.request is not None and self.request.method in SAFE_METHODS else super().get_authenticators()
 
     @extend_schema(parameters=[GamesQuery], responses=GamePageSerializer)
@@ -97,10 +97,10 @@ class GameViewSet(ViewSet):
     )
     @action(detail=False)
     def export(self, request: Request) -> HttpResponseBase:
-        """The games as a file, streamed: the list's filters and order, all of it. Never cached."""
+        """Stream all games that the filters select as a file. The response is never cached."""
         query = ExportQuery.of(request)
         format_: Format = query.validated_data["format"]
-        parts = exported(query.filtered(), format_, query.zone)
+        parts = export_games(query.filtered(), format_, query.zone)
         headers = {
             "Content-Disposition": f'attachment; filename="games.{format_}"',
             "X-Cache": "BYPASS",
@@ -110,8 +110,8 @@ class GameViewSet(ViewSet):
 
     @extend_schema(request=ROUNDS, responses={200: RecordedSerializer, 201: RecordedSerializer})
     def create(self, request: Request) -> Response:
-        """Record one game or a list of up to 1,000; idempotent by `game_id`, all or nothing."""
-        NoQuery().refuse_strangers(request)
+        """Record one game, or a list of up to 1,000. Idempotent by `game_id`; all games are recorded or none."""
+        EmptyQuery().reject_unknown_parameters(request)
         rounds = _rounds(request.data)
         try:
             recorded = record_games(rounds, source=f"api {request.user.get_username()}"[:64])
@@ -122,10 +122,10 @@ class GameViewSet(ViewSet):
 
 
 def _rounds(data: Any) -> Sequence[Round]:
-    told = data if isinstance(data, list) else [data]
-    if not 1 <= len(told) <= MAX_INGESTED:
-        raise ValidationError({"games": [f"Expected 1 to {MAX_INGESTED} games, got {len(told)}."]})
-    serializers = [RoundSerializer(data=item) for item in told]
+    items = data if isinstance(data, list) else [data]
+    if not 1 <= len(items) <= MAX_INGESTED:
+        raise ValidationError({"games": [f"Expected 1 to {MAX_INGESTED} games, got {len(items)}."]})
+    serializers = [RoundSerializer(data=item) for item in items]
     errors = {str(i): item.errors for i, item in enumerate(serializers) if not item.is_valid()}
     if errors:
         raise ValidationError(errors)

@@ -1,4 +1,4 @@
-"""The standard answers of the games API."""
+"""The URLs of the games API that are warmed."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Genuine rounds by formula, from hashes that were published. Nothing here is copied from a recording."""
+"""Genuine rounds, computed by formula from published hashes and not copied from a recording."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,38 +19,38 @@ MAX_STEPS = 100_000  # about 0.1 s
 
 
 def bcgame_rounds(n: int, last: int = BCGAME_LAST) -> list[Round]:
-    """`n` rounds up to `last` in ascending order, without times."""
+    """Return `n` rounds of BC.Game up to `last` in ascending order, without times."""
     return _rounds("bcgame", BCGAME_LAST, BCGAME_HASH, n, last)
 
 
 def bustabit_rounds(n: int, last: int = BUSTABIT_LAST) -> list[Round]:
-    """The same of Bustabit v2: for tests that set SITE."""
+    """Return `n` rounds of Bustabit v2, for tests that set SITE."""
     return _rounds("bustabit", BUSTABIT_LAST, BUSTABIT_HASH, n, last)
 
 
 def timed(rounds: list[Round], last_end: datetime, spacing: timedelta = timedelta(seconds=20)) -> list[Round]:
-    """The rounds with times: one each `spacing`, of which five seconds are preparation, the last ends at `last_end`."""
-    told = []
+    """Return the rounds with times, one per `spacing` with five seconds of preparation; the last ends at `last_end`."""
+    reversed_rounds = []
     for back, round_ in enumerate(reversed(rounds)):
         end = last_end - back * spacing
         prepare = end - spacing
         begin = prepare + timedelta(seconds=5)
-        told.append(replace(round_, prepare_time=prepare, begin_time=begin, end_time=end))
-    return told[::-1]
+        reversed_rounds.append(replace(round_, prepare_time=prepare, begin_time=begin, end_time=end))
+    return reversed_rounds[::-1]
 
 
-def _rounds(site: str, known: int, hash_: str, n: int, last: int) -> list[Round]:
-    if not 0 <= known - last <= MAX_STEPS - n:
-        raise ValueError(f"{last} is not within {MAX_STEPS} games before {known}")
-    hashes = _hashes(site, known, hash_, known - last + n)[-n:] if n else ()
+def _rounds(site: str, last_known: int, hash_: str, n: int, last: int) -> list[Round]:
+    if not 0 <= last_known - last <= MAX_STEPS - n:
+        raise ValueError(f"{last} is not within {MAX_STEPS} games before {last_known}")
+    hashes = _hashes(site, last_known, hash_, last_known - last + n)[-n:] if n else ()
     return [_round(site, game_id, game_hash) for game_id, game_hash in reversed(hashes)]
 
 
 @cache
-def _hashes(site: str, known: int, hash_: str, steps: int) -> tuple[tuple[int, str], ...]:
-    formula = fairness.formula_for(site, known)
+def _hashes(site: str, last_known: int, hash_: str, steps: int) -> tuple[tuple[int, str], ...]:
+    formula = fairness.formula_for(site, last_known)
     assert formula is not None
-    return tuple(islice(fairness.chain(formula, hash_, known), steps))
+    return tuple(islice(fairness.chain(formula, hash_, last_known), steps))
 
 
 def _round(site: str, game_id: int, hash_: str) -> Round:

@@ -1,18 +1,18 @@
-"""The helpers that make fixtures, held against published rounds."""
+"""The helpers that create fixtures, compared with published rounds."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from games.models import Game
-from games.rounds import Round, check
+from games.rounds import Round, find_errors
 from tests.chains import bcgame_rounds, bustabit_rounds, timed
 from tests.factories.games import GameFactory
 
 
 def test_the_chain_of_bcgame_leads_to_a_recorded_game():
-    before, told = bcgame_rounds(2, last=5_882_139)
-    assert told == Round(
+    before, round_ = bcgame_rounds(2, last=5_882_139)
+    assert round_ == Round(
         game_id=5_882_139,
         crash_hundredths=12_715_129,
         hash="ee26c15d260a40f3c17c2af08fb39b20b4839277d3deaf719a6646deea9799cd",
@@ -25,16 +25,16 @@ def test_the_newest_round_of_bustabit_is_the_published_one():
     assert bustabit_rounds(0) == []
 
 
-def test_a_stretch_out_of_reach_is_refused():
+def test_rounds_out_of_reach_are_an_error():
     with pytest.raises(ValueError, match="5900001 is not within 100000 games before 5900000"):
         bcgame_rounds(1, last=5_900_001)
 
 
-def test_timed_rounds_are_acceptable_and_end_when_told():
+def test_timed_rounds_are_valid_and_end_at_the_given_time():
     noon = datetime(2023, 1, 5, 12, tzinfo=UTC)
     rounds = timed(bcgame_rounds(3), noon)
     assert [r.end_time for r in rounds] == [noon - timedelta(seconds=s) for s in (40, 20, 0)]
-    assert [check(r, datetime.now(UTC)) for r in rounds] == [{}, {}, {}]
+    assert [find_errors(r, datetime.now(UTC)) for r in rounds] == [{}, {}, {}]
 
 
 @pytest.mark.django_db

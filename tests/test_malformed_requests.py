@@ -10,8 +10,8 @@ ONE_OF = "Give exactly one of min, max and floor."
 NUMBER = "Expected a number with at most two decimals, such as 2 or 2.34."
 
 CASES = {
-    "/api/games/?tz=Mars/Olympus": {"tz": ["Is not an IANA time zone, such as Europe/London."]},
-    "/api/games/?tz=../../etc/passwd": {"tz": ["Is not an IANA time zone, such as Europe/London."]},
+    "/api/games/?tz=Mars/Olympus": {"tz": ["Expected an IANA time zone, such as Europe/London."]},
+    "/api/games/?tz=../../etc/passwd": {"tz": ["Expected an IANA time zone, such as Europe/London."]},
     "/api/games/?page=0": {"page": ["Ensure this value is greater than or equal to 1."]},
     "/api/games/?page=x": {"page": ["A valid integer is required."]},
     "/api/games/?per_page=101": {"per_page": ["Ensure this value is less than or equal to 100."]},
@@ -19,18 +19,20 @@ CASES = {
     "/api/games/?min=NaN": {"min": [NUMBER]},
     "/api/games/?min=1e400": {"min": [NUMBER]},
     "/api/games/?min=-2": {"min": [NUMBER]},
-    "/api/games/?min=0": {"min": ["A crash point is at least 1."]},
-    "/api/games/?min=5&max=2": {"min": ["Is above max."]},
+    "/api/games/?min=0": {"min": ["A crash point must be at least 1."]},
+    "/api/games/?min=5&max=2": {"min": ["min must not be greater than max."]},
     "/api/games/?floor=2.5": {"floor": ["A valid integer is required."]},
     "/api/games/?since=2026-01-01T00:00:00": {
-        "since": ["Needs a UTC offset, such as Z or +01:00 (write + as %2B in a URL)."]
+        "since": ["Expected a UTC offset, such as Z or +01:00 (write + as %2B in a URL)."]
     },
     "/api/games/?since=2026-01-01T00:00:00+01:00": {
         "since": [
             "Expected an ISO 8601 time with its UTC offset, such as 2026-07-01T12:00:00Z (write + as %2B in a URL)."
         ]
     },
-    "/api/games/?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z": {"since": ["Is not before until."]},
+    "/api/games/?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z": {
+        "since": ["since must be earlier than until."]
+    },
     "/api/games/?ordering=hash": {"ordering": ['"hash" is not a valid choice.']},
     "/api/games/?colour=red": {"colour": ["Unknown parameter."]},
     "/api/games/?page=1&page=2": {"page": ["Given more than once."]},
@@ -88,7 +90,7 @@ def test_an_unknown_path_is_json_too(client):
 
 def test_a_page_past_the_last_is_a_404(client):
     response = client.get("/api/games/?page=2")
-    assert (response.status_code, response.json()) == (404, {"detail": "There are 1 pages."})
+    assert (response.status_code, response.json()) == (404, {"detail": "Page 2 does not exist. The last page is 1."})
 
 
 @pytest.mark.parametrize(

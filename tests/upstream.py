@@ -1,4 +1,4 @@
-"""A local HTTP server that speaks BC.Game's history format (docs/feeds.md), and misbehaves when told to."""
+"""A local HTTP server that speaks BC.Game's history format (docs/feeds.md), which can be made to fail in many ways."""
 
 import json
 import threading
@@ -12,30 +12,30 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from games.rounds import Round
 
 CLOUDFLARE = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking</body></html>"
-HANG_SECONDS = 30  # a handler that nobody releases; clients give up long before
+HANG_SECONDS = 30  # the longest a handler hangs; clients give up long before
 TRICKLE_SECONDS = 0.02
 
 
 @dataclass
 class Upstream:
-    """Use as a context manager. What is set here counts from the next request on.
+    """A context manager. Attributes that are set take effect with the next request.
 
-    `misbehave` holds the names of the faults of the next answers, one each, oldest first; None is a good answer.
-    `before` is called with the page number before a page is cut: games that end while somebody pages.
+    `misbehave` holds the names of the faults of the next responses, oldest first; None means a good response.
+    `before` is called with the page number before a page is built, to let games end while the feed reads pages.
     """
 
     rounds: list[Round] = field(default_factory=list)  # oldest first
     shape: str = "list"
     ids_as: type = str
     rates_as: type = str
-    page_size: int | None = None  # None: as asked
+    page_size: int | None = None  # None: the size that the request names
     deepest_page: int = 1_000_000
-    broken: dict[int, object] = field(default_factory=dict)  # id -> what stands in its row's place
+    broken: dict[int, object] = field(default_factory=dict)  # id -> the value instead of its row
     misbehave: deque = field(default_factory=deque)
     before: Callable[[int], None] = lambda page: None
 
     def __post_init__(self):
-        self.questions: list[dict] = []
+        self.requests: list[dict] = []
         self.arrived = threading.Event()
         self._release = threading.Event()
 
@@ -57,39 +57,39 @@ class Upstream:
 
     @property
     def pages(self) -> list[int]:
-        """The pages asked for, in order; forgotten once read."""
-        asked = [question["page"] for question in self.questions]
-        self.questions.clear()
-        return asked
+        """The requested pages since the last access, in order."""
+        pages = [request["page"] for request in self.requests]
+        self.requests.clear()
+        return pages
 
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        question = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
-        self.questions.append(question)
+    def respond(self, handler: BaseHTTPRequestHandler) -> None:
+        request = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        self.requests.append(request)
         self.arrived.set()
         fault = self.misbehave.popleft() if self.misbehave else None
         if fault is not None:
             getattr(self, f"_{fault}")(handler)
             return
-        self.before(question["page"])
-        _send(handler, json.dumps(self._history(question["page"], self.page_size or question["pageSize"])).encode())
+        self.before(request["page"])
+        _send(handler, json.dumps(self._history(request["page"], self.page_size or request["pageSize"])).encode())
 
     def _history(self, page: int, size: int) -> dict:
         newest_first = self.rounds[::-1] if page <= self.deepest_page else []
-        rows = [self._row(told) for told in newest_first[(page - 1) * size : page * size]]
+        rows = [self._row(round_) for round_ in newest_first[(page - 1) * size : page * size]]
         return {"code": 0, "msg": None, "data": {"page": page, "pageSize": size, "total": 0, self.shape: rows}}
 
-    def _row(self, told: Round) -> object:
-        if told.game_id in self.broken:
-            return self.broken[told.game_id]
+    def _row(self, round_: Round) -> object:
+        if round_.game_id in self.broken:
+            return self.broken[round_.game_id]
         detail = {
-            "hash": told.hash,
+            "hash": round_.hash,
             "salt": "not ours to read",
-            "rate": self.rates_as(f"{told.crash_hundredths / 100:.2f}"),
-            "prepareTime": _ms(told.prepare_time),
-            "beginTime": _ms(told.begin_time),
-            "endTime": _ms(told.end_time),
+            "rate": self.rates_as(f"{round_.crash_hundredths / 100:.2f}"),
+            "prepareTime": _ms(round_.prepare_time),
+            "beginTime": _ms(round_.begin_time),
+            "endTime": _ms(round_.end_time),
         }
-        return {"gameId": self.ids_as(told.game_id), "gameDetail": json.dumps(detail), "status": 1, "currency": "USD"}
+        return {"gameId": self.ids_as(round_.game_id), "gameDetail": json.dumps(detail), "status": 1, "currency": "USD"}
 
     def _cloudflare(self, handler):
         _send(handler, CLOUDFLARE, status=403, content_type="text/html")
@@ -131,14 +131,14 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request, client_address):
-        """Clients that give up are what many tests are about."""
+        """Ignore errors: many tests are about clients that disconnect."""
 
 
 def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             with suppress(ConnectionError):
-                upstream.answer(self)
+                upstream.respond(self)
 
         def log_message(self, *message):
             pass

@@ -19,7 +19,7 @@ from analytics.query.windows import WindowQuery
 from cachecore.clock import now_ms
 from cachecore.responses.caching import ComputedResult, Policy
 from games.models import Game
-from games.selectors import Exceptions, exceptions
+from games.selectors import Anomalies, find_anomalies
 from games.times import from_unix_ms
 
 LISTED = 100  # mismatched games, breaks and gaps listed, newest first, of each kind; all are counted
@@ -97,14 +97,14 @@ def compute_result(query: AuditQuery) -> ComputedResult:
     return result_with_meta([result], source, window, coverage, now, query.zone)
 
 
-def _exceptions(coverage: Coverage, window: Window) -> Exceptions:
+def _exceptions(coverage: Coverage, window: Window) -> Anomalies:
     games = Game.objects.filter(game_id__range=(coverage.first_game or 0, coverage.last_game or 0))
     if window.of_time:
         games = games.filter(end_time__gte=from_unix_ms(window.from_ms), end_time__lt=from_unix_ms(window.to_ms))
-    return exceptions(games, LISTED)
+    return find_anomalies(games, LISTED)
 
 
-def _verdicts(found: Exceptions) -> dict[str, Any]:
+def _verdicts(found: Anomalies) -> dict[str, Any]:
     return {
         "verified": found.games - found.mismatched - found.unverifiable,
         "mismatched": found.mismatched,

@@ -17,7 +17,7 @@ from analytics.query.windows import WindowQuery
 from cachecore.clock import now_ms
 from cachecore.responses.caching import ComputedResult, Policy
 from games.crash_points import format_hundredths, parse_hundredths, to_number
-from games.query import MAX_ASKED_HUNDREDTHS
+from games.query import MAX_QUERY_HUNDREDTHS
 
 MAX_EDGES = 200
 
@@ -41,8 +41,8 @@ class EdgesField(serializers.Field):  # type: ignore[type-arg]
             raise serializers.ValidationError(str(error)) from error
         if edges[0] != 100 or any(later <= earlier for earlier, later in pairwise(edges)):
             raise serializers.ValidationError("Must begin with 1 and ascend.")
-        if edges[-1] > MAX_ASKED_HUNDREDTHS:
-            raise serializers.ValidationError(f"Must be at most {format_hundredths(MAX_ASKED_HUNDREDTHS)}.")
+        if edges[-1] > MAX_QUERY_HUNDREDTHS:
+            raise serializers.ValidationError(f"Must be at most {format_hundredths(MAX_QUERY_HUNDREDTHS)}.")
         return edges
 
     def to_representation(self, value: Sequence[int]) -> str:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from threading import Event
 
 from cachecore.asgi import App, Message, Receive, Scope, Send
-from games.export import client_gone
+from games.export import client_disconnected
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class Exports:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gone = Event()
-        client_gone.set(gone)
+        client_disconnected.set(gone)
         watching = asyncio.create_task(_watch(receive, gone))
         try:
             await self._pool(scope, _nothing, self._guarded(send, gone))

@@ -1,6 +1,6 @@
-"""Provably fair arithmetic of the recorded sites. Pure Python: no Django, no Redis, no clock, no network."""
+"""Provably fair arithmetic of the recorded sites. It is pure Python without Django, Redis, clock or network."""
 
-from games.fairness.chain import chain, links, previous_hash
+from games.fairness.chain import chain, previous_hash, shares_chain_with_previous
 from games.fairness.crash_point import MAX_CRASH_HUNDREDTHS, InfiniteCrashPoint, crash_hundredths
 from games.fairness.formulas import FORMULAS, SITES, ChainStep, Formula, Randomness, formula_for
 from games.fairness.hashes import MalformedHash, normalise_hash
@@ -25,8 +25,8 @@ __all__ = [
     "explain",
     "formula_for",
     "law_for",
-    "links",
     "normalise_hash",
     "previous_hash",
+    "shares_chain_with_previous",
     "verify",
 ]

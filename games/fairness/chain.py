@@ -8,15 +8,15 @@ from games.fairness.hashes import normalise_hash
 
 
 def previous_hash(formula: Formula, hash_: str) -> str:
-    """Return the hash one game earlier. `formula` is that of the later game, the one whose hash is given.
+    """Return the hash one game earlier. `formula` belongs to the later game, whose hash is given.
 
-    It belongs to a game only if the two are on one chain: see `links`. Raises MalformedHash.
+    The result is the hash of a game only if `shares_chain_with_previous` is true. Raises MalformedHash.
     """
     return _step(formula.chain_step, normalise_hash(hash_))
 
 
-def links(site: str, game_id: int) -> bool:
-    """Whether `game_id` and the game before are known to be on one chain.
+def shares_chain_with_previous(site: str, game_id: int) -> bool:
+    """Return True if `game_id` and the game before it are known to be on the same chain.
 
     Raises ValueError for an unknown site.
     """
@@ -27,8 +27,8 @@ def links(site: str, game_id: int) -> bool:
 def chain(formula: Formula, hash_: str, game_id: int) -> Iterator[tuple[int, str]]:
     """Yield (game id, hash) from `game_id` backwards to the first game of its chain, over eras that share it.
 
-    Raises MalformedHash, and ValueError where `formula` does not cover `game_id`,
-    both at the call and not while iterating.
+    Raises MalformedHash, and ValueError if `formula` does not cover `game_id`. Both are raised by the call
+    itself, not while iterating.
     """
     if not formula.covers(game_id):
         raise ValueError(f"{formula.name} does not cover game {game_id}")

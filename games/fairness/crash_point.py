@@ -1,4 +1,4 @@
-"""From a hash to a crash point, in the site's own arithmetic: IEEE doubles, as its JavaScript computes."""
+"""Compute a crash point from a hash in the site's own arithmetic: IEEE doubles, as in its JavaScript."""
 
 import hmac
 from decimal import ROUND_HALF_UP, Context
@@ -8,7 +8,7 @@ from typing import Final
 from games.fairness.formulas import Formula, Randomness
 from games.fairness.hashes import normalise_hash
 
-# What a record of a game can hold; a formula's result may exceed it (chance below 1e-12 a game).
+# The largest crash point that can be recorded. A formula's result may exceed it (chance below 1e-12 per game).
 MAX_CRASH_HUNDREDTHS: Final = 2**48 - 1
 
 RANDOM_BITS: Final = 52
@@ -16,11 +16,11 @@ RANDOM_DIGITS: Final = RANDOM_BITS // 4
 
 
 class InfiniteCrashPoint(ValueError):
-    """The rounded X is 1, so the site's own formula divides by zero (BC.Game, 5e-10 of the games)."""
+    """The rounded X is 1, so the site's own formula divides by zero (BC.Game, 5e-10 of its games)."""
 
 
 def crash_hundredths(formula: Formula, hash_: str) -> int | None:
-    """Return the crash point in hundredths, None where the era is not computable here.
+    """Return the crash point in hundredths, or None if this project cannot compute the era.
 
     Raises MalformedHash, InfiniteCrashPoint.
     """
@@ -31,7 +31,7 @@ def crash_hundredths(formula: Formula, hash_: str) -> int | None:
 
 
 def random_hex(formula: Formula, hash_: str) -> str:
-    """Return the 64 hexadecimal digits whose first 13 decide the game. `hash_` is normalised."""
+    """Return the 64 hexadecimal digits whose first 13 decide the game. `hash_` must be normalised."""
     if formula.randomness is Randomness.HASH:
         return hash_
     if formula.salt is None:
@@ -40,7 +40,7 @@ def random_hex(formula: Formula, hash_: str) -> str:
 
 
 def hundredths_of(formula: Formula, r: int) -> int:
-    """Return the crash point of the random integer 0 <= r < 2**52, at least 100."""
+    """Return the crash point, in hundredths and at least 100, of the random integer 0 <= r < 2**52."""
     return max(100, floor(quotient(formula, uniform(formula, r))))
 
 
@@ -62,9 +62,9 @@ def to_precision(x: float, digits: int) -> float:
 def quotient(formula: Formula, x: float) -> float:
     """Return 99 / (1 - X), in hundredths, as a double. Raises InfiniteCrashPoint for X = 1.
 
-    Doubles also where X is exact (Bustabit): in integers floor(99 * 2**52 / (2**52 - r)) differs for the
-    thousand or so r whose quotient lies less than half an ulp below a whole number, such as 103, and the
-    site is right by definition.
+    Doubles are used even where X is exact (Bustabit). In integers, floor(99 * 2**52 / (2**52 - r)) differs for
+    the thousand or so r whose quotient lies less than half an ulp below a whole number, such as 103. The site's
+    result is right by definition.
     """
     if x == 1.0:
         raise InfiniteCrashPoint("the crash point is infinite: X rounds to 1")

@@ -1,4 +1,4 @@
-"""The formulas of each site and era, as data. A new era is a new row, never a new function."""
+"""The formulas of each site and era as data: a new era is a new row, never a new function."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,14 +10,14 @@ SITES: Final = (BCGAME, BUSTABIT)
 
 
 class ChainStep(StrEnum):
-    """How the hash of the game before is made; the value says it in words."""
+    """How the hash of the previous game is computed. The value describes it for readers of the API."""
 
     HEX_TEXT = "SHA-256 of the hash written as 64 lower-case hexadecimal characters"
     RAW_BYTES = "SHA-256 of the hash's 32 raw bytes"
 
 
 class Randomness(StrEnum):
-    """What the 52 random bits are taken from."""
+    """The source of the 52 random bits. The value describes it for readers of the API."""
 
     HASH = "the game's hash itself"
     HMAC = "HMAC-SHA256, key: the salt as text, message: the hash's 32 raw bytes"
@@ -26,10 +26,11 @@ class Randomness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """One site's rule over a range of game ids. `name` is stored with each game: it never changes.
+    """The rule of one site for a range of game ids, called an era.
 
-    `chain` names the hash chain the era plays from; eras that share it link across their border.
-    `salt` is set for HMAC only. `last_game` None: the era is still open.
+    `name` is stored with each game, so it never changes. `chain` names the hash chain of the era; the last game of
+    one era and the first of the next are linked if both eras share a chain. `salt` is set for HMAC only.
+    `last_game` is None while the era is still open.
     """
 
     name: str
@@ -45,19 +46,22 @@ class Formula:
 
     @property
     def computable(self) -> bool:
-        """Whether the crash point follows from the hash here. Vx needs a pairing library for a closed era."""
+        """True if this project can compute the crash point from the hash.
+
+        BLS would require a pairing library, for one closed era only.
+        """
         return self.randomness is not Randomness.BLS
 
     def covers(self, game_id: int) -> bool:
         return self.first_game <= game_id and (self.last_game is None or game_id <= self.last_game)
 
 
-# BC.Game. Salts and borders: bitcointalk 5256606 and 5416694 and the site's verifier (bcgame-project/verify,
-# crash.html), whose text today pairs "after # 5282960" with the newest salt and so prints wrong numbers for
-# 5,282,961-5,929,890. The two oldest eras are as published, without a recorded game to check them against.
-# That the chain runs on across a border is known for none of them, so each era is a chain of its own.
-# Between 5,929,890 (last game known to use block 758,160) and 7,100,870 (first hash of the newest chain seen
-# in public) the salt changed at an unknown id: those games have no formula and stay unverified.
+# BC.Game. Salts and first and last games of the eras come from bitcointalk 5256606 and 5416694 and from the site's
+# verifier (bcgame-project/verify, crash.html). Its text now pairs "after # 5282960" with the newest salt, and so
+# prints wrong numbers for 5,282,961-5,929,890. The two oldest eras are as published; no recorded game was available
+# to check them. It is not known of any two eras that they share a chain, so each era has a chain of its own.
+# Between 5,929,890 (the last game known to use block 758,160) and 7,100,870 (the first public hash of the newest
+# chain) the salt changed at an unknown id: those games have no formula and stay unverified.
 # Bustabit: bustabit/verifier at f45fc0c. Vx and the current era share one chain, which ends in a published
 # hash at 10,000,000; the v2 chain does not contain that hash.
 FORMULAS: Final[tuple[Formula, ...]] = (
@@ -137,11 +141,12 @@ FORMULAS: Final[tuple[Formula, ...]] = (
 
 
 def formula_for(site: str, game_id: int) -> Formula | None:
-    """Return the formula of a game, None where none is known. Raises ValueError for an unknown site."""
+    """Return the formula of a game, or None if it is unknown. Raises ValueError for an unknown site."""
     require_site(site)
     return next((row for row in FORMULAS if row.site == site and row.covers(game_id)), None)
 
 
 def require_site(site: str) -> None:
+    """Raise ValueError for an unknown site."""
     if site not in SITES:
         raise ValueError(f"unknown site {site!r}, expected one of: {', '.join(SITES)}")

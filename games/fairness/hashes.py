@@ -1,23 +1,28 @@
+"""Validate and normalise the hashes of games."""
+
 import re
 from string import hexdigits
 
 HASH_DIGITS = 64
 
-# Not int(text, 16) or bytes.fromhex: they take full-width digits, signs, underscores and blanks.
+# int(text, 16) and bytes.fromhex would also accept full-width digits, signs, underscores and blanks.
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class MalformedHash(ValueError):
-    """Not 64 hexadecimal digits. Never a reason to call a game 1.00x."""
+    """The text is not 64 hexadecimal digits. It has no crash point; it must not be treated as 1.00x."""
 
 
 def normalise_hash(text: str) -> str:
-    """Return `text` in lower case. Nothing is stripped: a hash with a blank was cut from something else."""
+    """Return `text` in lower case. Raises MalformedHash.
+
+    Blanks are not stripped: a hash with a blank was probably cut out of another text.
+    """
     if _HASH.fullmatch(text):
         return text.lower()
     if len(text) != HASH_DIGITS:
         raise MalformedHash(f"expected {HASH_DIGITS} hexadecimal digits, got {len(text)}")
-    position, stranger = next(
+    position, invalid = next(
         (position, character) for position, character in enumerate(text, 1) if character not in hexdigits
     )
-    raise MalformedHash(f"expected {HASH_DIGITS} hexadecimal digits, found {stranger!r} at position {position}")
+    raise MalformedHash(f"expected {HASH_DIGITS} hexadecimal digits, found {invalid!r} at position {position}")

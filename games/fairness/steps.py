@@ -1,6 +1,8 @@
+"""Every intermediate value between a hash and its crash point, so that a person can recompute it."""
+
 from dataclasses import dataclass, replace
 
-from games.fairness.chain import links, previous_hash
+from games.fairness.chain import previous_hash, shares_chain_with_previous
 from games.fairness.crash_point import (
     RANDOM_BITS,
     RANDOM_DIGITS,
@@ -14,16 +16,16 @@ from games.fairness.formulas import Formula, Randomness, formula_for
 from games.fairness.hashes import normalise_hash
 
 UNKNOWN_FORMULA = "No formula is known for this game."
-NOT_COMPUTABLE = "The crash point of this era needs a BLS12-381 signature, not computed here."
+NOT_COMPUTABLE = "The crash point of this era requires a BLS12-381 signature, which is not computed here."
 INFINITE = "X rounds to 1, so the site's formula gives no finite crash point."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
-    """One game's way from hash to crash point, to redo by hand. Text, numbers and None: JSON as it stands.
+    """The computation of one game from hash to crash point. It holds text, numbers and None, so it is valid JSON.
 
-    `x` is r / 2**52; `rounded_x` is what the site uses in its place, None in eras that do not round.
-    `quotient` is (100 - edge_percent) / (1 - X), whose floor, at least 100, is the crash point.
+    `x` is r / 2**52. `rounded_x` is the value that the site uses instead; it is None in eras that do not round.
+    `quotient` is (100 - edge_percent) / (1 - X); its floor, at least 100, is the crash point.
     `note` says why a step is missing.
     """
 
@@ -51,7 +53,7 @@ class Steps:
 
 
 def explain(site: str, game_id: int, hash_: str) -> Steps:
-    """Return every intermediate value of a game. Raises MalformedHash, and ValueError for an unknown site."""
+    """Return every intermediate value of a game. Raises MalformedHash; raises ValueError for an unknown site."""
     formula = formula_for(site, game_id)
     steps = Steps(site=site, game_id=game_id, hash=normalise_hash(hash_))
     if formula is None:
@@ -68,7 +70,7 @@ def explain(site: str, game_id: int, hash_: str) -> Steps:
 
 
 def _with_chain(steps: Steps, formula: Formula) -> Steps:
-    if not links(steps.site, steps.game_id):
+    if not shares_chain_with_previous(steps.site, steps.game_id):
         return steps
     return replace(
         steps,

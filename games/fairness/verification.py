@@ -1,3 +1,5 @@
+"""Compare a recorded crash point with the one that the game's hash gives."""
+
 from dataclasses import dataclass
 
 from games.fairness.crash_point import InfiniteCrashPoint, crash_hundredths
@@ -7,7 +9,11 @@ from games.fairness.hashes import normalise_hash
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """None means unknowable: no formula, hash or crash point to compare, or an era not computable here."""
+    """The result of a verification.
+
+    A value is None if it cannot be determined: the formula, the hash or the crash point is missing, or this project
+    cannot compute the era.
+    """
 
     formula: str | None
     calculated_hundredths: int | None
@@ -17,19 +23,19 @@ class Verdict:
 def verify(site: str, game_id: int, hash_: str | None, crash_hundredths: int | None) -> Verdict:
     """Compare a recorded crash point with the one its hash gives.
 
-    Raises MalformedHash, also where no formula is known, and ValueError for an unknown site.
+    Raises MalformedHash, even if no formula is known. Raises ValueError for an unknown site.
     """
     formula = formula_for(site, game_id)
     hash_ = None if hash_ is None else normalise_hash(hash_)
     if formula is None:
         return Verdict(formula=None, calculated_hundredths=None, verified=None)
     calculated = None if hash_ is None else _calculate(formula, hash_)
-    known = calculated is not None and crash_hundredths is not None
-    return Verdict(formula.name, calculated, calculated == crash_hundredths if known else None)
+    comparable = calculated is not None and crash_hundredths is not None
+    return Verdict(formula.name, calculated, calculated == crash_hundredths if comparable else None)
 
 
 def _calculate(formula: Formula, hash_: str) -> int | None:
     try:
         return crash_hundredths(formula, hash_)
     except InfiniteCrashPoint:
-        return None  # the site must have shown something finite; what, its formula does not say
+        return None  # the site showed some finite number, which its formula does not define

@@ -1,1 +1,1 @@
-"""Where games come from: one small interface (`base`), its implementations, and the loop that records (`monitor`)."""
+"""Sources of games: the interface (`base`), its implementations, and the loop that records (`monitor`)."""

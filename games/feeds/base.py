@@ -1,4 +1,4 @@
-"""What a feed is: something that is asked again and again and remembers nothing that the table knows."""
+"""The interface of a feed. A feed is polled again and again and keeps no position: the games table is its position."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,35 +8,38 @@ from games.rounds import Round
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Poll:
-    """What one look at the source gave. `rounds` are oldest first and hold each id once.
+class PollResult:
+    """The result of one poll. `rounds` are oldest first and contain each id once.
 
-    `unreadable` describes, one line each, what the source said of games that nobody could understand. `trouble` is one
-    line on why the source gives less than it should; the rounds beside it are good all the same.
+    `unreadable` describes, one line each, the rounds that could not be parsed. `problem` is one line on why the source
+    gives less than it should; the rounds beside it are valid nevertheless.
     """
 
     wait_seconds: float
     rounds: Sequence[Round] = ()
     unreadable: Sequence[str] = ()
-    trouble: str | None = None
+    problem: str | None = None
 
 
 class Feed(Protocol):
-    """`poll` reads on from where the table ends, so whatever was not recorded comes again."""
+    """A source of rounds. Each `poll` continues where the table ends, so a round that was not recorded comes again."""
 
     @property
     def source(self) -> str:
-        """What is stored with each game."""
+        """The value of `Game.source` for games of this feed."""
 
-    def poll(self) -> Poll:
-        """Raises django.db.Error; trouble with the source is told in the answer."""
+    def poll(self) -> PollResult:
+        """Read the rounds that the table lacks.
+
+        A problem with the source is reported in the result. Raises django.db.Error.
+        """
 
     def close(self) -> None: ...
 
 
-class FeedImpossible(Exception):
-    """The settings ask for a feed that cannot be; the message is one line for a person."""
+class FeedMisconfigured(Exception):
+    """The settings select a feed that cannot run. The message is one line for a person."""
 
 
-class FeedTrouble(Exception):
-    """The source gives nothing now; the message is one line that completes "the site ..."."""
+class FeedError(Exception):
+    """The source gives no rounds at the moment. The message is one line that completes "the site ..."."""

@@ -1,15 +1,15 @@
-from games.feeds.base import Poll
+from games.feeds.base import PollResult
 
 WAIT_SECONDS = 60.0
 
 
 class NoFeed:
-    """Games come over HTTP and from files only; a process that watches stays up and does nothing."""
+    """A feed without rounds, for installations that receive games over HTTP and from files only."""
 
     source = "none"
 
-    def poll(self) -> Poll:
-        return Poll(wait_seconds=WAIT_SECONDS, trouble="FEED is none: nothing is polled")
+    def poll(self) -> PollResult:
+        return PollResult(wait_seconds=WAIT_SECONDS, problem="FEED is none: nothing is polled")
 
     def close(self) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Stop at once on SIGTERM and SIGINT, yet never in the middle of a write."""
+"""Stop at once on SIGTERM and SIGINT, but never in the middle of a write."""
 
 import signal
 import time
@@ -8,48 +8,49 @@ from types import FrameType
 
 
 class Interrupted(BaseException):
-    """The stop came while it was waiting or reading. Not an Exception: no handler of failures may eat it."""
+    """A stop was requested during a wait or a read. A BaseException, so that no `except Exception` swallows it."""
 
 
-class Stop:
-    """Whether to end, and the only sleep of the loop.
+class StopFlag:
+    """Set by a signal to end the loop; also provides the only sleep of the loop.
 
-    Not a threading.Event: a signal handler runs in the thread that waits, and Event.set() there can wait for ever
-    for the lock that the very Event.wait() it interrupted holds.
+    It is not a threading.Event. A signal handler runs in the thread that waits, and Event.set() there can deadlock on
+    the lock that the interrupted Event.wait() holds.
     """
 
     def __init__(self) -> None:
-        self._asked = False
+        self._is_set = False
         self._interruptible = False
 
     def is_set(self) -> bool:
-        return self._asked
+        return self._is_set
 
     def wait(self, seconds: float) -> None:
-        """Sleep. Raises Interrupted."""
+        """Sleep. Raises Interrupted if a signal arrives."""
         with self.interruptible():
             time.sleep(seconds)
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """A signal in here raises Interrupted; outside it waits for the next look at `is_set`."""
+        """Let a signal raise Interrupted inside this block. Elsewhere a signal only sets the flag."""
         before, self._interruptible = self._interruptible, True
         try:
-            if self._asked:  # between the last look and here
+            if self._is_set:  # the signal arrived between the caller's last check and this line
                 raise Interrupted
             yield
         finally:
             self._interruptible = before
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._asked = True
+        self._is_set = True
         if self._interruptible:
-            self._interruptible = False  # a second signal must not break the clean-up of the first
+            self._interruptible = False  # a second signal must not interrupt the clean-up of the first
             raise Interrupted
 
 
 @contextmanager
-def stops_on_signals(stop: Stop) -> Iterator[None]:
+def stop_on_signals(stop: StopFlag) -> Iterator[None]:
+    """Set the flag on SIGTERM and SIGINT; restore the previous handlers on exit."""
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = [signal.signal(number, stop.on_signal) for number in numbers]
     try:

@@ -1,4 +1,4 @@
-"""Rounds from files: csv, JSON lines and what scrapers leave behind, streamed into `record_games`."""
+"""Import rounds from csv files, JSON lines and scrapers' files, streamed into `record_games`."""
 
 from games.importing.counts import Counts
 from games.importing.importer import FileImport

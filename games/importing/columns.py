@@ -1,10 +1,10 @@
-"""Which column of a file is which field, by the names that sources use."""
+"""Match the columns of a file to fields, by the names that sources use."""
 
 import re
 from collections.abc import Iterable
 
-# Of several names for one field in a file the first one here wins: beside `game_id`, an `id` is a row's number,
-# and beside BC.Game's `odds` (6.63) its `crash` is in hundredths (663).
+# If a file has several columns for one field, the name that comes first here wins. A file with `game_id` uses `id` as
+# a row number, and a file with BC.Game's `odds` (6.63) has hundredths in `crash` (663).
 ALIASES: dict[str, tuple[str, ...]] = {
     "game_id": ("gameid", "id"),
     "hash": ("hash", "hashfromchain", "gamehash"),
@@ -19,8 +19,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
 REQUIRED = ("game_id", "crash_point")
 
 
-def match(names: Iterable[str]) -> dict[str, str]:
-    """Field -> the name of its column here. `gameId`, `Game ID` and `game_id` are one name."""
+def match_columns(names: Iterable[str]) -> dict[str, str]:
+    """Return field -> name of its column. `gameId`, `Game ID` and `game_id` are the same name."""
     by_alias: dict[str, str] = {}
     for name in names:
         by_alias.setdefault(re.sub(r"[^a-z0-9]", "", name.lower()), name)

@@ -4,7 +4,7 @@ from typing import Self
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the lines read: read = created + updated + unchanged + repeated + rejected.
+    """Counts of the lines of a file: read = created + updated + unchanged + repeated + rejected.
 
     `mismatched` counts the created and updated games whose hash does not give their crash point.
     """
@@ -25,5 +25,6 @@ class Counts:
         return self.read - self.rejected
 
     def describe(self) -> str:
-        told = ("read", "created", "updated", "unchanged", "repeated", "rejected")
-        return ", ".join(f"{getattr(self, name):,} {name}" for name in told)
+        """Return the counts as text for a person."""
+        names = ("read", "created", "updated", "unchanged", "repeated", "rejected")
+        return ", ".join(f"{getattr(self, name):,} {name}" for name in names)

@@ -1,17 +1,17 @@
-"""One JSON object in each line; lines may differ in their keys."""
+"""Parse JSON lines: one JSON object per line. The lines may differ in their keys."""
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from games.importing.columns import REQUIRED, match
+from games.importing.columns import REQUIRED, match_columns
 from games.importing.lines import BadLine, UnreadableFile
-from games.importing.values import cut
+from games.importing.values import shorten
 
-MAX_IGNORED = 20  # names remembered to be told; the keys of a file have no end
+MAX_IGNORED = 20  # ignored names that are listed; a file may have any number of keys
 
 
-class JsonLines:
+class JsonLinesFormat:
     has_header = False
 
     def __init__(self, sample: Sequence[str]) -> None:
@@ -19,13 +19,13 @@ class JsonLines:
         self.ignored: list[str] = []
         if not any(set(REQUIRED) <= self._keys(line) for line in sample):
             raise UnreadableFile(
-                f"Its first lines have no key for {' and '.join(REQUIRED)}; the first is {cut(sample[0], 100)}."
+                f"Its first lines have no key for {' and '.join(REQUIRED)}; the first is {shorten(sample[0], 100)}."
             )
         self.ignored.clear()
 
     def values(self, line: str) -> Mapping[str, str]:
-        told = _object(line)
-        return {field: _text(told[name]) for field, name in self._match(tuple(told)).items()}
+        object_ = _parse_object(line)
+        return {field: _text(object_[name]) for field, name in self._match(tuple(object_)).items()}
 
     def _keys(self, line: str) -> set[str]:
         try:
@@ -37,7 +37,7 @@ class JsonLines:
         if names not in self._fields:
             if len(self._fields) >= MAX_IGNORED:
                 self._fields.clear()
-            self._fields[names] = match(names)
+            self._fields[names] = match_columns(names)
         fields = self._fields[names]
         for name in names:
             if name not in fields.values() and name not in self.ignored and len(self.ignored) < MAX_IGNORED:
@@ -45,15 +45,18 @@ class JsonLines:
         return fields
 
 
-def _object(line: str) -> dict[str, Any]:
-    """Numbers stay the text they are written as, so that no crash point passes through a float."""
+def _parse_object(line: str) -> dict[str, Any]:
+    """Return the object of a line, with numbers as text, so that no crash point passes through a float.
+
+    Raises BadLine.
+    """
     try:
-        told = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
+        value = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
     except (ValueError, RecursionError) as error:
         raise BadLine(f"Not JSON: {error}.") from error
-    if not isinstance(told, dict):
+    if not isinstance(value, dict):
         raise BadLine("Expected a JSON object.")
-    return told
+    return value
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The lines of a file, plain or gzipped, one at a time and none longer than MAX_LINE_BYTES in memory."""
+"""Read the lines of a plain or gzipped file, one at a time, with at most MAX_LINE_BYTES of a line in memory."""
 
 import gzip
 from collections.abc import Iterator
@@ -6,20 +6,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-GZIP_MAGIC = b"\x1f\x8b"  # the first bytes decide: names lie
+GZIP_MAGIC = b"\x1f\x8b"  # the first bytes decide, because file names are not reliable
 MAX_LINE_BYTES = 64 * 1024
 
 
 class UnreadableFile(Exception):
-    """Nothing in the file can be read; the message says why."""
+    """No line of the file can be read. The message says why."""
 
 
 class BadLine(ValueError):
-    """This line cannot be recorded; the message says why. The others can."""
+    """The line cannot be recorded, which does not affect the others. The message says why."""
 
 
 class LineFile:
-    """Iterate over (line number from 1, text). What is not UTF-8 becomes U+FFFD and fails where it matters."""
+    """Iterates over (line number from 1, text).
+
+    Bytes that are not UTF-8 become U+FFFD, which the parsers reject where the text matters.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,7 +42,7 @@ class LineFile:
 
     @property
     def bytes_read(self) -> int:
-        """Of the file as it lies there, so that progress over a gzipped one has an end."""
+        """Bytes read from the file on disk: compressed ones for a gzipped file, so that progress ends at its size."""
         return self._raw.tell()
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
@@ -47,7 +50,10 @@ class LineFile:
             yield number, line.decode("utf-8-sig" if number == 1 else "utf-8", "replace").rstrip("\r\n")
 
     def _next_line(self) -> bytes:
-        """A line that is too long is cut one byte beyond the limit: enough to tell, and its rest is skipped."""
+        """Return the next line, b"" at the end.
+
+        A line that is too long is cut one byte beyond the limit, so that `require_length` rejects it.
+        """
         line = rest = self._bytes.readline(MAX_LINE_BYTES + 1)
         while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
             rest = self._bytes.readline(MAX_LINE_BYTES + 1)
@@ -55,6 +61,6 @@ class LineFile:
 
 
 def require_length(line: str) -> None:
-    """Raises BadLine."""
+    """Raise BadLine if the line is longer than MAX_LINE_BYTES."""
     if len(line.encode()) > MAX_LINE_BYTES:
         raise BadLine(f"The line is longer than {MAX_LINE_BYTES} bytes.")

@@ -1,4 +1,4 @@
-"""What a file has said so far, on disk: a file of any size is imported in the same memory."""
+"""Detect games that a file contains more than once. The state is on disk, so memory does not grow with the file."""
 
 import sqlite3
 from dataclasses import astuple
@@ -10,17 +10,19 @@ from typing import Self
 from games.rounds import Round
 
 
-class Sight(Enum):
+class Repeat(Enum):
+    """How a round relates to the earlier lines of the file: new, the same values again, or different values."""
+
     NEW = auto()
     REPEATED = auto()
     DIFFERENT = auto()
 
 
-class Seen:
-    """A temporary SQLite database of (game id, line, digest of the values); it vanishes when closed."""
+class RepeatDetector:
+    """A temporary SQLite database of (game id, line, digest of the values), which is deleted when closed."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("")  # the empty name: a private file, written when the cache is full
+        self._database = sqlite3.connect("")  # an empty name means a private temporary file
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("CREATE TABLE seen (game_id INTEGER PRIMARY KEY, line INTEGER, digest BLOB)")
 
@@ -32,25 +34,26 @@ class Seen:
     ) -> None:
         self._database.close()
 
-    def look(self, told: Round, line: int) -> Sight:
-        """Remember a round when its game is new."""
-        digest = _digest(told)
+    def check(self, round_: Round, line: int) -> Repeat:
+        """Compare a round with the earlier lines. If its game is new, remember it."""
+        digest = _digest(round_)
         inserted = self._database.execute(
-            "INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (told.game_id, line, digest)
+            "INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (round_.game_id, line, digest)
         )
         if inserted.rowcount:
-            return Sight.NEW
-        ((first,),) = self._database.execute("SELECT digest FROM seen WHERE game_id = ?", (told.game_id,))
-        return Sight.REPEATED if first == digest else Sight.DIFFERENT
+            return Repeat.NEW
+        ((first,),) = self._database.execute("SELECT digest FROM seen WHERE game_id = ?", (round_.game_id,))
+        return Repeat.REPEATED if first == digest else Repeat.DIFFERENT
 
     def line_of(self, game_id: int) -> int:
+        """Return the line number of the first round of a game."""
         ((line,),) = self._database.execute("SELECT line FROM seen WHERE game_id = ?", (game_id,))
         return int(line)
 
     def forget(self, game_id: int) -> None:
-        """Its line was rejected after all: a later one may stand."""
+        """Forget a game whose line was rejected, so that a later line can be recorded instead."""
         self._database.execute("DELETE FROM seen WHERE game_id = ?", (game_id,))
 
 
-def _digest(told: Round) -> bytes:
-    return blake2b(repr(astuple(told)).encode(), digest_size=16).digest()
+def _digest(round_: Round) -> bytes:
+    return blake2b(repr(astuple(round_)).encode(), digest_size=16).digest()

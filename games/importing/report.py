@@ -1,4 +1,4 @@
-"""Rejected lines, as JSON lines."""
+"""Write rejected lines to a report, as JSON lines."""
 
 import json
 from pathlib import Path
@@ -9,11 +9,11 @@ MAX_LINE_LENGTH = 200
 
 
 class UnwritableReport(Exception):
-    """Rejected lines would be lost, so the import stops."""
+    """The report cannot be written. The import stops, because rejected lines would be lost."""
 
 
 class Report:
-    """A file that is written only if there is something to tell."""
+    """The report file, which is created by the first rejected line."""
 
     def __init__(self, path: Path, *, append: bool = False) -> None:
         self.path = path
@@ -31,7 +31,7 @@ class Report:
             self._file.close()
 
     def add(self, *, file: str, line: int, reason: str, text: str) -> None:
-        """Raises UnwritableReport."""
+        """Append a rejected line. Raises UnwritableReport."""
         rejected = {"file": file, "line": line, "reason": reason, "text": text[:MAX_LINE_LENGTH]}
         try:
             if self._file is None:

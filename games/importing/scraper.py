@@ -1,7 +1,7 @@
-"""What a scraper of Bustabit's pages leaves: `0,"Date:  Wed, 01 Jan 2020 00:00:07 GMT6 months ago",Game #2699754, 2x`.
+"""Parse the files of a scraper of Bustabit: `0,"Date:  Wed, 01 Jan 2020 00:00:07 GMT6 months ago",Game #2699754, 2x`.
 
-With or without its header, with empty columns at the end. The date is the start of the round, in GMT; what follows
-it is the page's own "6 months ago".
+The file may have a header, and empty columns at the end. The date is the start of the round in GMT, followed by the
+page's own "6 months ago".
 """
 
 import re
@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Self
 
-from games.importing.delimited import cells, exactly
+from games.importing.delimited import fit_to_width, split_cells
 from games.importing.lines import BadLine
-from games.importing.values import cut
+from games.importing.values import shorten
 
 HEADER = ["serial", "timestamp", "gameid", "value"]
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -23,7 +23,9 @@ _DATE = re.compile(
 _GAME = re.compile(r"game\s*#", re.IGNORECASE)
 
 
-class Scraper:
+class ScraperFormat:
+    """Rows of a scraped page."""
+
     ignored: Sequence[str] = ()
 
     def __init__(self, *, has_header: bool) -> None:
@@ -31,24 +33,28 @@ class Scraper:
 
     @classmethod
     def recognise(cls, sample: Sequence[str]) -> Self | None:
+        """Return the format if a line of the sample looks scraped, else None."""
         if any(_looks_scraped(line) for line in sample):
             return cls(has_header=_cells_or_none(sample[0])[:4] == HEADER)
         return None
 
     def values(self, line: str) -> Mapping[str, str]:
-        found = [cell.strip() for cell in cells(line)]
+        found = [cell.strip() for cell in split_cells(line)]
         if not any(found):
             raise BadLine("Every column is empty.")
-        _, date, game, crash_point = exactly(len(HEADER), found)
+        _, date, game, crash_point = fit_to_width(len(HEADER), found)
         return {
             "game_id": game,
             "crash_point": crash_point,
-            "begin_time": start(date) if _GAME.match(game) else "",
+            "begin_time": parse_start_time(date) if _GAME.match(game) else "",
         }
 
 
-def start(date: str) -> str:
-    """ISO 8601 of a scraped date. The locale's month names are not asked, as strptime would."""
+def parse_start_time(date: str) -> str:
+    """Return a scraped date in ISO 8601. Raises BadLine.
+
+    strptime is not used, because it reads the month names of the current locale.
+    """
     found = _DATE.fullmatch(date)
     try:
         if found is None:
@@ -58,7 +64,7 @@ def start(date: str) -> str:
         return datetime(int(year), number, int(day), int(hour), int(minute), int(second), tzinfo=UTC).isoformat()
     except ValueError as error:
         raise BadLine(
-            f"begin_time: expected a date such as 'Wed, 01 Jan 2020 00:00:07 GMT', got {cut(date)}."
+            f"begin_time: expected a date such as 'Wed, 01 Jan 2020 00:00:07 GMT', got {shorten(date)}."
         ) from error
 
 
@@ -69,6 +75,6 @@ def _looks_scraped(line: str) -> bool:
 
 def _cells_or_none(line: str) -> list[str]:
     try:
-        return [cell.strip() for cell in cells(line)]
+        return [cell.strip() for cell in split_cells(line)]
     except BadLine:
         return []

@@ -1,4 +1,4 @@
-"""From a file's texts to a round. Exact or refused: no float, no guessed zone, no guessed digit."""
+"""Convert the texts of a line to a round, exactly or not at all: without floats, without guessing zones or digits."""
 
 import re
 from collections.abc import Mapping
@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from games.crash_points import parse_hundredths
 from games.importing.lines import BadLine
-from games.rounds import TIME_FIELDS, Round, check, normalise
+from games.rounds import TIME_FIELDS, Round, find_errors, normalise
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-NOTHING = frozenset({"", "-", "nan", "null", "none", "n/a"})  # what sources write for "not known"
+NULL_TEXTS = frozenset({"", "-", "nan", "null", "none", "n/a"})  # what sources write for an unknown value
 
 _GAME_ID = re.compile(r"(?:Game\s*)?#?\s*([0-9]{1,16})", re.IGNORECASE)
 _CRASH_POINT = re.compile(r"([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(\.[0-9]+)?\s*x?", re.IGNORECASE)
@@ -17,64 +17,76 @@ _MILLISECONDS = re.compile(r"[0-9]{1,16}")
 
 
 def to_round(values: Mapping[str, str]) -> Round:
-    """Field -> text to a checked, normalised round. Raises BadLine with every reason of the first kind met."""
-    told = Round(
-        game_id=game_id(values.get("game_id", "")),
-        crash_hundredths=crash_hundredths(values.get("crash_point", "")),
-        hash=known(values.get("hash", "")),
-        **{name: time(name, values.get(name, "")) for name in TIME_FIELDS},
+    """Return a validated, normalised round from field -> text. Raises BadLine with the reasons.
+
+    The first text that cannot be parsed is reported alone. If all can be parsed, every invalid value is reported.
+    """
+    round_ = Round(
+        game_id=parse_game_id(values.get("game_id", "")),
+        crash_hundredths=parse_crash_hundredths(values.get("crash_point", "")),
+        hash=text_or_none(values.get("hash", "")),
+        **{name: parse_time(name, values.get(name, "")) for name in TIME_FIELDS},
     )
-    if errors := check(told, datetime.now(UTC)):
-        raise BadLine(reason_of(errors))
-    return normalise(told)
+    if errors := find_errors(round_, datetime.now(UTC)):
+        raise BadLine(describe_errors(errors))
+    return normalise(round_)
 
 
-def reason_of(errors: Mapping[str, list[str]]) -> str:
+def describe_errors(errors: Mapping[str, list[str]]) -> str:
+    """Return the errors as one line."""
     return " ".join(f"{field}: {reason}" for field, reasons in errors.items() for reason in reasons)
 
 
-def known(text: str) -> str | None:
+def text_or_none(text: str) -> str | None:
+    """Return the stripped text, or None if it means an unknown value."""
     text = text.strip()
-    return None if text.lower() in NOTHING else text
+    return None if text.lower() in NULL_TEXTS else text
 
 
-def game_id(text: str) -> int:
-    """`2699754`, `#2699754` and `Game #2699754`."""
+def parse_game_id(text: str) -> int:
+    """Return the id in `2699754`, `#2699754` or `Game #2699754`. Raises BadLine."""
     if found := _GAME_ID.fullmatch(text.strip()):
         return int(found[1])
-    raise BadLine(f"game_id: expected a whole number, got {cut(text)}.")
+    raise BadLine(f"game_id: expected a whole number, got {shorten(text)}.")
 
 
-def crash_hundredths(text: str) -> int:
-    """`2`, `2.34`, `2.34x` and `1,234.56`, where the commas must stand between groups of three."""
+def parse_crash_hundredths(text: str) -> int:
+    """Return the hundredths of `2`, `2.34`, `2.34x` or `1,234.56`. Raises BadLine.
+
+    Commas are accepted between groups of three digits only.
+    """
     found = _CRASH_POINT.fullmatch(text.strip())
     if not found:
-        raise BadLine(f"crash_point: expected a number, got {cut(text)}.")
+        raise BadLine(f"crash_point: expected a number, got {shorten(text)}.")
     try:
         return parse_hundredths(found[1].replace(",", "") + (found[2] or ""))
     except ValueError as error:
-        raise BadLine(f"crash_point: {error} Got {cut(text)}.") from error
+        raise BadLine(f"crash_point: {error} Got {shorten(text)}.") from error
 
 
-def time(field: str, text: str) -> datetime | None:
-    """ISO 8601 with an offset, or Unix milliseconds, of which 0 is what the sites send for "not known"."""
-    told = known(text)
-    if told is None or told == "0":
+def parse_time(field: str, text: str) -> datetime | None:
+    """Return the time in ISO 8601 with an offset, or in Unix milliseconds. Raises BadLine.
+
+    Return None for an unknown time, which the sites write as 0.
+    """
+    given = text_or_none(text)
+    if given is None or given == "0":
         return None
     try:
-        if _MILLISECONDS.fullmatch(told):
-            return EPOCH + timedelta(milliseconds=int(told))
-        moment = datetime.fromisoformat(told)
-        if moment.tzinfo is None:
-            raise BadLine(f"{field}: needs a UTC offset, such as Z or +01:00, got {cut(text)}.")
-        return moment.astimezone(UTC)
+        if _MILLISECONDS.fullmatch(given):
+            return EPOCH + timedelta(milliseconds=int(given))
+        time = datetime.fromisoformat(given)
+        if time.tzinfo is None:
+            raise BadLine(f"{field}: expected a UTC offset, such as Z or +01:00, got {shorten(text)}.")
+        return time.astimezone(UTC)
     except OverflowError as error:
-        raise BadLine(f"{field}: is outside the calendar, got {cut(text)}.") from error
+        raise BadLine(f"{field}: expected a time from year 1 to 9999, got {shorten(text)}.") from error
     except BadLine:
         raise
     except ValueError as error:
-        raise BadLine(f"{field}: expected ISO 8601 or Unix milliseconds, got {cut(text)}.") from error
+        raise BadLine(f"{field}: expected ISO 8601 or Unix milliseconds, got {shorten(text)}.") from error
 
 
-def cut(text: str, length: int = 40) -> str:
+def shorten(text: str, length: int = 40) -> str:
+    """Return the text quoted, cut to `length` characters."""
     return repr(text if len(text) <= length else f"{text[:length]}…")

@@ -321,8 +321,8 @@ NUMBER = "Expected a number with at most two decimals, such as 2 or 2.34."
     ("value", "reason"),
     [
         *((value, NUMBER) for value in ("nan", "NaN", "inf", "Infinity", "-inf", "-1", "1e3", "٣", "0x10", "2;3")),
-        ("0", "A crash point is at least 1."),
-        ("0.99", "A crash point is at least 1."),
+        ("0", "A crash point must be at least 1."),
+        ("0.99", "A crash point must be at least 1."),
     ],
 )
 def test_a17_what_is_no_crash_point_is_refused(client, endpoint, kind, value, reason):
@@ -331,7 +331,7 @@ def test_a17_what_is_no_crash_point_is_refused(client, endpoint, kind, value, re
 
 def test_a18_no_game_has_the_floor_nought(ask, client):
     record(even(1, [100, 199, 200]))
-    assert refusal(client, "occurrences", floor=0) == {"floor": ["A crash point is at least 1."]}
+    assert refusal(client, "occurrences", floor=0) == {"floor": ["A crash point must be at least 1."]}
     assert ask("occurrences", floor=1)["results"][0]["count"] == 2
     games_told = ask("last-games", floor=1, limit=2)["results"][0]["games"]
     assert [one["crashed_floor"] for one in games_told] == [1, 1]

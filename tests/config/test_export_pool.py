@@ -7,7 +7,7 @@ import pytest
 from a2wsgi import WSGIMiddleware
 
 from config.serving.export_pool import Exports
-from games.export import until_gone
+from games.export import stop_when_disconnected
 
 SCOPE = {
     "type": "http",
@@ -36,7 +36,7 @@ class Endless:
 
     def _body(self):
         try:
-            yield from until_gone(self._parts())
+            yield from stop_when_disconnected(self._parts())
         finally:
             self.ended.set()
 

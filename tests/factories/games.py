@@ -4,19 +4,19 @@ import factory
 from django.conf import settings
 
 from games import fairness
-from games.links import linked
+from games.links import is_linked
 from games.models import Game
 from games.rounds import Round
 from tests.chains import BCGAME_LAST, bcgame_rounds
 
-GENUINE = 10_000  # games that the factory knows the hash of
+GENUINE = 10_000  # games with a genuine hash
 FIRST_ID = BCGAME_LAST - GENUINE + 1
 
 
 class GameFactory(factory.django.DjangoModelFactory):
-    """A game of BC.Game with its true hash and crash point, ids ascending; an id off the stretch has no hash.
+    """A game of BC.Game with its true hash and crash point. Ids ascend; an id outside of the genuine ones has no hash.
 
-    What is derived (`verified` and so on) follows from whatever is given. Saving announces the game.
+    The derived fields (`verified` and so on) follow from the given values. Saving a game announces the change.
     """
 
     class Meta:
@@ -35,13 +35,13 @@ class GameFactory(factory.django.DjangoModelFactory):
     @classmethod
     def _create(cls, model_class, *args, **values):
         previous = Game.objects.filter(game_id=values["game_id"] - 1).values_list("hash", flat=True).first()
-        values.setdefault("linked", linked(values["game_id"], values["hash"], previous))
+        values.setdefault("linked", is_linked(values["game_id"], values["hash"], previous))
         return super()._create(model_class, *args, **values)
 
 
 @cache
 def _genuine() -> dict[int, Round]:
-    return {told.game_id: told for told in bcgame_rounds(GENUINE)}
+    return {round_.game_id: round_ for round_ in bcgame_rounds(GENUINE)}
 
 
 def _verdict(game: Game) -> fairness.Verdict:

@@ -1,11 +1,11 @@
-"""What the tests of the feeds share: a stop that does not sleep, and a feed that says what it is given."""
+"""Shared by the tests of the feeds: a stop flag that does not sleep, and a feed with given results."""
 
-from games.feeds.base import Poll
-from games.feeds.shutdown import Stop
+from games.feeds.base import PollResult
+from games.feeds.shutdown import StopFlag
 
 
-class Waits(Stop):
-    """Remembers the waits instead of waiting; asks for the end when `until` of them were made."""
+class RecordedWaits(StopFlag):
+    """Records the waits instead of sleeping, and requests a stop after `until` of them."""
 
     def __init__(self, until: int | None = None) -> None:
         super().__init__()
@@ -15,18 +15,18 @@ class Waits(Stop):
     def wait(self, seconds: float) -> None:
         self.seconds.append(seconds)
         if self._until is not None and len(self.seconds) >= self._until:
-            self._asked = True
+            self._is_set = True
 
 
 class ListFeed:
-    """Gives the polls it was made with, in turn."""
+    """Returns the given poll results in turn."""
 
     source = "test"
 
-    def __init__(self, *polls: Poll) -> None:
+    def __init__(self, *polls: PollResult) -> None:
         self.polls = list(polls)
 
-    def poll(self) -> Poll:
+    def poll(self) -> PollResult:
         return self.polls.pop(0)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Games by hand: the admin goes through the same service as every other source."""
+"""Games in the admin, which uses the same service as every other source."""
 
 from datetime import UTC, datetime
 
@@ -19,13 +19,13 @@ LIST = reverse("admin:games_game_changelist")
 
 @pytest.fixture
 def genuine():
-    (told,) = chains.bcgame_rounds(1)
-    return told
+    (round_,) = chains.bcgame_rounds(1)
+    return round_
 
 
-def form(told, **values):
+def form(round_, **values):
     times = {f"{name}_{part}": "" for name in ("prepare_time", "begin_time", "end_time") for part in (0, 1)}
-    return {"game_id": told.game_id, "hash": told.hash, "crash_point": "1.26", **times, **values}
+    return {"game_id": round_.game_id, "hash": round_.hash, "crash_point": "1.26", **times, **values}
 
 
 def change_url(game_id: int) -> str:
@@ -41,21 +41,21 @@ def test_an_added_game_is_verified_and_says_who_added_it(admin_client, genuine):
 
 
 def test_saving_without_a_change_changes_nothing(admin_client, genuine):
-    (told,) = chains.timed([genuine], datetime(2026, 1, 1, 12, 0, 0, 123_000, tzinfo=UTC))
-    record_games([told], source="test")
-    page = admin_client.get(change_url(told.game_id)).context["adminform"].form
+    (round_,) = chains.timed([genuine], datetime(2026, 1, 1, 12, 0, 0, 123_000, tzinfo=UTC))
+    record_games([round_], source="test")
+    page = admin_client.get(change_url(round_.game_id)).context["adminform"].form
     values = {
         field.html_name if part is None else f"{field.html_name}_{part}": value
         for field in page
         for part, value in shown(field)
     }
-    assert admin_client.post(change_url(told.game_id), values).status_code == 302
+    assert admin_client.post(change_url(round_.game_id), values).status_code == 302
     game = Game.objects.get()
     assert (game.end_time.microsecond, game.source) == (123_000, "test")
 
 
 def shown(field):
-    """What the page sends back for a field that nobody touched."""
+    """Return what the page sends back for an unchanged field."""
     value = field.value()
     if isinstance(value, datetime):
         return [(0, f"{value:%Y-%m-%d}"), (1, f"{value:%H:%M:%S}")]
@@ -66,12 +66,12 @@ def test_a_value_cannot_be_cleared_and_says_so(admin_client, genuine):
     record_games([genuine], source="test")
     response = admin_client.post(change_url(genuine.game_id), form(genuine, hash=""))
     assert response.context["adminform"].form.errors["hash"] == [
-        "A value cannot be cleared: delete the game and record it anew."
+        "A recorded value cannot be cleared. Delete the game and record it again."
     ]
     assert Game.objects.get().hash == genuine.hash
 
 
-def test_a_corrected_game_is_verified_again(admin_client, genuine):
+def test_a_corrected_game_is_reverified(admin_client, genuine):
     record_games([genuine], source="test")
     admin_client.post(change_url(genuine.game_id), form(genuine, crash_point="9.99"))
     game = Game.objects.get()
@@ -81,12 +81,12 @@ def test_a_corrected_game_is_verified_again(admin_client, genuine):
 @pytest.mark.parametrize(
     ("values", "field", "reason"),
     [
-        ({"crash_point": "0.5"}, "crash_point", "A crash point is at least 1."),
+        ({"crash_point": "0.5"}, "crash_point", "A crash point must be at least 1."),
         ({"hash": "abc"}, "hash", "expected 64 hexadecimal digits, got 3"),
         ({"game_id": "0"}, "game_id", "Must be from 1 to 9007199254740991."),
     ],
 )
-def test_a_bad_value_is_told_at_its_field_and_nothing_is_written(admin_client, genuine, values, field, reason):
+def test_a_bad_value_is_reported_at_its_field_and_nothing_is_written(admin_client, genuine, values, field, reason):
     response = admin_client.post(ADD, form(genuine, **values))
     assert response.context["adminform"].form.errors[field] == [reason]
     assert not Game.objects.exists()
@@ -109,7 +109,7 @@ def test_the_list_filters_by_verdict_and_finds_by_id(admin_client, genuine):
     assert admin_client.get(f"{LIST}?q={genuine.game_id}").context["cl"].result_count == 1
 
 
-def test_the_action_verifies_again(admin_client, genuine):
+def test_the_action_reverifies(admin_client, genuine):
     record_games([genuine], source="test")
     Game.objects.update(verified=False)
     for _ in range(2):

@@ -103,7 +103,7 @@ def test_spellings_of_one_query_share_one_entry(client, five_games):
     assert outcomes == ["MISS", "HIT", "HIT", "HIT"]
 
 
-def test_links_are_of_the_question_not_of_who_asked_it_first(client, five_games):
+def test_links_depend_on_the_query_and_not_on_the_first_caller(client, five_games):
     client.get("/api/games/?per_page=01&since=2026-07-01T13:00:40%2B01:00")
     header = {"X-Timezone": "Asia/Tokyo"}
     response = client.get("/api/games/?since=2026-07-01T12:00:40Z&per_page=1&tz=UTC", headers=header)
@@ -114,7 +114,7 @@ def test_links_are_of_the_question_not_of_who_asked_it_first(client, five_games)
     assert (second["game_id"], second["end_time"]) == (4, "2026-07-01T12:01:20Z")
 
 
-def test_a_new_game_is_in_the_next_answer(client, five_games, django_capture_on_commit_callbacks):
+def test_a_new_game_is_in_the_next_response(client, five_games, django_capture_on_commit_callbacks):
     client.get("/api/games/")
     with django_capture_on_commit_callbacks(execute=True):
         record_games([Round(game_id=6, crash_hundredths=300)], source="test")
@@ -123,20 +123,20 @@ def test_a_new_game_is_in_the_next_answer(client, five_games, django_capture_on_
     assert ids(response)[0] == 6
 
 
-def test_an_answer_that_has_not_changed_is_a_304(client, five_games):
+def test_a_response_that_has_not_changed_is_a_304(client, five_games):
     etag = client.get("/api/games/").headers["ETag"]
     response = client.get("/api/games/", headers={"If-None-Match": etag})
     assert response.status_code == 304
     assert not response.content
 
 
-def test_a_hit_asks_the_database_nothing(client, five_games, django_assert_num_queries):
+def test_a_hit_makes_no_database_query(client, five_games, django_assert_num_queries):
     client.get("/api/games/")
     with django_assert_num_queries(0):
         assert client.get("/api/games/").headers["X-Cache"] == "HIT"
 
 
-def test_public_answers_do_not_vary_by_cookie(client, five_games):
+def test_public_responses_do_not_vary_by_cookie(client, five_games):
     response = client.get("/api/games/")
     assert "cookie" not in response.headers["Vary"].lower()
     assert "Set-Cookie" not in response.headers
@@ -159,10 +159,10 @@ def test_verification_shows_steps_and_the_link_to_the_next_game(client):
         ],
         source="test",
     )
-    answer = client.get("/api/games/5899999/verification/").json()
-    assert answer["verified"] is True
-    assert answer["steps"]["crash_hundredths"] == 216
-    assert answer["link"] == {
+    game = client.get("/api/games/5899999/verification/").json()
+    assert game["verified"] is True
+    assert game["steps"]["crash_hundredths"] == 216
+    assert game["link"] == {
         "next_game_id": 5_900_000,
         "next_hash": later,
         "next_hash_hashed": earlier,
@@ -171,8 +171,8 @@ def test_verification_shows_steps_and_the_link_to_the_next_game(client):
 
 
 def test_a_game_without_hash_says_why_it_cannot_be_verified(client, five_games):
-    answer = client.get("/api/games/1/verification/").json()
-    assert (answer["verified"], answer["steps"], answer["reason"]) == (None, None, "The source gave no hash.")
+    game = client.get("/api/games/1/verification/").json()
+    assert (game["verified"], game["steps"], game["reason"]) == (None, None, "The source did not report a hash.")
 
 
 # Ingest ---------------------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ def test_a_game_without_hash_says_why_it_cannot_be_verified(client, five_games):
 
 @pytest.fixture
 def ingest(client):
-    """POST as somebody with the permission."""
+    """Return a function that POSTs as a user with the permission."""
     user = User.objects.create(username="feeder")
     user.user_permissions.add(Permission.objects.get(codename="ingest_games"))
     headers = {"Authorization": authorization(user, "ingest")}
@@ -212,7 +212,7 @@ def test_ingest_takes_no_parameters(ingest, name):
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
 @pytest.mark.parametrize("path", ["/api/games/", "/api/games/1/"])
-def test_a_method_that_there_is_not_is_a_405_whoever_asks(client, method, path):
+def test_an_unsupported_method_is_a_405_with_and_without_permission(client, method, path):
     assert getattr(client, method)(path).status_code == 405
 
 
@@ -234,7 +234,7 @@ def test_ingest_needs_a_token_with_the_permission(client):
             {"game_id": 10**20, "crash_point": 2},
             {"0": {"game_id": ["Ensure this value is less than or equal to 9007199254740991."]}},
         ),
-        ({"game_id": 1, "crash_point": 0.99}, {"0": {"crash_point": ["A crash point is at least 1."]}}),
+        ({"game_id": 1, "crash_point": 0.99}, {"0": {"crash_point": ["A crash point must be at least 1."]}}),
         (
             {"game_id": 1, "crash_point": 2.345},
             {"0": {"crash_point": ["Expected a number with at most two decimals, such as 2 or 2.34."]}},
@@ -249,7 +249,7 @@ def test_ingest_needs_a_token_with_the_permission(client):
         ),
         (
             {"game_id": 1, "crash_point": 2, "end_time": "2026-01-01T00:00:00"},
-            {"0": {"end_time": ["Needs a UTC offset, such as Z or +01:00 (write + as %2B in a URL)."]}},
+            {"0": {"end_time": ["Expected a UTC offset, such as Z or +01:00 (write + as %2B in a URL)."]}},
         ),
         ({"game_id": 1, "crash_point": 2, "endtime": "x"}, {"0": {"endtime": ["Unknown field."]}}),
         (
@@ -259,7 +259,7 @@ def test_ingest_needs_a_token_with_the_permission(client):
         ([], {"games": ["Expected 1 to 1000 games, got 0."]}),
         (
             [{"game_id": 1, "crash_point": 2}, {"game_id": 1, "crash_point": 3}],
-            {"1": {"game_id": ["Told twice with different values (first at 0)."]}},
+            {"1": {"game_id": ["Given twice with different values (first at 0)."]}},
         ),
         (["x"], {"0": {"non_field_errors": ["Invalid data. Expected a dictionary, but got str."]}}),
     ],

@@ -26,14 +26,14 @@ def test_no_gap_is_no_gap():
     assert run() == ["Missing games: 0, in gaps: 0."]
 
 
-def test_bounds_are_in_the_range_asked_about():
+def test_bounds_are_part_of_the_requested_range():
     for game_id in (10, 13, 20):
         GameFactory(game_id=game_id)
     assert run(first=12, last=16) == ["12", "14-16", "Missing games: 4, in gaps: 2."]
 
 
 def test_a_range_upside_down_is_an_error():
-    with pytest.raises(CommandError, match=r"--from 10 is above --to 5\."):
+    with pytest.raises(CommandError, match=r"--from must not be above --to, got 10 and 5\."):
         run(first=10, last=5)
 
 

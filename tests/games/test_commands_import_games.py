@@ -30,7 +30,7 @@ def genuine(path, n=3):
 
 
 def run(*arguments, **options):
-    """What the command prints, the seconds taken out, and what it warns of."""
+    """Return what the command prints, without the seconds, and its warnings."""
     out, err = StringIO(), StringIO()
     call_command("import_games", *arguments, stdout=out, stderr=err, **options)
     return re.sub(r"in \d+\.\d s", "in T s", out.getvalue()).splitlines(), err.getvalue().splitlines()
@@ -59,7 +59,7 @@ def test_a_dry_run_says_so_and_records_nothing(here):
     out, _ = run(genuine(here / "a.csv"), dry_run=True)
     assert out == [
         "a.csv: 3 read, 3 created, 0 updated, 0 unchanged, 0 repeated, 0 rejected in T s. "
-        "Dry run: nothing was recorded."
+        "Dry run: no game was recorded."
     ]
     assert not Game.objects.exists()
 
@@ -68,7 +68,7 @@ def test_rejected_lines_are_in_a_report_beside_you(here):
     path = write(here / "in" / "a.csv", "id,crash,shoe", "7,2,left", "8,NAN,right")
     assert run(path) == (
         ["a.csv: 2 read, 1 created, 0 updated, 0 unchanged, 0 repeated, 1 rejected in T s."],
-        ["a.csv: ignored columns: shoe.", "a.csv: 1 rejected lines are in rejected-a.csv.jsonl."],
+        ["a.csv: ignored columns: shoe.", "a.csv: 1 rejected lines were written to rejected-a.csv.jsonl."],
     )
     assert json.loads((here / "rejected-a.csv.jsonl").read_text()) == {
         "file": path,
@@ -82,7 +82,7 @@ def reported(path):
     return [json.loads(line)["file"] for line in path.read_text().splitlines()]
 
 
-def test_one_report_may_hold_all_files_and_each_run_begins_it_anew(here):
+def test_one_report_may_hold_all_files_and_each_run_overwrites_it(here):
     first = write(here / "a.csv", "id,crash", "7,2", "8,-")
     second = write(here / "b.csv", "id,crash", "9,2", "10,-")
     for _ in range(2):
@@ -97,17 +97,20 @@ def test_files_of_one_name_share_their_report(here):
     assert reported(here / "rejected-a.csv.jsonl") == [first, second]
 
 
-def test_games_that_do_not_verify_are_told(here):
-    (told,) = bcgame_rounds(1)
-    path = write(here / "a.csv", "id,hash,crash", f"{told.game_id},{told.hash},99.99")
-    assert run(path)[1] == ["a.csv: 1 games do not verify and are flagged. Are they of bcgame (SITE)?"]
+def test_games_that_do_not_verify_are_reported(here):
+    (round_,) = bcgame_rounds(1)
+    path = write(here / "a.csv", "id,hash,crash", f"{round_.game_id},{round_.hash},99.99")
+    assert run(path)[1] == [
+        "a.csv: 1 games have a hash that does not give their crash point. They are recorded and flagged. "
+        "Check that they are games of bcgame (SITE)."
+    ]
 
 
 def test_force_allows_a_jump(here):
     run(genuine(here / "a.csv"))
     rogue = 5_900_000 + MAX_JUMP + 1
     path = write(here / "b.csv", "id,crash", f"{rogue},2")
-    with pytest.raises(CommandError, match=r"^b\.csv: nothing in it could be read\.$"):
+    with pytest.raises(CommandError, match=r"^b\.csv: no line of the file could be read\.$"):
         run(path)
     run(path, force=True)
     assert Game.objects.filter(game_id=rogue).exists()
@@ -118,17 +121,17 @@ def test_force_allows_a_jump(here):
     [
         (b"", "a.csv: The file is empty."),
         (b"day,price\n1,2", "a.csv: It has no column for game_id and crash_point; its first line is 'day,price'."),
-        (b"id,crash\n0,2", "a.csv: nothing in it could be read."),
-        (b"id,crash\n", "a.csv: nothing in it could be read."),
+        (b"id,crash\n0,2", "a.csv: no line of the file could be read."),
+        (b"id,crash\n", "a.csv: no line of the file could be read."),
         (b"\x1f\x8b\x08\x00cut", "a.csv: Compressed file ended before the end-of-stream marker was reached"),
         (b"\x1f\x8b\x07\x00another method", "a.csv: Unknown compression method"),
     ],
 )
 def test_a_file_of_which_nothing_can_be_read_fails(here, content, reason):
     (here / "a.csv").write_bytes(content)
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         run("a.csv")
-    assert str(refusal.value) == reason
+    assert str(error.value) == reason
     assert not Game.objects.exists()
 
 
@@ -144,7 +147,7 @@ def test_a_folder_fails_in_one_line(here):
 
 
 @pytest.mark.parametrize("size", [0, -1, 10_001])
-def test_a_batch_has_a_size_of_sense(here, size):
+def test_the_batch_size_is_limited(here, size):
     with pytest.raises(CommandError, match=r"^--batch-size must be from 1 to 10000\.$"):
         run(genuine(here / "a.csv"), batch_size=size)
 
@@ -152,14 +155,14 @@ def test_a_batch_has_a_size_of_sense(here, size):
 def test_a_report_never_overwrites_what_is_imported(here):
     path = genuine(here / "a.csv")
     before = (here / "a.csv").read_text()
-    with pytest.raises(CommandError, match=r"^--report would overwrite a file to import\.$"):
+    with pytest.raises(CommandError, match=r"^--report must not be one of the files to import\.$"):
         run(path, report=here / "x" / ".." / "a.csv")
     assert (here / "a.csv").read_text() == before
 
 
 def test_a_report_that_cannot_be_written_stops_the_import_in_one_line(here):
     path = write(here / "a.csv", "id,crash", "7,2", "8,-", "9,3")
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         run(path, report=here)
-    assert str(refusal.value) == f"a.csv: The report {here} cannot be written: Is a directory."
+    assert str(error.value) == f"a.csv: The report {here} cannot be written: Is a directory."
     assert list(Game.objects.values_list("game_id", flat=True)) == [7]

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 
 def run(**options):
-    """The lines printed, without the seconds, and the error if there was one."""
+    """Return the printed lines, without the seconds, and the error if there was one."""
     out, error = StringIO(), None
     try:
         call_command("verify_games", stdout=out, **options)
@@ -29,7 +29,7 @@ def test_genuine_games_verify_and_link():
     games(*range(5))
     assert run(chain=True) == (
         [
-            "5 games: 5 verified, 0 mismatched, 0 unverifiable, 0 verdicts changed. Chain: 4 links unbroken, 0 broken, "
+            "5 games: 5 verified, 0 mismatched, 0 unverifiable, 0 results changed. Chain: 4 links unbroken, 0 broken, "
             "0 not checkable (missing games or hashes, or no known chain)."
         ],
         None,
@@ -37,7 +37,7 @@ def test_genuine_games_verify_and_link():
 
 
 def test_an_empty_table_is_sound():
-    assert run() == (["0 games: 0 verified, 0 mismatched, 0 unverifiable, 0 verdicts changed."], None)
+    assert run() == (["0 games: 0 verified, 0 mismatched, 0 unverifiable, 0 results changed."], None)
 
 
 def test_a_mismatch_is_listed_and_fails():
@@ -47,18 +47,18 @@ def test_a_mismatch_is_listed_and_fails():
     calculated = game.crash_hundredths / 100
     assert out == [
         f"Game {FIRST_ID}: recorded 99.99, its hash gives {calculated:.2f}.",
-        "1 games: 0 verified, 1 mismatched, 0 unverifiable, 1 verdicts changed.",
+        "1 games: 0 verified, 1 mismatched, 0 unverifiable, 1 results changed.",
     ]
     assert error == "1 mismatched, 0 chain breaks."
     assert Game.objects.get().verified is False
 
 
-def test_a_stale_verdict_is_stored_anew():
+def test_an_outdated_result_is_updated():
     games(0, 1)
     Game.objects.filter(game_id=FIRST_ID).update(verified=None, formula="")
-    assert run() == (["2 games: 2 verified, 0 mismatched, 0 unverifiable, 1 verdicts changed."], None)
+    assert run() == (["2 games: 2 verified, 0 mismatched, 0 unverifiable, 1 results changed."], None)
     assert Game.objects.get(game_id=FIRST_ID).formula == "bcgame-758160"
-    assert run()[0] == ["2 games: 2 verified, 0 mismatched, 0 unverifiable, 0 verdicts changed."]
+    assert run()[0] == ["2 games: 2 verified, 0 mismatched, 0 unverifiable, 0 results changed."]
 
 
 def test_a_malformed_hash_is_a_mismatch_and_stops_no_other():
@@ -67,7 +67,7 @@ def test_a_malformed_hash_is_a_mismatch_and_stops_no_other():
     out, error = run()
     assert out == [
         f"Game {FIRST_ID}: the stored hash is malformed.",
-        "2 games: 1 verified, 1 mismatched, 0 unverifiable, 1 verdicts changed.",  # the next game's link is broken
+        "2 games: 1 verified, 1 mismatched, 0 unverifiable, 1 results changed.",  # the next game's link is broken
     ]
     assert error == "1 mismatched, 0 chain breaks."
 
@@ -93,7 +93,7 @@ def test_gaps_missing_hashes_and_borders_of_chains_are_not_checkable():
     GameFactory(game_id=5_929_891)
     out, error = run(chain=True)
     assert out == [
-        "6 games: 3 verified, 0 mismatched, 3 unverifiable, 0 verdicts changed. Chain: 1 links unbroken, 0 broken, "
+        "6 games: 3 verified, 0 mismatched, 3 unverifiable, 0 results changed. Chain: 1 links unbroken, 0 broken, "
         "4 not checkable (missing games or hashes, or no known chain)."
     ]
     assert error is None
@@ -107,7 +107,7 @@ def test_a_range_has_both_ends_in_it(monkeypatch):
     assert "Chain: 5 links unbroken" in out[0]  # over the borders of chunks too
 
 
-def test_only_so_many_problems_are_listed_and_all_are_counted():
+def test_listed_problems_are_limited_and_all_are_counted():
     games(*range(5))
     Game.objects.update(crash_hundredths=99_99)
     out, error = run(limit=2)

@@ -1,4 +1,4 @@
-"""The export: the list's filters, streamed, every value as the API tells it."""
+"""The export: the filters of the list, streamed, with the values of the API."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.db import connection
 
-from games.export import exported
+from games.export import export_games
 from games.models import Game
 from tests.factories.games import FIRST_ID, GameFactory
 
@@ -66,7 +66,7 @@ def test_filters_apply_and_nothing_found_is_a_header(client, games):
         ("format=xml", {"format": ['"xml" is not a valid choice.']}),
         ("page=2", {"page": ["Unknown parameter."]}),
         ("per_page=2", {"per_page": ["Unknown parameter."]}),
-        ("min=0", {"min": ["A crash point is at least 1."]}),
+        ("min=0", {"min": ["A crash point must be at least 1."]}),
     ],
 )
 def test_a_bad_query_is_a_400_that_names_its_field(client, query, errors):
@@ -76,7 +76,7 @@ def test_a_bad_query_is_a_400_that_names_its_field(client, query, errors):
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="cursors of a server")
 @pytest.mark.parametrize("read", [0, 1])
-def test_an_answer_that_is_not_read_to_its_end_closes_its_cursor(games, read, monkeypatch):
+def test_a_response_that_is_not_read_to_its_end_closes_its_cursor(games, read, monkeypatch):
     for name in ("ROWS_PER_FETCH", "ROWS_PER_PART"):
         monkeypatch.setattr(f"games.export.{name}", 1)
 
@@ -85,7 +85,7 @@ def test_an_answer_that_is_not_read_to_its_end_closes_its_cursor(games, read, mo
             cursor.execute("SELECT count(*) FROM pg_cursors")
             return cursor.fetchone()[0]
 
-    parts = exported(Game.objects.all(), "csv", ZoneInfo("UTC"))
+    parts = export_games(Game.objects.all(), "csv", ZoneInfo("UTC"))
     assert len(list(islice(parts, read))) == read
     assert cursors() == 1
     parts.close()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from games.fairness import MalformedHash, chain, formula_for, links, previous_hash
+from games.fairness import MalformedHash, chain, formula_for, previous_hash, shares_chain_with_previous
 
 VECTORS = json.loads((Path(__file__).parent / "vectors.json").read_text())
 HASHES = {(row["site"], row["game_id"]): row["hash"] for row in VECTORS}
@@ -29,7 +29,7 @@ def test_there_are_recorded_neighbours_in_both_kinds_of_chain_step():
 
 @pytest.mark.parametrize(("site", "game_id"), NEIGHBOURS)
 def test_recorded_neighbours_are_one_step_apart(site, game_id):
-    assert links(site, game_id)
+    assert shares_chain_with_previous(site, game_id)
     assert previous_hash(formula_for(site, game_id), HASHES[site, game_id]) == HASHES[site, game_id - 1]
 
 
@@ -60,13 +60,13 @@ def test_a_bcgame_step_hashes_the_text():
         ("bustabit", 12_279_451, True),  # new salt, same chain
     ],
 )
-def test_a_chain_ends_where_it_is_not_known_to_run_on(site, game_id, linked):
-    assert links(site, game_id) is linked
+def test_a_chain_ends_where_it_may_not_continue(site, game_id, linked):
+    assert shares_chain_with_previous(site, game_id) is linked
 
 
 def test_the_chain_of_an_unknown_site_is_an_error():
     with pytest.raises(ValueError, match=r"^unknown site 'roobet'"):
-        links("roobet", 2)
+        shares_chain_with_previous("roobet", 2)
 
 
 def test_the_v2_chain_ends_in_the_published_hash():
@@ -108,7 +108,7 @@ def test_a_walk_stops_at_the_end_of_its_chain(site, game_id, ids):
     assert [game for game, _ in walk(site, game_id, "ab" * 32)] == ids
 
 
-def test_a_walk_with_the_wrong_formula_or_hash_is_refused_at_the_call():
+def test_a_walk_with_the_wrong_formula_or_hash_is_rejected_by_the_call():
     formula = formula_for("bustabit", 1)
     with pytest.raises(ValueError, match=r"^bustabit-v2 does not cover game 10000001$"):
         chain(formula, "ab" * 32, 10_000_001)

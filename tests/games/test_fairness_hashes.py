@@ -12,14 +12,14 @@ def test_an_upper_case_hash_is_the_same_hash():
 
 
 @given(st.text(alphabet=HEX, max_size=130).filter(lambda text: len(text) != 64))
-def test_any_other_length_is_refused_and_told(text):
+def test_any_other_length_is_rejected_and_reported(text):
     with pytest.raises(MalformedHash) as caught:
         normalise_hash(text)
     assert str(caught.value) == f"expected 64 hexadecimal digits, got {len(text)}"
 
 
 @given(st.integers(0, 63), st.characters().filter(lambda c: c not in "0123456789abcdefABCDEF"))
-def test_any_other_character_is_refused_and_its_place_told(index, stranger):
+def test_any_other_character_is_rejected_with_its_position(index, stranger):
     with pytest.raises(MalformedHash) as caught:
         normalise_hash("a" * index + stranger + "a" * (63 - index))
     message = f"expected 64 hexadecimal digits, found {stranger!r} at position {index + 1}"
@@ -39,7 +39,7 @@ def test_any_other_character_is_refused_and_its_place_told(index, stranger):
         "\N{FULLWIDTH DIGIT ONE}" * 64,
     ],
 )
-def test_what_other_parsers_forgive_is_refused(text):
+def test_what_other_parsers_accept_is_rejected(text):
     assert len(text) == 64
     with pytest.raises(MalformedHash):
         normalise_hash(text)

@@ -59,7 +59,7 @@ def test_vx_has_its_chain_but_no_crash_point_and_says_why():
     steps = explain("bustabit", 10_004_381, "e1d3966787cb0ce17e9690a1f518fa58bd61a14fb556c55621fd6f061d430172")
     assert (steps.formula, steps.previous_game_id) == ("bustabit-vx", 10_004_380)
     assert (steps.hmac_hex, steps.r, steps.crash_hundredths) == (None, None, None)
-    assert steps.note == "The crash point of this era needs a BLS12-381 signature, not computed here."
+    assert steps.note == "The crash point of this era requires a BLS12-381 signature, which is not computed here."
 
 
 def test_an_infinite_quotient_is_a_note_not_a_number_json_lacks():

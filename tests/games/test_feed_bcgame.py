@@ -1,4 +1,4 @@
-"""The feed against a real server: whatever the site does, every round arrives once."""
+"""The feed against a real HTTP server: whatever the site does, every round is recorded once."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from games.models import Game
 from games.rounds import TIME_FIELDS, Round
 from games.services import MAX_JUMP, record_games
 from tests.chains import bcgame_rounds, timed
-from tests.games.feeds import Waits
+from tests.games.feeds import RecordedWaits
 from tests.upstream import Upstream
 
 pytestmark = pytest.mark.django_db
@@ -31,12 +31,12 @@ def upstream():
 
 
 class Watch:
-    """A monitor of the upstream, with the waits inside a poll and a clock for what is asked again later."""
+    """A monitor of the upstream, with the waits inside a poll and a clock for gaps that are requested again later."""
 
     def __init__(self, upstream: Upstream, **options) -> None:
-        self.stop = Waits()
+        self.stop = RecordedWaits()
         self.seconds = 0.0
-        client = HistoryClient(upstream.url, self.stop, read_seconds=0.25, answer_seconds=0.25)
+        client = HistoryClient(upstream.url, self.stop, read_timeout_seconds=0.25, total_timeout_seconds=0.25)
         self.feed = BCGameFeed(client, Options(**options), monotonic=lambda: self.seconds)
         self.monitor = Monitor(self.feed, self.stop)
 
@@ -84,13 +84,13 @@ def test_a_poll_over_many_pages_is_oldest_first(upstream, watch):
     assert watch().feed.poll().rounds == upstream.rounds
 
 
-def test_the_question_is_the_recorded_one(upstream, watch):
+def test_the_request_is_the_recorded_one(upstream, watch):
     upstream.rounds = genuine(1)
     watch().step()
-    assert upstream.questions[0] == {"gameUrl": "crash", "page": 1, "pageSize": PAGE_SIZE}
+    assert upstream.requests[0] == {"gameUrl": "crash", "page": 1, "pageSize": PAGE_SIZE}
 
 
-def test_what_is_known_is_met_on_one_page_and_not_written_again(upstream, watch):
+def test_stored_games_on_the_first_page_are_not_written_again(upstream, watch):
     upstream.rounds = genuine(120)
     record(upstream.rounds[:-3])
     watching = watch()
@@ -101,7 +101,7 @@ def test_what_is_known_is_met_on_one_page_and_not_written_again(upstream, watch)
     assert (watching.monitor.totals.created, watching.monitor.totals.updated) == (3, 0)
 
 
-def test_a_gap_larger_than_a_page_is_read_back_to_the_known(upstream, watch):
+def test_a_gap_larger_than_a_page_is_read_back_to_the_newest_stored_game(upstream, watch):
     upstream.rounds = genuine(300)
     record(upstream.rounds[:80])
     watch().step()
@@ -129,13 +129,13 @@ def test_games_that_end_while_it_pages_shift_the_pages_and_lose_nothing(upstream
 
 def test_a_round_that_gets_its_times_between_two_pages_is_recorded_with_them(upstream, watch):
     everything = genuine(60)
-    upstream.rounds = [replace(told, end_time=None) for told in everything[:-1]]
+    upstream.rounds = [replace(round_, end_time=None) for round_ in everything[:-1]]
 
-    def times_are_told(page: int) -> None:
+    def report_times(page: int) -> None:
         if page == 2:
-            upstream.rounds = everything  # the last of page 1 is the first of page 2 now, and knows its end
+            upstream.rounds = everything  # the last of page 1 is the first of page 2 now, and has its end time
 
-    upstream.before = times_are_told
+    upstream.before = report_times
     watch().step()
     assert Game.objects.get(game_id=everything[9].game_id).end_time == everything[9].end_time
 
@@ -150,7 +150,7 @@ def test_a_server_with_smaller_pages_is_read_all_the_same(upstream, watch):
     assert stored() == upstream.rounds
 
 
-def test_a_server_that_does_not_turn_pages_is_not_asked_for_ever(upstream, watch):
+def test_a_server_that_ignores_the_page_number_is_not_read_for_ever(upstream, watch):
     upstream.rounds = genuine(50)
     everything = upstream.rounds
     upstream.before = lambda page: setattr(upstream, "rounds", everything * page)
@@ -159,20 +159,22 @@ def test_a_server_that_does_not_turn_pages_is_not_asked_for_ever(upstream, watch
     assert stored() == everything
 
 
-def test_deeper_than_the_option_allows_is_a_gap_told_in_the_log(upstream, watch, caplog):
+def test_games_older_than_the_option_allows_are_logged_as_missing(upstream, watch, caplog):
     upstream.rounds = genuine(300)
     record(upstream.rounds[:20])
     first = upstream.rounds[20].game_id
     watch(max_pages=3).step()
     assert upstream.pages == [1, 2, 3]
     assert stored() == upstream.rounds[:20] + upstream.rounds[150:]
-    assert f"games {first} to {first + 129} lie deeper than the site's history was read: a gap" in caplog.messages
+    assert (
+        f"games {first} to {first + 129} are missing: they are older than the pages that were read" in caplog.messages
+    )
 
 
 def test_gaps_among_recent_ids_are_filled_from_the_pages_where_they_should_be(upstream, watch):
     upstream.rounds = genuine(600)
     holes = {40, *range(100, 230), 590}  # on page 12, on pages 8 to 10, on page 1
-    record([told for position, told in enumerate(upstream.rounds) if position not in holes])
+    record([round_ for position, round_ in enumerate(upstream.rounds) if position not in holes])
     watching = watch(gap_pages=2)
     watching.step()
     assert upstream.pages == [1, 8, 9]  # page 1 held its own gap
@@ -192,7 +194,7 @@ def test_a_gap_is_found_also_where_the_site_itself_lacks_games(upstream, watch):
     assert stored() == upstream.rounds
 
 
-def test_what_the_site_does_not_have_is_asked_again_only_later(upstream, watch, caplog):
+def test_a_gap_that_the_site_cannot_fill_is_requested_again_only_later(upstream, watch, caplog):
     everything = genuine(300)
     upstream.rounds = everything[:100] + everything[101:]
     record(upstream.rounds)
@@ -204,8 +206,8 @@ def test_what_the_site_does_not_have_is_asked_again_only_later(upstream, watch, 
     watching.step()
     assert upstream.pages == [1, 4]
     gap = everything[100].game_id
-    told = f"games {gap} to {gap} are missing, and the site does not tell them"
-    assert caplog.messages.count(told) == 1
+    message = f"games {gap} to {gap} are missing, and the site does not return them"
+    assert caplog.messages.count(message) == 1
 
 
 def test_gaps_beyond_the_sites_reach_are_left_alone(upstream, watch):
@@ -216,69 +218,71 @@ def test_gaps_beyond_the_sites_reach_are_left_alone(upstream, watch):
 
 
 @pytest.mark.parametrize("fault", ["error", "drop", "hang", "trickle"])
-def test_passing_trouble_is_tried_again_with_growing_random_waits(upstream, watch, fault):
+def test_a_temporary_failure_is_retried_with_growing_random_waits(upstream, watch, fault):
     upstream.rounds = genuine(120)
     upstream.misbehave.extend([fault, None, fault, fault])
     watching = watch()
     assert watching.step() == 5.0
     assert stored() == upstream.rounds
-    assert watching.monitor.trouble is None
+    assert watching.monitor.problem is None
     assert len(watching.stop.seconds) == 3
     assert all(0 <= seconds <= 1 for seconds in watching.stop.seconds)
 
 
-def test_a_site_that_stays_away_slows_polling_and_what_was_read_is_kept(upstream, watch, caplog):
+def test_an_unreachable_site_slows_polling_and_the_rounds_already_read_are_kept(upstream, watch, caplog):
     upstream.rounds = genuine(120)
     record(upstream.rounds[:10])
     upstream.misbehave.extend([None, *["error"] * ATTEMPTS])
     watching = watch()
     assert watching.step() == 10.0
-    assert watching.monitor.trouble == "the site does not answer: HTTP 500; next try in 10 s"
+    assert watching.monitor.problem == "the site does not answer: HTTP 500; next try in 10 s"
     assert stored() == upstream.rounds[:10] + upstream.rounds[70:]
     upstream.misbehave.extend(["error"] * ATTEMPTS)
     assert watching.step() == 20.0
     with caplog.at_level("INFO", logger="games.feeds"):
         assert watching.step() == 5.0  # back to normal; the gap is found and filled
-    assert "all is well again after: the site does not answer: HTTP 500; next try in 20 s" in caplog.messages
+    assert "resolved: the site does not answer: HTTP 500; next try in 20 s" in caplog.messages
     watching.step()
     assert stored() == upstream.rounds
     assert watching.monitor.totals.created == 110
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "problem"),
     [
-        ("cloudflare", "the site refuses: Cloudflare"),
-        ("forbidden", "the site refuses: HTTP 403"),
-        ("code", "the site refuses: code 10005, too many"),
-        ("html", "the site answers what cannot be read: JSON is malformed: invalid character (byte 0)"),
-        ("shapeless", "the site answers what cannot be read: neither data.list nor data.items"),
-        ("huge", "the site answers more than 2,097,152 bytes"),
+        ("cloudflare", "the site refuses the request: Cloudflare challenge"),
+        ("forbidden", "the site refuses the request: HTTP 403"),
+        ("code", "the site refuses the request: code 10005, too many"),
+        ("html", "the site sends a malformed response: JSON is malformed: invalid character (byte 0)"),
+        ("shapeless", "the site sends a malformed response: it has neither data.list nor data.items"),
+        ("huge", "the site answers with more than 2,097,152 bytes"),
     ],
 )
-def test_a_refusal_slows_polling_to_a_bound_and_is_not_retried_at_once(upstream, watch, caplog, fault, told):
+def test_a_refused_request_slows_polling_up_to_a_limit_and_is_not_retried_at_once(
+    upstream, watch, caplog, fault, problem
+):
     upstream.rounds = genuine(60)
     upstream.misbehave.extend([fault] * 4)
     watching = watch(interval_seconds=5, max_interval_seconds=20)
     assert [watching.step() for _ in range(5)] == [10, 20, 20, 20, 5]
     assert watching.stop.seconds == []
     assert caplog.messages == [
-        f"{told}; next try in 10 s",
-        f"{told}; next try in 20 s",
+        f"{problem}; next try in 10 s",
+        f"{problem}; next try in 20 s",
         "recorded 60 games up to 5900000",
-        f"all is well again after: {told}; next try in 20 s",
+        f"resolved: {problem}; next try in 20 s",
     ]
     assert stored() == upstream.rounds
 
 
-def test_a_body_nested_without_end_is_a_refusal(upstream, watch):
+def test_an_endlessly_nested_body_is_malformed(upstream, watch):
     upstream.misbehave.append("nested")
     watching = watch()
     assert watching.step() == 10.0
-    assert watching.monitor.trouble.startswith("the site answers what cannot be read: ")
+    assert watching.monitor.problem.startswith("the site sends a malformed response: ")
 
 
-def test_a_broken_round_stops_no_other_is_told_once_and_comes_when_it_is_mended(upstream, watch, caplog):
+def test_a_broken_round_stops_no_other_is_logged_once_and_is_recorded_when_repaired(upstream, watch, caplog):
     upstream.rounds = genuine(60)
     broken = upstream.rounds[55].game_id
     upstream.broken[broken] = {"gameId": str(broken), "gameDetail": '{"rate":"?"}'}
@@ -293,7 +297,7 @@ def test_a_broken_round_stops_no_other_is_told_once_and_comes_when_it_is_mended(
     assert stored() == upstream.rounds
 
 
-def test_a_rejected_round_stops_no_other_and_is_told_once(upstream, watch, caplog):
+def test_a_rejected_round_stops_no_other_and_is_logged_once(upstream, watch, caplog):
     good = genuine(60)
     bad = replace(good[30], hash=good[30].hash[:-1])
     upstream.rounds = [*good[:30], bad, *good[31:]]
@@ -306,23 +310,25 @@ def test_a_rejected_round_stops_no_other_and_is_told_once(upstream, watch, caplo
     assert caplog.messages.count(message) == 1
 
 
-def test_no_readable_round_at_all_is_trouble(upstream, watch):
+def test_a_page_without_a_readable_round_is_a_problem(upstream, watch):
     upstream.rounds = genuine(2)
-    upstream.broken = {told.game_id: {"id": 1} for told in upstream.rounds}
+    upstream.broken = {round_.game_id: {"id": 1} for round_ in upstream.rounds}
     watching = watch()
     assert watching.step() == 10.0
-    assert watching.monitor.trouble == ("the site tells no game: 2 rounds on page 1, none readable; next try in 10 s")
+    assert watching.monitor.problem == (
+        "the site returned no game: none of the 2 rounds on page 1 can be parsed; next try in 10 s"
+    )
     assert watching.monitor.totals.unreadable == 1  # both rows say the same
 
 
-def test_a_site_far_ahead_of_the_table_is_told_once_and_not_paged(upstream, watch):
+def test_a_site_far_ahead_of_the_table_is_logged_once_and_not_paged(upstream, watch):
     upstream.rounds = genuine(120)
     newest = upstream.rounds[-PAGE_SIZE].game_id - MAX_JUMP - 1
     record([Round(game_id=newest, crash_hundredths=200)])
     watching = watch()
     assert watching.step() == 10.0
     assert upstream.pages == [1]
-    assert watching.monitor.trouble == (
+    assert watching.monitor.problem == (
         f"the site is more than 1,000,000 games ahead of the table, which ends with game {newest}: "
         "record one of its games by force, or use another database; next try in 10 s"
     )

@@ -3,10 +3,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from games.feeds.bcgame.format import Declined, Unreadable, parse_page
+from games.feeds.bcgame.format import MalformedResponse, SiteReturnedError, parse_page
 from games.rounds import Round
 
-# 2026-06-06 11:31:57.219 UTC, 4.16x: a recorded row; its hash there was a stand-in, so is this one.
+# 2026-06-06 11:31:57.219 UTC, 4.16x: a recorded row, but not with its real hash.
 DETAIL = {"hash": "a" * 64, "rate": "4.16", "prepareTime": 0, "beginTime": 1780745481219, "endTime": 1780745517219}
 ROW = {"gameId": "9313905", "gameDetail": json.dumps(DETAIL)}
 END = datetime(2026, 6, 6, 11, 31, 57, 219_000, tzinfo=UTC)
@@ -26,7 +26,7 @@ def row(**detail):
 @pytest.mark.parametrize("shape", ["list", "items"])
 @pytest.mark.parametrize("game_id", ["9313905", 9313905])
 @pytest.mark.parametrize("rate", ["4.16", 4.16])
-def test_both_shapes_and_text_or_numbers_are_one_round(shape, game_id, rate):
+def test_both_formats_and_text_or_numbers_give_the_same_round(shape, game_id, rate):
     found = page({**row(rate=rate), "gameId": game_id}, shape=shape)
     assert (found.rounds, found.unreadable) == ((ROUND,), ())
 
@@ -39,8 +39,8 @@ def test_a_rate_is_read_digit_by_digit(rate, hundredths):
 
 
 def test_zero_null_and_absent_times_are_unknown():
-    (told,) = page(row(prepareTime=0, beginTime=None, endTime="0")).rounds
-    assert (told.prepare_time, told.begin_time, told.end_time) == (None, None, None)
+    (round_,) = page(row(prepareTime=0, beginTime=None, endTime="0")).rounds
+    assert (round_.prepare_time, round_.begin_time, round_.end_time) == (None, None, None)
 
 
 def test_an_empty_hash_is_unknown():
@@ -58,7 +58,7 @@ def test_unknown_fields_are_ignored():
         (row(rate="4.165"), "Expected a number with at most two decimals, such as 2 or 2.34."),
         (row(rate=None), "Expected a number with at most two decimals, such as 2 or 2.34."),
         (row(rate="1e9"), "Expected a number with at most two decimals, such as 2 or 2.34."),
-        (row(rate="0"), "A crash point is at least 1."),
+        (row(rate="0"), "A crash point must be at least 1."),
         ({**ROW, "gameDetail": "{}"}, "Object missing required field `rate`"),
         ({**ROW, "gameDetail": "{"}, "Input data was truncated"),
         ({**ROW, "gameDetail": None}, "Expected `str`, got `null` - at `$.gameDetail`"),
@@ -68,17 +68,17 @@ def test_unknown_fields_are_ignored():
         (None, "Expected `object`, got `null`"),
     ],
 )
-def test_a_broken_round_is_told_and_stops_no_other(broken, reason):
+def test_a_broken_round_is_reported_and_stops_no_other(broken, reason):
     found = page(broken, ROW)
     assert found.rounds == (ROUND,)
-    (told,) = found.unreadable
-    assert told.startswith(f"{reason} in ")
+    (description,) = found.unreadable
+    assert description.startswith(f"{reason} in ")
 
 
-def test_what_is_told_of_a_broken_round_is_one_short_line():
-    (told,) = page({"gameId": "x\n\x1b[31m" + "y" * 1000}).unreadable
-    assert told.isprintable()
-    assert len(told) < 300
+def test_the_description_of_a_broken_round_is_one_short_line():
+    (description,) = page({"gameId": "x\n\x1b[31m" + "y" * 1000}).unreadable
+    assert description.isprintable()
+    assert len(description) < 300
 
 
 @pytest.mark.parametrize(
@@ -93,12 +93,12 @@ def test_what_is_told_of_a_broken_round_is_one_short_line():
         b'{"data":{"list":' + b"[" * 100_000,
     ],
 )
-def test_another_format_is_unreadable(body):
-    with pytest.raises(Unreadable, match=r"^answers what cannot be read: "):
+def test_another_format_is_malformed(body):
+    with pytest.raises(MalformedResponse, match=r"^sends a malformed response: "):
         parse_page(body)
 
 
 @pytest.mark.parametrize("code", [10005, "10005"])
-def test_a_code_is_a_refusal_with_its_message(code):
-    with pytest.raises(Declined, match=r"^refuses: code 10005, too many requests$"):
+def test_an_error_code_is_reported_with_its_message(code):
+    with pytest.raises(SiteReturnedError, match=r"^refuses the request: code 10005, too many requests$"):
         page(code=code, msg="too\nmany requests", data=None)

@@ -11,7 +11,7 @@ from games.feeds.replay.rounds import SOURCE, first_day, flight_ms, rounds_after
 from games.models import Game
 from games.rounds import Round
 from games.services import record_games
-from tests.games.feeds import Waits
+from tests.games.feeds import RecordedWaits
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ def record(*rounds: Round) -> None:
 
 
 def monitor(clock, speed: float = 1.0) -> Monitor:
-    return Monitor(ReplayFeed(clock, speed), Waits())
+    return Monitor(ReplayFeed(clock, speed), RecordedWaits())
 
 
 # Published games of that stretch; the second needs toPrecision(9), the third the clamp at 1.00.
@@ -70,11 +70,11 @@ def test_a_flight_lasts_as_long_as_the_growth_needs(hundredths, milliseconds):
 
 
 def test_the_times_of_a_game_follow_from_the_end_of_the_one_before():
-    end, told = next(rounds_after(5_527_937, NOW, 1))
+    end, round_ = next(rounds_after(5_527_937, NOW, 1))
     begin = NOW + timedelta(seconds=12.4)
-    assert told.prepare_time == NOW + timedelta(seconds=6.4)
-    assert (told.begin_time, told.end_time) == (begin, begin + timedelta(milliseconds=31_526))  # ln(6.63) / 0.00006
-    assert end == told.end_time
+    assert round_.prepare_time == NOW + timedelta(seconds=6.4)
+    assert (round_.begin_time, round_.end_time) == (begin, begin + timedelta(milliseconds=31_526))  # ln(6.63) / 0.00006
+    assert end == round_.end_time
 
 
 def test_the_speed_divides_every_time():
@@ -85,7 +85,7 @@ def test_the_speed_divides_every_time():
 
 def test_the_first_day_is_a_day_of_natural_games_that_ends_just_before_now():
     day = first_day(NOW)
-    assert [told.game_id for told in day] == list(range(FIRST_GAME, FIRST_GAME + len(day)))
+    assert [round_.game_id for round_ in day] == list(range(FIRST_GAME, FIRST_GAME + len(day)))
     assert day[0].begin_time == NOW - timedelta(hours=24) + timedelta(seconds=12.4)
     following, _ = next(rounds_after(day[-1].game_id, day[-1].end_time, 1))
     assert day[-1].end_time <= NOW < following
@@ -164,15 +164,15 @@ def test_a_game_without_times_counts_from_when_it_was_recorded(clock):
     [
         (
             Round(game_id=9_313_905, crash_hundredths=416),
-            "the newest game, 9,313,905, is not of the replayed 5,300,000 to 5,900,000: nothing to replay",
+            "the newest game, 9,313,905, is not one of the replayed games, 5,300,000 to 5,900,000: nothing to replay",
         ),
         (
             Round(game_id=FIRST_GAME, crash_hundredths=416, hash="a" * 64),
-            "the newest game, 5,300,000, has a hash of another chain: nothing to replay",
+            "the newest game, 5,300,000, has a hash from another chain: nothing to replay",
         ),
         (
             Round(game_id=LAST_GAME, crash_hundredths=416),
-            "the replay has used up its chain, which ends with game 5,900,000",
+            "the replay has reached the end of its chain, game 5,900,000",
         ),
         (
             Round(game_id=FIRST_GAME, crash_hundredths=416, end_time=NOW + timedelta(hours=1)),
@@ -180,7 +180,7 @@ def test_a_game_without_times_counts_from_when_it_was_recorded(clock):
         ),
     ],
 )
-def test_what_cannot_be_replayed_on_is_told_once_and_waited_out(clock, caplog, newest, trouble):
+def test_a_table_that_cannot_be_continued_is_logged_once_and_waited_out(clock, caplog, newest, trouble):
     record(newest)
     watching = monitor(clock)
     with caplog.at_level("INFO", logger="games.feeds"):
@@ -195,9 +195,9 @@ def test_the_last_game_of_the_chain_is_played(clock):
     watching = monitor(clock)
     watching.step()
     assert (Game.objects.first().game_id, Game.objects.first().verified) == (LAST_GAME, True)
-    assert watching.trouble is None
+    assert watching.problem is None
     watching.step()
-    assert watching.trouble == "the replay has used up its chain, which ends with game 5,900,000"
+    assert watching.problem == "the replay has reached the end of its chain, game 5,900,000"
 
 
 def load_history() -> str:
@@ -219,7 +219,7 @@ def test_load_history_fills_an_empty_table_once(settings):
     assert games.filter(verified=True, source=SOURCE).count() == count
     assert timedelta(hours=23) < newest.end_time - oldest.end_time < timedelta(hours=24)
     assert newest.end_time <= datetime.now(UTC)
-    assert load_history() == "The table has games already: no history is loaded.\n"
+    assert load_history() == "The table already has games, so no history was loaded.\n"
     assert games.count() == count
 
 
@@ -227,7 +227,7 @@ def test_load_history_fills_an_empty_table_once(settings):
 @pytest.mark.parametrize("feed", ["bcgame", "none"])
 def test_load_history_has_nothing_for_other_feeds(settings, feed):
     settings.FEED = feed
-    assert load_history() == f"FEED is {feed}: there is no history to load.\n"
+    assert load_history() == f"FEED is {feed}, so there is no history to load.\n"
     assert not Game.objects.exists()
 
 

@@ -36,7 +36,7 @@ def test_bounds_are_ends_too(first, last, expected):
     assert found == (expected if last is not None or first == 30 else [*expected, (16, 19)])
 
 
-def test_an_empty_table_lacks_what_is_asked_for():
+def test_an_empty_table_lacks_the_requested_range():
     assert gaps() == []
     assert gaps(first=3) == []
     assert gaps(first=3, last=5) == [(3, 5)]

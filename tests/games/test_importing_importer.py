@@ -16,7 +16,7 @@ NOON = datetime(2023, 1, 5, 12, tzinfo=UTC)
 
 @pytest.fixture
 def run(tmp_path):
-    """Import lines as a file; returns the counts and the rejected lines as (line, reason)."""
+    """Import lines as a file; return the counts and the rejected lines as (line, reason)."""
 
     def run(*lines: str, name: str = "rounds.csv", **options):
         path = tmp_path / name
@@ -79,8 +79,8 @@ def test_a_scraped_file_of_another_site_with_its_defects(run, settings):
     settings.SITE = "bustabit"
     first, second, third = bustabit_rounds(3)
 
-    def scraped(told, crash=None, date="Wed, 01 Jan 2020 00:00:07 GMT6 months ago"):
-        return f'4,"Date:  {date}",Game #{told.game_id}, {crash or f"{told.crash_hundredths / 100:,.2f}x"}'
+    def scraped(round_, crash=None, date="Wed, 01 Jan 2020 00:00:07 GMT6 months ago"):
+        return f'4,"Date:  {date}",Game #{round_.game_id}, {crash or f"{round_.crash_hundredths / 100:,.2f}x"}'
 
     big = scraped(third, f'"{third.crash_hundredths / 100:,.2f}x"')  # 105,710.05x
     counts, rejected = run(
@@ -99,7 +99,7 @@ def test_a_scraped_file_of_another_site_with_its_defects(run, settings):
     assert rejected == [
         (4, "game_id: expected a whole number, got 'NAN'."),
         (7, f"crash_point: expected a number, got '{second.crash_hundredths / 100:.2f}x0'."),
-        (8, "Differs from line 3, which stands."),
+        (8, "Differs from line 3, which was recorded for this game."),
         (9, "Expected 4 columns, got 5."),
     ]
     assert list(
@@ -111,8 +111,8 @@ def test_a_scraped_file_of_another_site_with_its_defects(run, settings):
 
 
 def test_a_rejected_line_stops_no_other_and_blank_lines_are_not_lines(run):
-    (told,) = bcgame_rounds(1)
-    counts, rejected = run("id,crash,hash", "0,2,", " ", "7,-,", "", f"{told.game_id},2,{told.hash[1:]}", "8,1.5,")
+    (round_,) = bcgame_rounds(1)
+    counts, rejected = run("id,crash,hash", "0,2,", " ", "7,-,", "", f"{round_.game_id},2,{round_.hash[1:]}", "8,1.5,")
     assert counts == Counts(read=4, created=1, rejected=3)
     assert rejected == [
         (2, "game_id: Must be from 1 to 9007199254740991."),
@@ -122,7 +122,7 @@ def test_a_rejected_line_stops_no_other_and_blank_lines_are_not_lines(run):
     assert stored() == [(8, None, 150, None)]
 
 
-def test_what_a_file_does_not_say_keeps_its_known_value_and_what_it_corrects_is_updated(run):
+def test_a_file_updates_the_values_it_has_and_keeps_the_others(run):
     first, second = timed(bcgame_rounds(2), NOON)
     record_games([first, second], source="test")
     assert run("id,crash", f"{first.game_id},{first.crash_hundredths / 100}", f"{second.game_id},99.99") == (
@@ -135,15 +135,15 @@ def test_what_a_file_does_not_say_keeps_its_known_value_and_what_it_corrects_is_
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 500])
-def test_of_two_different_values_for_one_game_the_first_stands(run, batch_size):
+def test_of_two_different_lines_for_one_game_the_first_is_recorded(run, batch_size):
     counts, rejected = run("id,crash", "7,2", "7,2.00", "8,3", "7,2.01", "7,2", batch_size=batch_size)
     assert counts == Counts(read=5, created=2, repeated=2, rejected=1)
-    assert rejected == [(5, "Differs from line 2, which stands.")]
+    assert rejected == [(5, "Differs from line 2, which was recorded for this game.")]
     assert stored() == [(7, None, 200, None), (8, None, 300, None)]
 
 
 @pytest.mark.parametrize("batch_size", [1, 500])
-def test_a_line_whose_forerunner_was_rejected_stands(run, batch_size):
+def test_a_line_is_recorded_if_the_earlier_one_for_its_game_was_rejected(run, batch_size):
     first, second = bcgame_rounds(2)
     wrong = f"{second.game_id},{first.hash},2"  # the hash of the game before
     assert run(*csv_of([first]), wrong, *csv_of([second])[1:], batch_size=batch_size) == (
@@ -157,7 +157,7 @@ def test_ids_that_jump_ahead_are_rejected_line_by_line_unless_forced(run):
     record_games(bcgame_rounds(1, last=5_899_000), source="test")
     rogue = 5_899_000 + MAX_JUMP + 1
     lines = ["id,crash", "5899001,2", f"{rogue},3", "5899002,4"]
-    reason = "game_id: More than 1000000 ahead of the newest game, 5899000; force it if it is right."
+    reason = "game_id: More than 1000000 ahead of the newest game, 5899000. If it is right, use force."
     assert run(*lines) == (Counts(read=3, created=2, rejected=1), [(3, reason)])
     assert not Game.objects.filter(game_id=rogue).exists()
     assert run(*lines, force=True) == (Counts(read=3, created=1, unchanged=2), [])
@@ -186,7 +186,7 @@ def test_games_that_do_not_verify_are_stored_and_counted(run):
     assert list(Game.objects.filter(verified=False).values_list("game_id", flat=True)) == [first.game_id]
 
 
-def test_what_came_before_the_end_of_a_cut_gzip_is_recorded(tmp_path):
+def test_the_lines_before_the_end_of_a_truncated_gzip_are_recorded(tmp_path):
     whole = gzip.compress("\n".join(csv_of(bcgame_rounds(2000))).encode())
     path = tmp_path / "rounds.csv.gz"
     path.write_bytes(whole[: len(whole) // 2])
@@ -197,7 +197,7 @@ def test_what_came_before_the_end_of_a_cut_gzip_is_recorded(tmp_path):
     assert 500 < task.counts.created == Game.objects.filter(verified=True).count() < 2000
 
 
-def test_nothing_is_written_of_a_file_without_known_columns(tmp_path):
+def test_nothing_is_written_of_a_file_without_the_required_columns(tmp_path):
     path = tmp_path / "prices.csv"
     path.write_text("day,price\n1,2\n")
     with pytest.raises(UnreadableFile):
@@ -211,14 +211,14 @@ def test_a_long_file_name_fits_the_source(run):
     assert Game.objects.get().source == f"file {'a' * 59}"
 
 
-def test_progress_is_told_in_bytes_and_ends_at_the_size(tmp_path):
+def test_progress_is_reported_in_bytes_and_ends_at_the_size(tmp_path):
     path = tmp_path / "rounds.csv"
     path.write_text("\n".join(csv_of(bcgame_rounds(25))))
-    told = []
-    FileImport(path, Options(batch_size=10), Report(tmp_path / "r")).run(lambda *where: told.append(where))
+    progress = []
+    FileImport(path, Options(batch_size=10), Report(tmp_path / "r")).run(lambda *where: progress.append(where))
     size = path.stat().st_size
-    assert [total for _, total in told] == [size] * 3
-    done = [done for done, _ in told]
+    assert [total for _, total in progress] == [size] * 3
+    done = [done for done, _ in progress]
     assert done == sorted(done)
     assert done[-1] == size
 
@@ -228,9 +228,9 @@ def test_the_report_names_file_line_reason_and_the_line_cut_to_200(tmp_path):
     path.write_text(f"id,crash\n7,{'9' * 500}\n8,2\n")
     with Report(tmp_path / "rejected.jsonl") as report:
         FileImport(path, Options(), report).run()
-    (told,) = (json.loads(line) for line in report.path.read_text().splitlines())
-    assert told["file"] == str(path)
-    assert told["line"] == 2
-    assert told["reason"].startswith("crash_point: ")
-    assert told["text"] == f"7,{'9' * 198}"
+    (rejected,) = (json.loads(line) for line in report.path.read_text().splitlines())
+    assert rejected["file"] == str(path)
+    assert rejected["line"] == 2
+    assert rejected["reason"].startswith("crash_point: ")
+    assert rejected["text"] == f"7,{'9' * 198}"
     assert stored() == [(8, None, 200, None)]

@@ -13,7 +13,7 @@ def read(path):
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_lines_are_numbered_and_bare_whatever_ends_them(tmp_path, pack):
-    path = tmp_path / "rounds.csv"  # gzip is known by its first bytes, not by its name
+    path = tmp_path / "rounds.csv"  # gzip is recognised by its first bytes, not by its name
     path.write_bytes(pack("\ufeffa\r\nb\n\nc".encode()))
     assert read(path) == [(1, "a"), (2, "b"), (3, ""), (4, "c")]
 
@@ -24,7 +24,7 @@ def test_a_plain_file_may_be_called_gz(tmp_path):
     assert read(path) == [(1, "a")]
 
 
-def test_what_is_not_utf_8_stops_nothing(tmp_path):
+def test_bytes_that_are_not_utf_8_stop_nothing(tmp_path):
     path = tmp_path / "rounds.csv"
     path.write_bytes(b"a\xff\nb\n")
     assert read(path) == [(1, "a\N{REPLACEMENT CHARACTER}"), (2, "b")]
@@ -38,17 +38,17 @@ def test_a_line_of_the_greatest_length_is_whole(tmp_path, ending):
     require_length("a" * MAX_LINE_BYTES)
 
 
-def test_a_line_without_end_is_cut_and_refused_and_the_next_is_found(tmp_path):
+def test_an_overlong_line_is_cut_and_rejected_and_the_next_is_found(tmp_path):
     path = tmp_path / "rounds.csv"
     path.write_bytes(b"a" * (3 * MAX_LINE_BYTES + 7) + b"\nb\n")
     (_, long), after = read(path)
     assert (len(long), after) == (MAX_LINE_BYTES + 1, (2, "b"))
-    with pytest.raises(BadLine) as refusal:
+    with pytest.raises(BadLine) as error:
         require_length(long)
-    assert str(refusal.value) == "The line is longer than 65536 bytes."
+    assert str(error.value) == "The line is longer than 65536 bytes."
 
 
-def test_progress_counts_the_bytes_of_the_file_as_it_lies_there(tmp_path):
+def test_progress_counts_the_bytes_of_the_file_on_disk(tmp_path):
     path = tmp_path / "rounds.csv"
     path.write_bytes(gzip.compress(b"a\n" * 100_000))
     with LineFile(path) as file:

@@ -1,4 +1,4 @@
-"""`linked`: whether a stored hash leads to the previous game's, kept true by every write."""
+"""`linked` is right after every write: it says if a stored hash leads to the previous game's."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def rounds() -> list[Round]:
     """Four genuine games in ascending order."""
-    return sorted(bcgame_rounds(4), key=lambda told: told.game_id)
+    return sorted(bcgame_rounds(4), key=lambda round_: round_.game_id)
 
 
 def links() -> list[bool | None]:
@@ -37,7 +37,7 @@ def test_links_do_not_depend_on_the_order_of_recording(rounds, order):
     assert links() == [None, True, True, True]
 
 
-def test_a_strange_hash_breaks_both_its_links(rounds):
+def test_a_foreign_hash_breaks_both_its_links(rounds):
     stranger = Round(game_id=rounds[1].game_id, hash="ab" * 32, crash_hundredths=200)
     record_games([rounds[0], stranger, *rounds[2:]], source="test")
     assert links() == [None, False, False, True]
@@ -53,20 +53,20 @@ def test_a_deleted_game_leaves_the_next_one_unlinked(rounds, django_capture_on_c
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_relinked_after_the_commit_is_told_too(rounds):
-    """The commit's own word may have been answered before."""
+def test_games_relinked_after_the_commit_are_announced_too(rounds):
+    """A receiver may have read the rows after the signal of the commit itself."""
     record_games(rounds, source="test")
-    told = []
+    received = []
 
-    def hear(ids, **kwargs):
-        told.append((ids, links()))
+    def receive(ids, **kwargs):
+        received.append((ids, links()))
 
-    games_changed.connect(hear)
+    games_changed.connect(receive)
     try:
         Game.objects.get(game_id=BCGAME_LAST - 2).delete()
     finally:
-        games_changed.disconnect(hear)
-    assert told[-1] == ((BCGAME_LAST - 1,), [None, None, True])
+        games_changed.disconnect(receive)
+    assert received[-1] == ((BCGAME_LAST - 1,), [None, None, True])
 
 
 def test_a_game_without_a_hash_is_linked_to_nothing(rounds):
@@ -76,13 +76,13 @@ def test_a_game_without_a_hash_is_linked_to_nothing(rounds):
 
 @pytest.mark.django_db(transaction=True)
 def test_neighbours_recorded_at_the_same_time_are_linked(rounds):
-    """Each transaction reads before the other commits; SQLite lets only one write at a time, and is right anyway."""
+    """On PostgreSQL each transaction reads before the other commits. SQLite allows only one writer at a time."""
     both_read = threading.Barrier(2 if connection.vendor == "postgresql" else 1, timeout=10)
 
-    def record(told: Round) -> None:
+    def record(round_: Round) -> None:
         try:
             with transaction.atomic():
-                record_games([told], source="test")
+                record_games([round_], source="test")
                 both_read.wait()
         finally:
             connection.close()

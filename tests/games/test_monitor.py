@@ -12,20 +12,20 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from config.env import BASE_DIR
-from games.feeds.base import FeedImpossible, Poll
+from games.feeds.backoff import Backoff
+from games.feeds.base import FeedMisconfigured, PollResult
 from games.feeds.bcgame.feed import BCGameFeed, Options
+from games.feeds.log_deduplicator import LogDeduplicator
 from games.feeds.monitor import Monitor
 from games.feeds.none import NoFeed
-from games.feeds.pace import Pace
 from games.feeds.replay.feed import ReplayFeed
-from games.feeds.reported import Reported
-from games.feeds.selection import feed_for
-from games.feeds.shutdown import Interrupted, Stop, stops_on_signals
+from games.feeds.selection import create_feed
+from games.feeds.shutdown import Interrupted, StopFlag, stop_on_signals
 from games.models import Game
 from games.services import record_games
 from games.signals import games_changed
 from tests.chains import bcgame_rounds
-from tests.games.feeds import ListFeed, Waits
+from tests.games.feeds import ListFeed, RecordedWaits
 from tests.upstream import Upstream
 
 
@@ -37,22 +37,22 @@ def ids() -> list[int]:
 def test_it_polls_records_and_waits_as_the_feed_says(caplog):
     rounds = bcgame_rounds(6)
     polls = [
-        Poll(rounds=rounds[:4], wait_seconds=3.0),
-        Poll(wait_seconds=0.5),
-        Poll(rounds=rounds[4:], wait_seconds=7.0),
+        PollResult(rounds=rounds[:4], wait_seconds=3.0),
+        PollResult(wait_seconds=0.5),
+        PollResult(rounds=rounds[4:], wait_seconds=7.0),
     ]
-    stop = Waits(until=3)
+    stop = RecordedWaits(until=3)
     monitor = Monitor(ListFeed(*polls), stop)
     with caplog.at_level("INFO", logger="games.feeds"):
         monitor.run()
     assert stop.seconds == [3.0, 0.5, 7.0]
-    assert ids() == [told.game_id for told in rounds]
+    assert ids() == [round_.game_id for round_ in rounds]
     assert caplog.messages == ["recorded 4 games up to 5899998", "recorded 2 games up to 5900000"]
     assert str(monitor.totals) == "6 games recorded, 0 updated, 0 rejected, 0 unreadable"
 
 
 @pytest.mark.django_db
-def test_every_rejected_round_is_told_and_the_others_are_recorded(caplog):
+def test_every_rejected_round_is_logged_and_the_others_are_recorded(caplog):
     rounds = bcgame_rounds(6)
     record_games(rounds[:1], source="before")
     polled = [
@@ -61,7 +61,9 @@ def test_every_rejected_round_is_told_and_the_others_are_recorded(caplog):
         replace(rounds[4], hash=rounds[0].hash),  # seen only in the second look, against the table
         rounds[5],
     ]
-    monitor = Monitor(ListFeed(Poll(rounds=polled, wait_seconds=1), Poll(rounds=polled, wait_seconds=1)), Waits())
+    monitor = Monitor(
+        ListFeed(PollResult(rounds=polled, wait_seconds=1), PollResult(rounds=polled, wait_seconds=1)), RecordedWaits()
+    )
     monitor.step()
     monitor.step()
     assert ids() == [rounds[position].game_id for position in (0, 1, 2, 5)]
@@ -75,7 +77,7 @@ def test_every_rejected_round_is_told_and_the_others_are_recorded(caplog):
 
 @contextmanager
 def database_away():
-    """Really: the server ends our connection, or another writer holds the file."""
+    """Make the database fail for real: the server ends the connection, or another writer locks the file."""
     if connection.vendor == "postgresql":
         with closing(connection.copy()) as other, connection.cursor() as ours:
             ours.execute("SELECT pg_backend_pid()")
@@ -97,31 +99,31 @@ def test_a_database_that_fails_loses_nothing(settings, caplog):
     rounds = bcgame_rounds(250)
     with Upstream(rounds=rounds[:60]) as upstream:
         settings.FEED, settings.BCGAME_API_URL = "bcgame", upstream.url
-        stop = Waits()
-        with closing(feed_for(settings, stop, Options())) as feed, caplog.at_level("INFO", "games.feeds"):
+        stop = RecordedWaits()
+        with closing(create_feed(settings, stop, Options())) as feed, caplog.at_level("INFO", "games.feeds"):
             monitor = Monitor(feed, stop)
             monitor.step()
             upstream.rounds = rounds
             with database_away():
                 assert monitor.step() == 1.0
-                assert monitor.trouble.startswith("the database fails: ")
+                assert monitor.problem.startswith("the database fails: ")
             assert monitor.step() == 5.0
-    assert ids() == [told.game_id for told in rounds]
-    assert monitor.trouble is None
+    assert ids() == [round_.game_id for round_ in rounds]
+    assert monitor.problem is None
     said = [message.split(": ")[0] for message in caplog.messages]
     assert said == [
         f"recorded 60 games up to {rounds[59].game_id}",
         "the database fails",
         "recorded 190 games up to 5900000",
-        "all is well again after",
+        "resolved",
     ]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_stop_ends_between_two_batches_and_the_next_run_goes_on_there():
+def test_a_stop_takes_effect_between_two_batches_and_the_next_run_continues_there():
     rounds = bcgame_rounds(1_200)
-    stop = Waits()
-    monitor = Monitor(ListFeed(Poll(rounds=rounds, wait_seconds=1)), stop)
+    stop = RecordedWaits()
+    monitor = Monitor(ListFeed(PollResult(rounds=rounds, wait_seconds=1)), stop)
 
     def stop_now(**kwargs):
         stop.on_signal(signal.SIGTERM, None)
@@ -131,23 +133,23 @@ def test_a_stop_ends_between_two_batches_and_the_next_run_goes_on_there():
         monitor.run()
     finally:
         games_changed.disconnect(stop_now)
-    assert ids() == [told.game_id for told in rounds[:500]]
+    assert ids() == [round_.game_id for round_ in rounds[:500]]
 
 
-def test_the_database_is_tried_more_and_more_slowly_up_to_a_bound():
-    pace = Pace(0.5, 3)
-    assert [pace.slow_down() for _ in range(4)] == [1, 2, 3, 3]
-    assert (pace.reset(), pace.slow_down()) == (0.5, 1)
+def test_database_retries_back_off_up_to_a_limit():
+    pace = Backoff(0.5, 3)
+    assert [pace.increase() for _ in range(4)] == [1, 2, 3, 3]
+    assert (pace.reset(), pace.increase()) == (0.5, 1)
 
 
-def test_what_was_not_seen_for_long_is_told_again():
-    reported = Reported(size=2)
+def test_an_item_not_seen_for_long_is_logged_again():
+    reported = LogDeduplicator(size=2)
     assert [reported.first_time(thing) for thing in "aabacba"] == [True, False, True, False, True, True, True]
 
 
 def test_a_signal_while_waiting_ends_the_wait_at_once():
-    stop = Stop()
-    with stops_on_signals(stop):
+    stop = StopFlag()
+    with stop_on_signals(stop):
         signal.setitimer(signal.ITIMER_REAL, 0)
         before = signal.getsignal(signal.SIGALRM)
         signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
@@ -161,17 +163,17 @@ def test_a_signal_while_waiting_ends_the_wait_at_once():
 
 
 def test_a_signal_during_a_write_waits_for_its_end():
-    stop = Stop()
-    with stops_on_signals(stop):
+    stop = StopFlag()
+    with stop_on_signals(stop):
         os.kill(os.getpid(), signal.SIGINT)
         assert stop.is_set()
         with pytest.raises(Interrupted):
             stop.wait(60)
 
 
-def test_the_handlers_of_before_come_back():
+def test_the_previous_handlers_are_restored():
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    with stops_on_signals(Stop()):
+    with stop_on_signals(StopFlag()):
         assert signal.getsignal(signal.SIGTERM) not in before
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
@@ -179,28 +181,28 @@ def test_the_handlers_of_before_come_back():
 @pytest.mark.parametrize(("name", "kind"), [("replay", ReplayFeed), ("bcgame", BCGameFeed), ("none", NoFeed)])
 def test_the_feed_is_the_one_that_is_named(settings, name, kind):
     settings.FEED = name
-    with closing(feed_for(settings, Stop(), Options())) as feed:
+    with closing(create_feed(settings, StopFlag(), Options())) as feed:
         assert type(feed) is kind
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
-        ({"FEED": "socket"}, "FEED is 'socket'; one of: replay, bcgame, none."),
+        ({"FEED": "socket"}, "FEED is 'socket'. It must be one of: replay, bcgame, none."),
         ({"FEED": "bcgame", "SITE": "bustabit"}, "FEED=bcgame gives games of SITE=bcgame, but SITE is bustabit."),
-        ({"FEED": "replay", "REPLAY_SPEED": 0.0}, "REPLAY_SPEED is 0.0; it must be above 0."),
-        ({"FEED": "replay", "REPLAY_SPEED": float("nan")}, "REPLAY_SPEED is nan; it must be above 0."),
+        ({"FEED": "replay", "REPLAY_SPEED": 0.0}, "REPLAY_SPEED is 0.0. It must be above 0."),
+        ({"FEED": "replay", "REPLAY_SPEED": float("nan")}, "REPLAY_SPEED is nan. It must be above 0."),
     ],
 )
-def test_a_feed_that_cannot_be_is_one_clear_line(settings, values, told):
+def test_a_misconfigured_feed_is_reported_in_one_line(settings, values, message):
     for name, value in values.items():
         setattr(settings, name, value)
-    with pytest.raises(FeedImpossible) as refusal:
-        feed_for(settings, Stop(), Options())
-    assert str(refusal.value) == told
+    with pytest.raises(FeedMisconfigured) as error:
+        create_feed(settings, StopFlag(), Options())
+    assert str(error.value) == message
     with pytest.raises(CommandError) as failure:
         call_command("monitor_games", "--once")
-    assert str(failure.value) == told
+    assert str(failure.value) == message
 
 
 @pytest.mark.django_db
@@ -212,7 +214,9 @@ def test_once_polls_once_and_says_what_it_did(settings):
         assert upstream.pages == [1, 2]
         assert out.getvalue() == "100 games recorded, 0 updated, 0 rejected, 0 unreadable.\n"
         upstream.misbehave.append("cloudflare")
-        with pytest.raises(CommandError, match=r"^the site refuses: Cloudflare; next try in 10 s$"):
+        with pytest.raises(
+            CommandError, match=r"^the site refuses the request: Cloudflare challenge; next try in 10 s$"
+        ):
             call_command("monitor_games", "--once", stdout=out)
 
 
@@ -224,7 +228,7 @@ def test_at_least_one_page_is_read():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("feed", ["none", "bcgame"])
 def test_the_command_ends_at_once_on_a_signal(tmp_path, feed, number):
-    """While it waits (none), and while the site hangs in the middle of an answer (bcgame)."""
+    """The signal arrives while the feed waits (none), or while the site hangs in the middle of a response (bcgame)."""
     with Upstream() as upstream:
         upstream.misbehave.append("hang")
         environment = {

@@ -5,7 +5,7 @@ import pytest
 
 from games.models import Game
 from games.rounds import Round
-from games.services import MAX_JUMP, RejectedRounds, record_games, verify_again
+from games.services import MAX_JUMP, RejectedRounds, record_games, reverify
 
 pytestmark = pytest.mark.django_db
 
@@ -40,14 +40,14 @@ def test_an_identical_repeat_writes_nothing():
     assert Game.objects.values().get() == before
 
 
-def test_what_a_round_does_not_say_keeps_its_known_value():
+def test_a_value_that_is_not_reported_keeps_its_stored_value():
     record(GENUINE)
     recorded = record(Round(game_id=GENUINE.game_id, crash_hundredths=GENUINE.crash_hundredths))
     assert recorded.unchanged == [GENUINE.game_id]
     assert Game.objects.get().hash == GENUINE.hash
 
 
-def test_a_field_told_later_is_filled_in():
+def test_a_value_reported_later_is_added():
     record(replace(GENUINE, hash=None))
     assert Game.objects.get().verified is None
     assert record(GENUINE).updated == [GENUINE.game_id]
@@ -60,51 +60,51 @@ def test_a_crash_point_that_the_hash_does_not_give_is_stored_and_flagged():
     assert (game.crash_hundredths, game.calculated_hundredths, game.verified) == (99_99, 12_715_129, False)
 
 
-def test_a_corrected_crash_point_is_verified_again():
+def test_a_corrected_crash_point_is_reverified():
     record(replace(GENUINE, crash_hundredths=99_99))
     assert record(GENUINE).updated == [GENUINE.game_id]
     assert Game.objects.get().verified is True
 
 
-def test_one_bad_round_refuses_the_call_and_nothing_is_written():
+def test_one_bad_round_rejects_the_call_and_nothing_is_written():
     bad = Round(game_id=0, crash_hundredths=99, hash="abc", end_time=datetime(2023, 1, 1))  # noqa: DTZ001
-    with pytest.raises(RejectedRounds) as refusal:
+    with pytest.raises(RejectedRounds) as error:
         record(GENUINE, bad)
-    assert refusal.value.errors == {
+    assert error.value.errors == {
         1: {
             "game_id": ["Must be from 1 to 9007199254740991."],
             "crash_point": ["Must be from 1 to 2814749767106.55."],
             "hash": ["expected 64 hexadecimal digits, got 3"],
-            "end_time": ["Needs a UTC offset."],
+            "end_time": ["Expected a UTC offset."],
         }
     }
     assert not Game.objects.exists()
 
 
-def test_times_out_of_order_are_refused():
-    with pytest.raises(RejectedRounds) as refusal:
+def test_times_out_of_order_are_rejected():
+    with pytest.raises(RejectedRounds) as error:
         record(replace(GENUINE, begin_time=GENUINE.end_time + timedelta(seconds=1)))
-    assert refusal.value.errors == {0: {"end_time": ["Must not be before begin_time or prepare_time."]}}
+    assert error.value.errors == {0: {"end_time": ["Must not be before begin_time or prepare_time."]}}
 
 
-def test_times_that_only_the_stored_ones_put_out_of_order_are_refused():
+def test_times_out_of_order_with_stored_times_are_rejected():
     record(replace(GENUINE, begin_time=GENUINE.end_time - timedelta(seconds=5)))
-    with pytest.raises(RejectedRounds) as refusal:
+    with pytest.raises(RejectedRounds) as error:
         record(replace(GENUINE, end_time=GENUINE.end_time - timedelta(hours=1)))
-    assert refusal.value.errors == {0: {"end_time": ["Must not be before begin_time or prepare_time."]}}
+    assert error.value.errors == {0: {"end_time": ["Must not be before begin_time or prepare_time."]}}
     assert Game.objects.get().end_time == GENUINE.end_time.replace(microsecond=123_000)
 
 
-def test_a_time_in_the_future_is_refused():
-    with pytest.raises(RejectedRounds) as refusal:
+def test_a_time_in_the_future_is_rejected():
+    with pytest.raises(RejectedRounds) as error:
         record(replace(GENUINE, end_time=datetime.now(UTC) + timedelta(minutes=11)))
-    assert refusal.value.errors == {0: {"end_time": ["Lies in the future."]}}
+    assert error.value.errors == {0: {"end_time": ["Must not be more than 10 minutes in the future."]}}
 
 
-def test_one_id_told_twice_with_different_values_is_refused():
-    with pytest.raises(RejectedRounds) as refusal:
+def test_one_id_given_twice_with_different_values_is_rejected():
+    with pytest.raises(RejectedRounds) as error:
         record(GENUINE, replace(GENUINE, crash_hundredths=200))
-    assert refusal.value.errors == {1: {"game_id": ["Told twice with different values (first at 0)."]}}
+    assert error.value.errors == {1: {"game_id": ["Given twice with different values (first at 0)."]}}
 
 
 @pytest.mark.parametrize("stored_before", [True, False])
@@ -112,19 +112,19 @@ def test_a_hash_belongs_to_one_game(stored_before):
     other = replace(GENUINE, game_id=1)
     if stored_before:
         record(GENUINE)
-    with pytest.raises(RejectedRounds) as refusal:
+    with pytest.raises(RejectedRounds) as error:
         record(*([other] if stored_before else [GENUINE, other]))
-    (errors,) = refusal.value.errors.values()
+    (errors,) = error.value.errors.values()
     assert errors["hash"][0].startswith("Belongs to game 5882139")
 
 
 def test_a_rogue_id_needs_force():
     record(replace(GENUINE, hash=None))
     rogue = Round(game_id=GENUINE.game_id + MAX_JUMP + 1, crash_hundredths=200)
-    with pytest.raises(RejectedRounds) as refusal:
+    with pytest.raises(RejectedRounds) as error:
         record(rogue)
-    assert refusal.value.errors == {
-        0: {"game_id": ["More than 1000000 ahead of the newest game, 5882139; force it if it is right."]}
+    assert error.value.errors == {
+        0: {"game_id": ["More than 1000000 ahead of the newest game, 5882139. If it is right, use force."]}
     }
     assert record(rogue, force=True).created == [rogue.game_id]
 
@@ -134,9 +134,9 @@ def test_ids_are_ordered_as_numbers_over_ten_million():
     assert list(Game.objects.values_list("game_id", flat=True)) == [10_000_000, 9_999_999]
 
 
-def test_verify_again_changes_only_what_differs():
+def test_reverify_changes_only_what_differs():
     record(GENUINE)
     Game.objects.update(verified=False, formula="wrong")
-    assert verify_again([GENUINE.game_id]) == [GENUINE.game_id]
-    assert verify_again([GENUINE.game_id]) == []
+    assert reverify([GENUINE.game_id]) == [GENUINE.game_id]
+    assert reverify([GENUINE.game_id]) == []
     assert Game.objects.get().formula == "bcgame-758160"

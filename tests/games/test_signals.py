@@ -13,8 +13,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def told():
-    """The ids of every announcement, in order."""
+def received():
+    """The ids of every signal, in order."""
     announcements: list[tuple[int, ...]] = []
 
     def listen(ids, **kwargs):
@@ -29,58 +29,58 @@ def rounds(*ids: int) -> list[Round]:
     return [Round(game_id=game_id, crash_hundredths=200) for game_id in ids]
 
 
-def test_a_call_announces_its_games_once_and_raises_the_version(told):
+def test_a_call_announces_its_games_once_and_raises_the_version(received):
     record_games(rounds(3, 1, 2), source="test")
-    assert told == [(1, 2, 3)]
+    assert received == [(1, 2, 3)]
     assert versions.current(GAMES) is not None
 
 
-def test_a_repeat_announces_nothing_and_raises_no_version(told):
+def test_a_repeat_announces_nothing_and_raises_no_version(received):
     record_games(rounds(1), source="test")
     version = versions.current(GAMES)
     record_games(rounds(1), source="test")
-    assert told == [(1,)]
+    assert received == [(1,)]
     assert versions.current(GAMES) == version
 
 
-def test_a_rolled_back_transaction_announces_nothing(told):
+def test_a_rolled_back_transaction_announces_nothing(received):
     with transaction.atomic():
         record_games(rounds(1), source="test")
         transaction.set_rollback(True)
-    assert told == []
+    assert received == []
 
 
-def test_games_saved_beside_a_rolled_back_savepoint_are_announced(told):
+def test_games_saved_beside_a_rolled_back_savepoint_are_announced(received):
     with transaction.atomic():
         with transaction.atomic():
             record_games(rounds(1), source="test")
             transaction.set_rollback(True)
         record_games(rounds(2), source="test")
-    assert told == [(2,)]
+    assert received == [(2,)]
 
 
-def test_deleting_many_rows_in_one_transaction_announces_once(told):
+def test_deleting_many_rows_in_one_transaction_announces_once(received):
     record_games(rounds(*range(1, 51)), source="test")
-    told.clear()
+    received.clear()
     with transaction.atomic():
         Game.objects.all().delete()
-    assert told == [tuple(range(1, 51))]
+    assert received == [tuple(range(1, 51))]
 
 
-def test_a_single_save_is_announced(told):
+def test_a_single_save_is_announced(received):
     Game.objects.create(game_id=9, crash_hundredths=150, source="test")
-    assert told == [(9,)]
+    assert received == [(9,)]
 
 
-def test_the_listeners_hear_of_it_also_when_the_version_cannot_be_raised(told):
+def test_receivers_are_called_even_if_the_version_cannot_be_raised(received):
     with connections.guarded_client("state") as client:
         client.lpush(GAMES.key, "not a version")  # any fault of Redis that is not its absence
     record_games(rounds(1), source="test")
-    assert told == [(1,)]
+    assert received == [(1,)]
     assert Game.objects.filter(game_id=1).exists()
 
 
-def test_a_failing_listener_harms_neither_the_save_nor_the_others(told):
+def test_a_failing_receiver_affects_neither_the_save_nor_the_others(received):
     def fail(**kwargs):
         raise RuntimeError
 
@@ -90,4 +90,4 @@ def test_a_failing_listener_harms_neither_the_save_nor_the_others(told):
     finally:
         games_changed.disconnect(fail)
     assert Game.objects.filter(game_id=1).exists()
-    assert told == [(1,)]
+    assert received == [(1,)]

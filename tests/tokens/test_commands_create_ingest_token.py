@@ -16,16 +16,16 @@ def run(*arguments, **options):
     return out.getvalue(), err.getvalue()
 
 
-def test_a_new_user_may_ingest_and_nothing_else_and_the_token_stands_alone():
+def test_a_new_user_may_only_ingest_and_the_token_is_printed_alone():
     out, err = run("feeder")
     user = User.objects.get()
     assert services.find(out.strip()) == AccessToken.objects.get(user=user, name="ingest", scopes=["ingest"])
-    assert err == "This is the token of feeder. Send it as: Authorization: Token <token>\n"
+    assert err == "This is the token of feeder. Send it in the header: Authorization: Token <token>\n"
     assert user.get_all_permissions() == {"games.ingest_games"}
     assert (user.has_usable_password(), user.is_staff, user.is_superuser) == (False, False, False)
 
 
-def test_a_known_user_keeps_its_password():
+def test_an_existing_user_keeps_its_password():
     User.objects.create_user("feeder", password="secret")
     run("feeder")
     user = User.objects.get()
@@ -36,9 +36,12 @@ def test_a_known_user_keeps_its_password():
 def test_a_token_is_shown_once():
     run("feeder")
     before = AccessToken.objects.get().digest
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as error:
         run("feeder")
-    assert str(refusal.value) == "feeder has a token already, shown when it was made. For a new one: --revoke first."
+    assert str(error.value) == (
+        "feeder already has a token, which was printed when it was created. "
+        "Revoke it with --revoke to create a new one."
+    )
     assert AccessToken.objects.get().digest == before
 
 
@@ -64,7 +67,7 @@ def test_an_invalid_name_creates_no_user():
 
 def test_a_user_that_is_not_active_gets_no_token():
     User.objects.create_user("feeder", is_active=False)
-    with pytest.raises(CommandError, match=r"^feeder is not active: its token would be refused\.$"):
+    with pytest.raises(CommandError, match=r"^The user feeder is not active, so its token would be rejected\.$"):
         run("feeder")
     assert not AccessToken.objects.exists()
     assert not User.objects.get().user_permissions.exists()

@@ -77,7 +77,7 @@ def test_the_list_is_sorted_by_point_and_by_end(admin_client, game):
         assert shown == [earlier.game_id, game.game_id]
 
 
-@pytest.mark.parametrize(("count", "told"), [(1, "Verified 1 game again, 0 changed."), (2, "Verified 2 games again,")])
+@pytest.mark.parametrize(("count", "told"), [(1, "Re-verified 1 game; 0 changed."), (2, "Re-verified 2 games;")])
 def test_one_game_is_a_game(admin_client, count, told):
     rounds = chains.bcgame_rounds(count)
     record_games(rounds, source="test")

@@ -75,7 +75,7 @@ def test_the_form_shows_how_many_per_page_also_beside_an_error(client, query, ch
 def test_a_page_past_the_last_is_not_found(client, games):
     response = client.get("/games/?page=99")
     assert response.status_code == 404
-    assert "page: There are 5 pages." in page(response).text
+    assert "page: Page 99 does not exist. The last page is 5." in page(response).text
 
 
 def test_a_game_shows_every_step_as_the_formula_computes_it(client, games):
@@ -113,7 +113,7 @@ def test_a_mismatch_and_a_broken_link_are_said_plainly(client):
 def test_a_game_without_a_hash_says_why_nothing_can_be_verified(client):
     record_games([replace(chains.bcgame_rounds(1)[0], hash=None)], source="test")
     found = page(client.get(f"/games/{chains.BCGAME_LAST}/"))
-    assert "The source gave no hash." in found.text
+    assert "The source did not report a hash." in found.text
 
 
 def test_a_game_that_is_not_recorded_is_not_found(client):

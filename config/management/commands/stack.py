@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from config.env import BASE_DIR, DATA_DIR, env, whole
-from games.feeds.base import FeedImpossible
+from games.feeds.base import FeedMisconfigured
 from games.feeds.selection import require_bcgame
 
 
@@ -44,5 +44,5 @@ def _check_feed() -> None:
         return
     try:
         require_bcgame(settings)
-    except FeedImpossible as error:
+    except FeedMisconfigured as error:
         raise CommandError(str(error)) from error

@@ -1,4 +1,4 @@
-"""BC.Game's history, read back from the newest page to what the table knows, and where the table has gaps."""
+"""Read BC.Game's history from the newest page back to the newest stored game, then the pages that fill gaps."""
 
 import logging
 import time
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from cachetools import TTLCache
 from django.db.models import Min
 
-from games.feeds.base import FeedTrouble, Poll
+from games.feeds.backoff import Backoff
+from games.feeds.base import FeedError, PollResult
 from games.feeds.bcgame.client import HistoryClient
 from games.feeds.bcgame.format import Page
-from games.feeds.pace import Pace
-from games.feeds.reported import Reported
+from games.feeds.log_deduplicator import LogDeduplicator
 from games.gaps import find_gaps
 from games.models import Game
 from games.rounds import Round
@@ -28,33 +28,35 @@ Gap = tuple[int, int]  # first and last missing id
 class Options:
     interval_seconds: float = 5.0  # a game takes about half a minute
     max_interval_seconds: float = 600.0
-    max_pages: int = 40  # how deep the history is read: 2,000 games, most of a day
-    gap_pages: int = 5  # per gap and poll; once a poll has read as many, it leaves further gaps to the next
-    gap_retry_seconds: float = 600.0  # what the site did not have
+    max_pages: int = 40  # how far back the history is read: 2,000 games, most of a day
+    gap_pages: int = 5  # per gap and poll; a poll that has read this many leaves further gaps to the next poll
+    gap_retry_seconds: float = 600.0  # before a gap is requested again that the site could not fill
 
 
 @dataclass(slots=True)
-class Reading:
-    """What one poll has read so far; it keeps that also when a later page fails."""
+class PollBuffer:
+    """The rounds that one poll has read so far. They are kept if a later page fails."""
 
-    by_id: dict[int, Round] = field(default_factory=dict)
+    rounds_by_id: dict[int, Round] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
 
     def add(self, page: Page) -> bool:
-        """Whether the page held a game that was not read before."""
-        before = len(self.by_id)
-        # A game that comes twice is one that a newer game pushed over the page's edge; its later reading counts.
-        self.by_id.update((told.game_id, told) for told in page.rounds)
+        """Add the rounds of a page. Return True if it had a game that was not read before."""
+        before = len(self.rounds_by_id)
+        # A newer game can push a game onto the next page, so that it is read twice. The later reading is kept.
+        self.rounds_by_id.update((round_.game_id, round_) for round_ in page.rounds)
         self.unreadable += page.unreadable
-        return len(self.by_id) > before
+        return len(self.rounds_by_id) > before
 
-    def poll(self, wait_seconds: float, trouble: str | None = None) -> Poll:
-        rounds = [self.by_id[game_id] for game_id in sorted(self.by_id)]
+    def result(self, wait_seconds: float, problem: str | None = None) -> PollResult:
+        rounds = [self.rounds_by_id[game_id] for game_id in sorted(self.rounds_by_id)]
         unreadable = tuple(dict.fromkeys(self.unreadable))
-        return Poll(rounds=rounds, unreadable=unreadable, wait_seconds=wait_seconds, trouble=trouble)
+        return PollResult(rounds=rounds, unreadable=unreadable, wait_seconds=wait_seconds, problem=problem)
 
 
 class BCGameFeed:
+    """The feed of BC.Game's public history."""
+
     source = "bcgame"
 
     def __init__(
@@ -62,70 +64,76 @@ class BCGameFeed:
     ) -> None:
         self._client = client
         self._options = options
-        self._pace = Pace(options.interval_seconds, options.max_interval_seconds)
-        self._asked: TTLCache[Gap, bool] = TTLCache(10_000, options.gap_retry_seconds, timer=monotonic)
-        self._reported = Reported()
+        self._backoff = Backoff(options.interval_seconds, options.max_interval_seconds)
+        self._requested_gaps: TTLCache[Gap, bool] = TTLCache(10_000, options.gap_retry_seconds, timer=monotonic)
+        self._logged = LogDeduplicator()
 
-    def poll(self) -> Poll:
-        reading = Reading()
+    def poll(self) -> PollResult:
+        buffer = PollBuffer()
         try:
-            self._read(reading)
-        except FeedTrouble as trouble:
-            seconds = self._pace.slow_down()
-            return reading.poll(seconds, f"the site {trouble}; next try in {seconds:g} s")
-        return reading.poll(self._pace.reset())
+            self._read(buffer)
+        except FeedError as error:
+            seconds = self._backoff.increase()
+            return buffer.result(seconds, f"the site {error}; next try in {seconds:g} s")
+        return buffer.result(self._backoff.reset())
 
     def close(self) -> None:
         self._client.close()
 
-    def _read(self, reading: Reading) -> None:
+    def _read(self, buffer: PollBuffer) -> None:
         page = self._client.page(1)
-        reading.add(page)
+        buffer.add(page)
         if not page.rounds:
-            raise FeedTrouble(f"tells no game: {page.size} rounds on page 1, none readable")
-        known = newest_game_id()
-        newest = _newest_believable(page, known)
+            raise FeedError(f"returned no game: none of the {page.size} rounds on page 1 can be parsed")
+        newest_stored = newest_game_id()
+        newest = _newest_plausible(page, newest_stored)
         if newest is None:
-            reading.by_id.clear()
-            raise FeedTrouble(
-                f"is more than {MAX_JUMP:,} games ahead of the table, which ends with game {known}: "
+            buffer.rounds_by_id.clear()
+            raise FeedError(
+                f"is more than {MAX_JUMP:,} games ahead of the table, which ends with game {newest_stored}: "
                 "record one of its games by force, or use another database"
             )
-        self._read_back(reading, page, known)
-        if known is not None:
-            self._fill_gaps(reading, newest, known, page.size)
+        self._read_back(buffer, page, newest_stored)
+        if newest_stored is not None:
+            self._fill_gaps(buffer, newest, newest_stored, page.size)
 
-    def _read_back(self, reading: Reading, page: Page, known: int | None) -> None:
-        """Page after page until the table goes on below, or the site has no more."""
+    def _read_back(self, buffer: PollBuffer, page: Page, newest_stored: int | None) -> None:
+        """Read older pages until the newest stored game is reached, or the site has no older games."""
         oldest = _oldest(page)
         for number in range(2, self._options.max_pages + 1):
-            if known is not None and oldest <= known + 1:
+            if newest_stored is not None and oldest <= newest_stored + 1:
                 return
             page = self._client.page(number)
-            if not reading.add(page):  # empty, or a server that does not turn pages
+            if not buffer.add(page):  # the page is empty, or the server ignores the page number
                 break
             oldest = min(oldest, _oldest(page))
-        if known is not None and oldest > known + 1:
-            logger.warning("games %d to %d lie deeper than the site's history was read: a gap", known + 1, oldest - 1)
+        if newest_stored is not None and oldest > newest_stored + 1:
+            logger.warning(
+                "games %d to %d are missing: they are older than the pages that were read",
+                newest_stored + 1,
+                oldest - 1,
+            )
 
-    def _fill_gaps(self, reading: Reading, newest: int, known: int, page_size: int) -> None:
-        """Ask for what is missing among the ids that the history reaches, newest first, a few pages per poll."""
+    def _fill_gaps(self, buffer: PollBuffer, newest: int, newest_stored: int, page_size: int) -> None:
+        """Request the missing ids that the history still contains, newest first, a few pages per poll."""
         oldest = Game.objects.aggregate(oldest=Min("game_id"))["oldest"]
-        reach = newest - self._options.max_pages * page_size
+        oldest_reachable = newest - self._options.max_pages * page_size
         read = 0
-        for gap in reversed(list(find_gaps(max(oldest, reach), known))):
-            if gap in self._asked or _covered(gap, reading):
+        for gap in reversed(list(find_gaps(max(oldest, oldest_reachable), newest_stored))):
+            if gap in self._requested_gaps or _is_covered(gap, buffer):
                 continue
-            self._asked[gap] = True  # before it is asked: a site that refuses this page must not refuse us every poll
-            read += self._fill(gap, reading, 1 + (newest - gap[1]) // page_size)
+            self._requested_gaps[gap] = (
+                True  # before the request: if the site refuses it, the next poll must not repeat it
+            )
+            read += self._fill(gap, buffer, 1 + (newest - gap[1]) // page_size)
             if read >= self._options.gap_pages:
                 return
 
-    def _fill(self, gap: Gap, reading: Reading, number: int) -> int:
-        """Read the pages where the gap should be, `gap_pages` at the most; return how many were read.
+    def _fill(self, gap: Gap, buffer: PollBuffer, number: int) -> int:
+        """Read the pages where the gap should be, at most `gap_pages`. Return how many were read.
 
-        `number` is right while the site itself lacks no game and none ended meanwhile; else the ids on each page
-        tell how far away the gap is.
+        The estimated page `number` is right unless the site itself lacks games, or a game ended meanwhile. Otherwise
+        the ids on each page show how far away the gap is.
         """
         first, last = gap
         found: set[int] = set()
@@ -133,35 +141,37 @@ class BCGameFeed:
         while number not in visited and len(visited) < self._options.gap_pages:
             visited.add(number)
             page = self._client.page(number)
-            reading.add(page)
-            ids = [told.game_id for told in page.rounds]
+            buffer.add(page)
+            ids = [round_.game_id for round_ in page.rounds]
             found.update(game_id for game_id in ids if first <= game_id <= last)
             if not ids or min(ids) <= first <= max(ids):
                 break
             number = max(1, number + _pages_away(gap, ids, page.size))
-        if not found and self._reported.first_time(gap):
-            logger.warning("games %d to %d are missing, and the site does not tell them", first, last)
+        if not found and self._logged.first_time(gap):
+            logger.warning("games %d to %d are missing, and the site does not return them", first, last)
         return len(visited)
 
 
 def _pages_away(gap: Gap, ids: list[int], page_size: int) -> int:
-    """From the page of these ids to the next that may hold the gap: 1 and more is deeper, -1 and less is newer."""
+    """Return how many pages further the gap may be: positive numbers are older pages, negative ones newer."""
     first, last = gap
     if max(ids) < first:
         return -max(1, (first - max(ids)) // page_size)
     return max(1, (min(ids) - last) // page_size)
 
 
-def _newest_believable(page: Page, known: int | None) -> int | None:
-    """A single rogue id is for `record_games` to reject; it must not move where the pages are thought to be."""
-    return max(
-        (told.game_id for told in page.rounds if known is None or told.game_id <= known + MAX_JUMP), default=None
-    )
+def _newest_plausible(page: Page, newest_stored: int | None) -> int | None:
+    """Return the newest id of the page that is not too far ahead, or None.
+
+    `record_games` rejects a single implausible id. Here it must not distort the estimate of where the pages are.
+    """
+    ids = [round_.game_id for round_ in page.rounds]
+    return max((id_ for id_ in ids if newest_stored is None or id_ <= newest_stored + MAX_JUMP), default=None)
 
 
 def _oldest(page: Page) -> int:
-    return min(told.game_id for told in page.rounds)
+    return min(round_.game_id for round_ in page.rounds)
 
 
-def _covered(gap: Gap, reading: Reading) -> bool:
-    return all(game_id in reading.by_id for game_id in range(gap[0], gap[1] + 1))
+def _is_covered(gap: Gap, buffer: PollBuffer) -> bool:
+    return all(game_id in buffer.rounds_by_id for game_id in range(gap[0], gap[1] + 1))

@@ -1,7 +1,7 @@
-"""BC.Game's history as its server answers it.
+"""Parse the responses of BC.Game's history.
 
-Pieced together from six independent public clients, which agree; no full body is published (docs/feeds.md).
-Unknown fields are ignored. A round that cannot be read is told as such and stops no other.
+The format is reconstructed from six independent public clients, which agree; no full body is published
+(docs/feeds.md). Unknown fields are ignored. A round that cannot be parsed is reported and does not stop the others.
 """
 
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from typing import Any, TypeVar
 import msgspec
 
 from games.crash_points import parse_hundredths
-from games.feeds.base import FeedTrouble
+from games.feeds.base import FeedError
 from games.rounds import Round
 
 T = TypeVar("T")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SHOWN_CHARACTERS = 200  # of what the site said, in one line of the log
+MAX_LOGGED_CHARACTERS = 200  # of the site's response, in one line of the log
 
 
 class Detail(msgspec.Struct):
     """The JSON inside the string `gameDetail`."""
 
-    rate: msgspec.Raw  # text or number: its digits as they stand, no float in between
+    rate: msgspec.Raw  # text or number, taken digit by digit: a float would not be exact
     hash: str | None = None
     prepareTime: int | None = None  # noqa: N815 - milliseconds; 0 is unknown
     beginTime: int | None = None  # noqa: N815
@@ -46,17 +46,17 @@ class History(msgspec.Struct):
     data: Data | None = None
 
 
-class Unreadable(FeedTrouble):
-    """Not the format we know."""
+class MalformedResponse(FeedError):
+    """The response does not have the expected format."""
 
 
-class Declined(FeedTrouble):
-    """A code other than 0."""
+class SiteReturnedError(FeedError):
+    """The response has a code other than 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Newest first, as answered."""
+    """One page of the history, newest round first, as the site returned it."""
 
     rounds: tuple[Round, ...]
     unreadable: tuple[str, ...]
@@ -67,47 +67,47 @@ class Page:
 
 
 def parse_page(body: bytes) -> Page:
-    """Raises Unreadable, Declined."""
+    """Return the page in a response body. Raises MalformedResponse, SiteReturnedError."""
     try:
         history = _decode(body, History)
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"answers what cannot be read: {shorten(error)}") from error
+        raise MalformedResponse(f"sends a malformed response: {shorten(error)}") from error
     if history.code != 0:
-        raise Declined(f"refuses: code {history.code}, {shorten(history.msg)}")
+        raise SiteReturnedError(f"refuses the request: code {history.code}, {shorten(history.msg)}")
     rows = None if history.data is None else history.data.list if history.data.list is not None else history.data.items
     if rows is None:
-        raise Unreadable("answers what cannot be read: neither data.list nor data.items")
+        raise MalformedResponse("sends a malformed response: it has neither data.list nor data.items")
     rounds, unreadable = [], []
     for row in rows:
         try:
-            rounds.append(_round(row))
+            rounds.append(_parse_round(row))
         except (ValueError, RecursionError) as error:
             unreadable.append(f"{shorten(error)} in {shorten(bytes(row).decode(errors='replace'))}")
     return Page(tuple(rounds), tuple(unreadable))
 
 
-def shorten(said: object) -> str:
-    """One printable line: it goes into a log."""
-    text = "".join(character if character.isprintable() else " " for character in str(said))
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
+def shorten(value: object) -> str:
+    """Return the value as one printable line for a log."""
+    text = "".join(character if character.isprintable() else " " for character in str(value))
+    return text if len(text) <= MAX_LOGGED_CHARACTERS else f"{text[:MAX_LOGGED_CHARACTERS]}..."
 
 
-def _round(raw: msgspec.Raw) -> Round:
-    """Raises ValueError, RecursionError."""
+def _parse_round(raw: msgspec.Raw) -> Round:
+    """Return the round in one element of the list. Raises ValueError, RecursionError."""
     row = _decode(raw, Row)
     detail = _decode(row.gameDetail.encode(), Detail)
     return Round(
         game_id=row.gameId,
         crash_hundredths=parse_hundredths(bytes(detail.rate).decode().strip('"')),
         hash=detail.hash or None,
-        prepare_time=_time(detail.prepareTime),
-        begin_time=_time(detail.beginTime),
-        end_time=_time(detail.endTime),
+        prepare_time=_parse_time(detail.prepareTime),
+        begin_time=_parse_time(detail.beginTime),
+        end_time=_parse_time(detail.endTime),
     )
 
 
-def _time(milliseconds: int | None) -> datetime | None:
-    """Raises ValueError."""
+def _parse_time(milliseconds: int | None) -> datetime | None:
+    """Return the time, or None for 0 and None. Raises ValueError."""
     if not milliseconds:
         return None
     try:
@@ -117,4 +117,4 @@ def _time(milliseconds: int | None) -> datetime | None:
 
 
 def _decode(body: bytes | msgspec.Raw, kind: type[T]) -> T:
-    return msgspec.json.decode(body, type=kind, strict=False)  # not strict: a number may stand in a text
+    return msgspec.json.decode(body, type=kind, strict=False)  # not strict: the site writes some numbers as text

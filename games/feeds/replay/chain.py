@@ -1,4 +1,4 @@
-"""A genuine chain of BC.Game: from one published hash follow 600,000 games that were really played."""
+"""A genuine chain of BC.Game: one published hash determines 600,000 games that were really played."""
 
 from functools import cache
 from itertools import islice
@@ -15,7 +15,7 @@ _FORMULA = formula_for("bcgame", LAST_GAME)
 
 
 def hash_of(game_id: int) -> str:
-    """Raises IndexError outside FIRST_GAME to LAST_GAME."""
+    """Return the hash of a game. Raises IndexError outside FIRST_GAME to LAST_GAME."""
     if not FIRST_GAME <= game_id <= LAST_GAME:
         raise IndexError(f"game {game_id} is not replayed")
     start = (game_id - FIRST_GAME) * HASH_BYTES
@@ -23,20 +23,23 @@ def hash_of(game_id: int) -> str:
 
 
 def crash_of(game_id: int) -> int:
-    """The crash point in hundredths. Raises IndexError like `hash_of`."""
+    """Return the crash point of a game in hundredths. Raises IndexError outside FIRST_GAME to LAST_GAME."""
     assert _FORMULA is not None  # noqa: S101 - the era of block 758,160
     hundredths = crash_hundredths(_FORMULA, hash_of(game_id))
-    assert hundredths is not None  # noqa: S101 - that era is computable, and none of the 600,001 is infinite
+    assert hundredths is not None  # noqa: S101 - the era is computable, and none of its 600,001 crash points is infinite
     return hundredths
 
 
 @cache
 def _hashes() -> bytes:
-    """All hashes, oldest first: 19 MB, made in a second. The chain only runs backwards, so there is no shorter way."""
+    """Return all hashes, oldest first: 19 MB, computed in a second.
+
+    A hash can only be computed from the next game's, so an early game requires the whole chain.
+    """
     assert _FORMULA is not None  # noqa: S101
     backwards = islice(chain(_FORMULA, LAST_HASH, LAST_GAME), LAST_GAME - FIRST_GAME + 1)
-    made = bytearray((LAST_GAME - FIRST_GAME + 1) * HASH_BYTES)
+    hashes = bytearray((LAST_GAME - FIRST_GAME + 1) * HASH_BYTES)
     for game_id, hash_ in backwards:
         start = (game_id - FIRST_GAME) * HASH_BYTES
-        made[start : start + HASH_BYTES] = bytes.fromhex(hash_)
-    return bytes(made)
+        hashes[start : start + HASH_BYTES] = bytes.fromhex(hash_)
+    return bytes(hashes)

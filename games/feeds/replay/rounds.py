@@ -1,7 +1,7 @@
-"""Replayed rounds: hash and crash point are real, the times are made up.
+"""Replayed rounds: their hashes and crash points are real, their times are synthetic.
 
-A game ends, 6.4 s later the next is prepared, 6 s later it begins, and it flies as long as its multiplier needs:
-e^(0.00006 ms), the growth the site's own rounds show. Everything but the crash point is divided by the speed.
+A game is prepared 6.4 s after the previous one has ended and begins 6 s later. Its duration follows from its crash
+point: the multiplier grows as e^(0.00006 ms), as in the site's own rounds. All durations are divided by the speed.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from games.rounds import Round
 SOURCE: Final = "replay (synthetic times)"
 
 GROWTH_PER_MS: Final = 0.00006
-PAUSE_MS: Final = 12_400  # from one game's end to the next one's begin
+PAUSE_MS: Final = 12_400  # from the end of a game to the beginning of the next
 BETTING_MS: Final = 6_000  # the part of it between prepare and begin
 DAY: Final = timedelta(hours=24)
 
@@ -28,7 +28,7 @@ def flight_ms(crash_hundredths: int) -> int:
 def rounds_after(game_id: int, end: datetime, speed: float) -> Iterator[tuple[datetime, Round]]:
     """Yield (end time, round) of every game after `game_id`, which ended at `end`, to the end of the chain.
 
-    End times keep their microseconds here: cut to milliseconds, a fast replay would gain on the clock.
+    End times keep their microseconds here. Cut to milliseconds, a fast replay would run ahead of the clock.
     """
     for following in range(game_id + 1, LAST_GAME + 1):
         crash = crash_of(following)
@@ -49,11 +49,11 @@ def rounds_after(game_id: int, end: datetime, speed: float) -> Iterator[tuple[da
 
 
 def due_rounds(game_id: int, end: datetime, now: datetime, *, speed: float, limit: int) -> list[Round]:
-    """Those that have ended by `now`, oldest first, `limit` at the most."""
+    """Return the rounds that have ended by `now`, oldest first, at most `limit`."""
     ended = takewhile(lambda timed: timed[0] <= now, rounds_after(game_id, end, speed))
-    return [told for _, told in islice(ended, limit)]
+    return [round_ for _, round_ in islice(ended, limit)]
 
 
 def first_day(now: datetime) -> list[Round]:
-    """The first games of the chain at natural speed, over the 24 hours before `now`."""
+    """Return the first games of the chain, at natural speed, as if played in the 24 hours before `now`."""
     return due_rounds(FIRST_GAME - 1, now - DAY, now, speed=1, limit=LAST_GAME - FIRST_GAME + 1)

@@ -8,7 +8,7 @@ from games.management.ranges import add_range, range_of
 
 
 class Command(BaseCommand):
-    help = "List the ids missing from the table, as ranges."
+    help = "List the ids that are missing from the table, as ranges."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_range(parser)

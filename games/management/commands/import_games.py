@@ -21,25 +21,29 @@ UNREADABLE = (UnreadableFile, OSError, EOFError, zlib.error)
 
 class Command(BaseCommand):
     help = (
-        "Record the games of csv and JSON lines files, plain or gzipped. A line that cannot be recorded goes to a "
-        "report file with its reason and stops no other. Shapes and column names: docs/importing.md."
+        "Record the games of csv and JSON lines files, plain or gzipped. A line that cannot be recorded is written to "
+        "a report file with the reason; the other lines are recorded. docs/importing.md describes formats and columns."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", nargs="+", type=Path)
-        parser.add_argument("--dry-run", action="store_true", help="Say what would be recorded; record nothing.")
         parser.add_argument(
-            "--force", action="store_true", help="Allow ids more than a million ahead of the newest game."
+            "--dry-run", action="store_true", help="Report what would be recorded, without recording it."
+        )
+        parser.add_argument(
+            "--force", action="store_true", help="Accept ids more than a million ahead of the newest game."
         )
         parser.add_argument("--batch-size", type=int, default=500, help="Games per transaction (default 500).")
         parser.add_argument(
-            "--report", type=Path, help="Where rejected lines go (default rejected-<file>.jsonl, here)."
+            "--report",
+            type=Path,
+            help="The file for rejected lines (default rejected-<file>.jsonl in the current directory).",
         )
-        parser.add_argument("--no-progress", action="store_true", help="No progress bar on standard error.")
+        parser.add_argument("--no-progress", action="store_true", help="Do not show a progress bar on standard error.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         files: list[Path] = options["file"]
-        self._refuse_nonsense(files, options)
+        self._validate_options(files, options)
         chosen = Options(batch_size=options["batch_size"], dry_run=options["dry_run"], force=options["force"])
         total, failures = Counts(), []
         started = time.monotonic()
@@ -49,18 +53,18 @@ class Command(BaseCommand):
                 failures += self._import(task, hidden=options["no_progress"])
             total += task.counts
         if len(files) > 1:
-            self._tell("Total", total, started, options["dry_run"])
+            self._write_summary("Total", total, started, options["dry_run"])
         if failures:
             raise CommandError("\n".join(failures))
 
-    def _refuse_nonsense(self, files: list[Path], options: dict[str, Any]) -> None:
+    def _validate_options(self, files: list[Path], options: dict[str, Any]) -> None:
         if not 1 <= options["batch_size"] <= MAX_BATCH_SIZE:
             raise CommandError(f"--batch-size must be from 1 to {MAX_BATCH_SIZE}.")
         if options["report"] and options["report"].resolve() in {path.resolve() for path in files}:
-            raise CommandError("--report would overwrite a file to import.")
+            raise CommandError("--report must not be one of the files to import.")
 
     def _import(self, task: FileImport, *, hidden: bool) -> list[str]:
-        """Import one file and tell of it; returns why it failed, if it did."""
+        """Import one file and print a summary. Return the reasons why it failed, if it did."""
         name = _name(task.path)
         started = time.monotonic()
         try:
@@ -70,37 +74,38 @@ class Command(BaseCommand):
             reason = getattr(error, "strerror", None) or str(error)
             failure = [f"{name}: {reason}"]
         except (DatabaseError, UnwritableReport) as error:
-            self._tell(name, task.counts, started, task.options.dry_run)
+            self._write_summary(name, task.counts, started, task.options.dry_run)
             raise CommandError(f"{name}: {error}") from error
         else:
-            failure = [] if task.counts.accepted else [f"{name}: nothing in it could be read."]
-        self._tell_what_was_left(task)
+            failure = [] if task.counts.accepted else [f"{name}: no line of the file could be read."]
+        self._warn_about_leftovers(task)
         if task.counts.read:
-            self._tell(name, task.counts, started, task.options.dry_run)
+            self._write_summary(name, task.counts, started, task.options.dry_run)
         return failure
 
-    def _tell(self, name: str, counts: Counts, started: float, dry_run: bool) -> None:
-        end = " Dry run: nothing was recorded." if dry_run else ""
+    def _write_summary(self, name: str, counts: Counts, started: float, dry_run: bool) -> None:
+        end = " Dry run: no game was recorded." if dry_run else ""
         self.stdout.write(f"{name}: {counts.describe()} in {time.monotonic() - started:.1f} s.{end}")
 
-    def _tell_what_was_left(self, task: FileImport) -> None:
+    def _warn_about_leftovers(self, task: FileImport) -> None:
         counts = task.counts
         if task.ignored:
             self._warn(task, f"ignored columns: {', '.join(task.ignored)}.")
         if counts.mismatched:
             self._warn(
                 task,
-                f"{counts.mismatched:,} games do not verify and are flagged. Are they of {settings.SITE} (SITE)?",
+                f"{counts.mismatched:,} games have a hash that does not give their crash point. They are recorded and "
+                f"flagged. Check that they are games of {settings.SITE} (SITE).",
             )
         if task.report.count:
-            self._warn(task, f"{task.report.count:,} rejected lines are in {task.report.path}.")
+            self._warn(task, f"{task.report.count:,} rejected lines were written to {task.report.path}.")
 
     def _warn(self, task: FileImport, text: str) -> None:
         self.stderr.write(f"{_name(task.path)}: {text}", self.style.WARNING)
 
 
 def _with_reports(files: Iterable[Path], chosen: Path | None) -> Iterator[tuple[Path, Report]]:
-    """One report for all files, or one each; files of one name in two folders share theirs."""
+    """Yield each file with its report: the `chosen` one for all files, or one per file name."""
     written: set[Path] = set()
     for path in files:
         target = chosen or Path(f"rejected-{path.name}.jsonl")
@@ -120,5 +125,5 @@ def _progress(name: str, *, hidden: bool) -> Iterator[Callable[[int, int], None]
 
 
 def _name(path: Path) -> str:
-    """A path such as `.` ends in no name."""
+    """Return the name of a file for messages. A path such as `.` has no name."""
     return path.name or str(path)

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from games.feeds.base import FeedImpossible
+from games.feeds.base import FeedMisconfigured
 from games.feeds.replay.rounds import SOURCE, first_day
 from games.feeds.selection import require_bcgame
 from games.models import Game
@@ -15,18 +15,18 @@ BATCH_GAMES = 500
 
 
 class Command(BaseCommand):
-    help = "Fill an empty table with a first day of the replayed chain (FEED=replay)."
+    help = "Fill an empty table with the first day of the replayed chain (FEED=replay)."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.FEED != "replay":
-            self.stdout.write(f"FEED is {settings.FEED}: there is no history to load.")
+            self.stdout.write(f"FEED is {settings.FEED}, so there is no history to load.")
             return
         try:
             require_bcgame(settings)
-        except FeedImpossible as error:
+        except FeedMisconfigured as error:
             raise CommandError(str(error)) from error
         if Game.objects.exists():
-            self.stdout.write("The table has games already: no history is loaded.")
+            self.stdout.write("The table already has games, so no history was loaded.")
             return
         self._load()
 

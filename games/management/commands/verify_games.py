@@ -8,51 +8,51 @@ from django.db.models import Count
 from rich.console import Console
 from rich.progress import Progress
 
-from games.audit import Checked, Checker, chunks
+from games.audit import Auditor, AuditResult, chunks
 from games.management.ranges import add_range, natural, range_of
 from games.models import Game
 
 
 class Command(BaseCommand):
     help = (
-        "Calculate every stored game again from its hash, store verdicts that changed, and fail if a recorded crash "
-        "point is not the calculated one."
+        "Recalculate every stored game from its hash and store the results that changed. Fail if a recorded crash "
+        "point differs from the calculated one."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_range(parser)
         parser.add_argument(
-            "--chain", action="store_true", help="Also check that each hash leads to that of the game before."
+            "--chain", action="store_true", help="Also check that each hash leads to the hash of the previous game."
         )
-        parser.add_argument("--limit", type=natural, default=10, help="List at most so many problems (default 10).")
-        parser.add_argument("--no-progress", action="store_true", help="No progress bar on standard error.")
+        parser.add_argument("--limit", type=natural, default=10, help="The most problems to list (default 10).")
+        parser.add_argument("--no-progress", action="store_true", help="Do not show a progress bar on standard error.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         first, last = range_of(options)
         started = time.monotonic()
-        checker = Checker(chain=options["chain"], limit=options["limit"])
+        auditor = Auditor(chain=options["chain"], limit=options["limit"])
         hidden = options["no_progress"] or not sys.stderr.isatty()
         with Progress(console=Console(stderr=True), transient=True, disable=hidden) as progress:
             task = progress.add_task("Verifying", total=None if hidden else _count(first, last))
             for chunk in chunks(first, last):
-                checker.check(chunk)
+                auditor.check(chunk)
                 progress.advance(task, len(chunk))
-        self._tell(checker.checked, options["chain"], time.monotonic() - started)
+        self._write_summary(auditor.result, options["chain"], time.monotonic() - started)
 
-    def _tell(self, checked: Checked, chain: bool, seconds: float) -> None:
-        for problem in checked.problems:
+    def _write_summary(self, result: AuditResult, chain: bool, seconds: float) -> None:
+        for problem in result.problems:
             self.stdout.write(problem)
         links = (
-            f" Chain: {checked.linked:,} links unbroken, {checked.broken:,} broken, {checked.not_checkable:,} not "
+            f" Chain: {result.linked:,} links unbroken, {result.broken:,} broken, {result.not_checkable:,} not "
             "checkable (missing games or hashes, or no known chain)."
         )
         self.stdout.write(
-            f"{checked.games:,} games: {checked.verified:,} verified, {checked.mismatched:,} mismatched, "
-            f"{checked.unverifiable:,} unverifiable, {checked.changed:,} verdicts changed in {seconds:.1f} s."
+            f"{result.games:,} games: {result.verified:,} verified, {result.mismatched:,} mismatched, "
+            f"{result.unverifiable:,} unverifiable, {result.changed:,} results changed in {seconds:.1f} s."
             + (links if chain else "")
         )
-        if checked.mismatched or checked.broken:
-            raise CommandError(f"{checked.mismatched:,} mismatched, {checked.broken:,} chain breaks.")
+        if result.mismatched or result.broken:
+            raise CommandError(f"{result.mismatched:,} mismatched, {result.broken:,} chain breaks.")
 
 
 def _count(first: int | None, last: int | None) -> int:

@@ -14,13 +14,13 @@ INGEST = "ingest"
 
 class Command(BaseCommand):
     help = (
-        "Create a user that may record games over the API and print its token, once and alone on standard output. "
-        "The user has no password and cannot log in."
+        "Create a user that may record games over the API. The token is printed once, as the only line on standard "
+        "output. The user has no password and cannot log in."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", help="The user name, such as that of the program that will send games.")
-        parser.add_argument("--revoke", action="store_true", help="Take the token and the permission away.")
+        parser.add_argument("name", help="The user name, for example the name of the program that sends games.")
+        parser.add_argument("--revoke", action="store_true", help="Delete the token and revoke the permission.")
 
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,13 +32,16 @@ class Command(BaseCommand):
     def _create(self, name: str) -> None:
         user = User.objects.filter(username=name).first() or _new_user(name)
         if not user.is_active:
-            raise CommandError(f"{name} is not active: its token would be refused.")
+            raise CommandError(f"The user {name} is not active, so its token would be rejected.")
         if _ingest_tokens(name).exists():
-            raise CommandError(f"{name} has a token already, shown when it was made. For a new one: --revoke first.")
+            raise CommandError(
+                f"{name} already has a token, which was printed when it was created. "
+                "Revoke it with --revoke to create a new one."
+            )
         user.user_permissions.add(_ingest_permission())
         _, text = create_token(user=user, name=INGEST, scopes=["ingest"])
         self.stdout.write(text)
-        self.stderr.write(f"This is the token of {name}. Send it as: Authorization: Token <token>", str)
+        self.stderr.write(f"This is the token of {name}. Send it in the header: Authorization: Token <token>", str)
 
     def _revoke(self, name: str) -> None:
         deleted, _ = _ingest_tokens(name).delete()

@@ -1,11 +1,11 @@
 import pytest
 
 from games.importing import BadLine, UnreadableFile
-from games.importing.columns import match
-from games.importing.delimited import Delimited
-from games.importing.jsonlines import JsonLines
-from games.importing.scraper import Scraper
-from games.importing.shapes import shape_of
+from games.importing.columns import match_columns
+from games.importing.delimited import DelimitedFormat
+from games.importing.formats import detect_format
+from games.importing.jsonlines import JsonLinesFormat
+from games.importing.scraper import ScraperFormat
 
 SCRAPED = '0,"Date:  Wed, 01 Jan 2020 00:00:07 GMT6 months ago",Game #2699754, 2x'
 
@@ -33,52 +33,52 @@ SCRAPED = '0,"Date:  Wed, 01 Jan 2020 00:00:07 GMT6 months ago",Game #2699754, 2
         (["serial", "price"], {}),
     ],
 )
-def test_columns_are_known_by_the_names_sources_give_them(names, fields):
-    assert match(names) == fields
+def test_columns_are_matched_by_the_names_that_sources_use(names, fields):
+    assert match_columns(names) == fields
 
 
 def test_of_two_names_for_one_field_the_one_that_is_never_something_else_wins():
-    assert match(["id", "game_id"])["game_id"] == "game_id"
-    assert match(["crash", "odds"])["crash_point"] == "odds"  # BC.Game: crash 663, odds 6.63
+    assert match_columns(["id", "game_id"])["game_id"] == "game_id"
+    assert match_columns(["crash", "odds"])["crash_point"] == "odds"  # BC.Game: crash 663, odds 6.63
 
 
 @pytest.mark.parametrize(
     ("first", "kind"),
-    [("game_id,crash", Delimited), ('{"game_id": 1, "bust": 2}', JsonLines), (SCRAPED, Scraper)],
+    [("game_id,crash", DelimitedFormat), ('{"game_id": 1, "bust": 2}', JsonLinesFormat), (SCRAPED, ScraperFormat)],
 )
-def test_the_first_lines_decide_the_shape(first, kind):
-    assert type(shape_of([first])) is kind
+def test_the_first_lines_decide_the_format(first, kind):
+    assert type(detect_format([first])) is kind
 
 
 def test_a_scraped_file_may_begin_with_lines_of_nothing():
-    shape = shape_of(["0,NAN,NAN,NAN", SCRAPED])
-    assert (type(shape), shape.has_header) == (Scraper, False)
+    shape = detect_format(["0,NAN,NAN,NAN", SCRAPED])
+    assert (type(shape), shape.has_header) == (ScraperFormat, False)
 
 
 @pytest.mark.parametrize(
     ("sample", "reason"),
     [
         ([], "The file is empty."),
-        (['[{"id": 1}]'], "Expected JSON lines, one object in each line; this is one JSON array."),
+        (['[{"id": 1}]'], "It is one JSON array. Expected JSON lines, with one object per line."),
         (
             ["serial,price"],
             "It has no column for game_id and crash_point; its first line is 'serial,price'.",
         ),
         (["game_id,hash"], "It has no column for crash_point; its first line is 'game_id,hash'."),
         (["game_id,crash_point\r\n".encode("utf-16").decode("utf-8", "replace")], "It is not UTF-8."),
-        (['"open'], "Its first line is no header: Not comma-separated values: unexpected end of data."),
+        (['"open'], "Its first line is not a header: Not comma-separated values: unexpected end of data."),
         (['{"a": 1}'], "Its first lines have no key for game_id and crash_point; the first is '{\"a\": 1}'."),
         (["{broken"], "Its first lines have no key for game_id and crash_point; the first is '{broken'."),
     ],
 )
-def test_a_file_of_which_nothing_fits_is_refused(sample, reason):
-    with pytest.raises(UnreadableFile) as refusal:
-        shape_of(sample)
-    assert str(refusal.value) == reason
+def test_a_file_in_no_known_format_is_rejected(sample, reason):
+    with pytest.raises(UnreadableFile) as error:
+        detect_format(sample)
+    assert str(error.value) == reason
 
 
-def test_delimited_values_go_by_name_and_strangers_are_named():
-    shape = Delimited("salt_block, crash ,game_id")
+def test_delimited_columns_are_matched_by_name_and_unknown_ones_are_listed():
+    shape = DelimitedFormat("salt_block, crash ,game_id")
     assert shape.values('758160,"1,234.56",5') == {"game_id": "5", "crash_point": "1,234.56"}
     assert shape.values('758160, "1,234.56", 5,,') == {"game_id": "5", "crash_point": "1,234.56"}
     assert shape.ignored == ["salt_block"]
@@ -93,21 +93,21 @@ def test_delimited_values_go_by_name_and_strangers_are_named():
         ('5,"2,abc', "Not comma-separated values: unexpected end of data."),
     ],
 )
-def test_a_line_whose_values_could_be_anothers_is_refused(line, reason):
-    with pytest.raises(BadLine) as refusal:
-        Delimited("game_id,crash,hash").values(line)
-    assert str(refusal.value) == reason
+def test_a_line_with_ambiguous_columns_is_rejected(line, reason):
+    with pytest.raises(BadLine) as error:
+        DelimitedFormat("game_id,crash,hash").values(line)
+    assert str(error.value) == reason
 
 
 def test_json_numbers_stay_the_text_they_are_written_as():
-    shape = JsonLines(['{"id": 1, "bust": 2}'])
+    shape = JsonLinesFormat(['{"id": 1, "bust": 2}'])
     line = '{"gameId": 5900000, "crash": 2814749767106.55, "hash": null, "salt": {"block": 1}}'
     assert shape.values(line) == {"game_id": "5900000", "crash_point": "2814749767106.55", "hash": ""}
     assert shape.ignored == ["salt"]
 
 
-def test_json_lines_may_differ_in_their_keys_and_only_some_strangers_are_remembered():
-    shape = JsonLines(['{"id": 1, "bust": 2}'])
+def test_json_lines_may_differ_in_their_keys_and_only_some_unknown_ones_are_listed():
+    shape = JsonLinesFormat(['{"id": 1, "bust": 2}'])
     for number in range(1000):
         assert shape.values(f'{{"id": {number}, "x{number}": 1}}') == {"game_id": str(number)}
     assert shape.ignored == [f"x{number}" for number in range(20)]
@@ -121,10 +121,10 @@ def test_json_lines_may_differ_in_their_keys_and_only_some_strangers_are_remembe
         ("2", "Expected a JSON object."),
     ],
 )
-def test_a_line_that_is_no_json_object_is_refused(line, reason):
-    with pytest.raises(BadLine) as refusal:
-        JsonLines(['{"id": 1, "bust": 2}']).values(line)
-    assert str(refusal.value) == reason
+def test_a_line_that_is_no_json_object_is_rejected(line, reason):
+    with pytest.raises(BadLine) as error:
+        JsonLinesFormat(['{"id": 1, "bust": 2}']).values(line)
+    assert str(error.value) == reason
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_line_that_is_no_json_object_is_refused(line, reason):
     ],
 )
 def test_a_scraped_date_is_the_start_of_the_round(line):
-    assert Scraper(has_header=False).values(line) == {
+    assert ScraperFormat(has_header=False).values(line) == {
         "game_id": "Game #2699754",
         "crash_point": "2x",
         "begin_time": "2020-01-01T00:00:07+00:00",
@@ -162,20 +162,20 @@ def test_a_scraped_date_is_the_start_of_the_round(line):
         ),
     ],
 )
-def test_a_scraped_line_that_is_broken_is_refused(line, reason):
-    with pytest.raises(BadLine) as refusal:
-        Scraper(has_header=False).values(line)
-    assert str(refusal.value) == reason
+def test_a_broken_scraped_line_is_rejected(line, reason):
+    with pytest.raises(BadLine) as error:
+        ScraperFormat(has_header=False).values(line)
+    assert str(error.value) == reason
 
 
 def test_a_line_of_nan_leaves_its_reason_to_the_game_id():
-    assert Scraper(has_header=False).values("78,NAN,NAN,NAN")["game_id"] == "NAN"
+    assert ScraperFormat(has_header=False).values("78,NAN,NAN,NAN")["game_id"] == "NAN"
 
 
 @pytest.mark.parametrize(
     ("sample", "has_header"), [(["serial,timestamp,gameid,value,,,", SCRAPED], True), ([SCRAPED], False)]
 )
-def test_a_scraped_file_is_known_with_and_without_its_header(sample, has_header):
-    shape = Scraper.recognise(sample)
+def test_a_scraped_file_is_recognised_with_and_without_its_header(sample, has_header):
+    shape = ScraperFormat.recognise(sample)
     assert shape is not None
     assert shape.has_header is has_header
