@@ -1,5 +1,7 @@
-"""The async twins of `get` and `remember`: the same steps, awaited. Threads and event loops of a process share its
-memory and its flights, so a value missed by both is computed once.
+"""`get` and `remember` for event loops: the same logic as the blocking calls, awaited.
+
+The threads and event loops of a process share its local cache and its flights, so that a value which both miss is
+computed once.
 
     async with AsyncCache(cache) as async_cache:  # one per event loop
         profile = await async_cache.remember(PROFILE.key(id=7), None, load, tags=["user:7"])
@@ -22,37 +24,37 @@ from cachecore.read_through.effects import (
     Join,
     Mget,
     Revalidate,
-    Run,
+    RunScript,
     Spawn,
-    Wait,
+    WaitForLatch,
     drive_async,
 )
 from cachecore.read_through.reader import value_of
-from cachecore.read_through.sync_driver import split
+from cachecore.read_through.sync_driver import split_replies
 from cachecore.redis_client import connections
 from cachecore.redis_client.read_batcher import ReadBatcher
 from cachecore.service import Cache
 from cachecore.storage.flights import running_factories
-from cachecore.tags import listed
+from cachecore.tags import as_tuple
 
 logger = logging.getLogger(__name__)
 
-OUTSIDE = "an AsyncCache is used in its `async with` block"
+NOT_ENTERED = "AsyncCache must be used within its `async with` block."
 
 
 class AsyncCache:
-    """For one running event loop, with a client of its own."""
+    """The cache for one running event loop, with its own client."""
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._client: redis.asyncio.Redis | None = None
         self._reads: ReadBatcher | None = None
-        self._aside: set[asyncio.Task[None]] = set()
-        self._how: dict[type, Callable[[Any], Awaitable[Any]]] = {
+        self._spawned: set[asyncio.Task[None]] = set()
+        self._handlers: dict[type, Callable[[Any], Awaitable[Any]]] = {
             Mget: self._mget,
-            Run: self._run,
-            Revalidate: self._verify,
-            Wait: self._wait,
+            RunScript: self._run_script,
+            Revalidate: self._revalidate,
+            WaitForLatch: self._wait_for_latch,
             Join: _join,
             Compute: _compute,
             Spawn: self._spawn,
@@ -66,7 +68,7 @@ class AsyncCache:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await cancelling.end(self._aside)
+        await cancelling.cancel_and_wait(self._spawned)
         if self._reads is not None:
             await self._reads.aclose()
         self._client = self._reads = None
@@ -80,73 +82,80 @@ class AsyncCache:
         tags: Sequence[str] = (),
         family: Family | None = None,
     ) -> Any:
-        """As `Cache.remember`; the factory is awaited. Cancelling the caller ends its lease, another takes over."""
-        asked, server = listed(tags), self._cache.reader
-        if (entry := server.read_local(key, asked)) is not None:
+        """Return or compute a value as `Cache.remember` does; the factory is awaited.
+
+        If the caller is cancelled its lease is released, and another caller computes the value.
+        """
+        requested_tags, reader = as_tuple(tags), self._cache.reader
+        if (entry := reader.read_local(key, requested_tags)) is not None:
             return value_of(entry)
-        return await drive_async(server.remember(server.request(key, ttl, factory, asked, family)), self._perform)
+        read = reader.request(key, ttl, factory, requested_tags, family)
+        return await drive_async(reader.remember(read), self._perform)
 
     async def get(self, key: Key, default: Any = None, *, tags: Sequence[str] = ()) -> Any:
-        """As `Cache.get`."""
-        asked, server = listed(tags), self._cache.reader
-        if (entry := server.read_local(key, asked)) is not None:
+        """Return a cached value as `Cache.get` does."""
+        requested_tags, reader = as_tuple(tags), self._cache.reader
+        if (entry := reader.read_local(key, requested_tags)) is not None:
             return value_of(entry)
-        return await drive_async(server.get(key, default, asked), self._perform)
+        return await drive_async(reader.get(key, default, requested_tags), self._perform)
 
-    async def _perform(self, step: Any) -> Any:
-        return await self._how[type(step)](step)
+    async def _perform(self, effect: Any) -> Any:
+        return await self._handlers[type(effect)](effect)
 
-    async def _mget(self, step: Mget) -> list[bytes | None]:
-        """Together with what other tasks ask at the moment; each key is read after the call, which is all it needs."""
+    async def _mget(self, effect: Mget) -> list[bytes | None]:
+        """Read keys in one batch with the reads of other tasks.
+
+        The keys are not read atomically. That is sufficient: each is read after this call began.
+        """
         if self._reads is None:
-            raise RuntimeError(OUTSIDE)
-        return await asyncio.gather(*(self._reads.get(key) for key in step.keys))
+            raise RuntimeError(NOT_ENTERED)
+        return await asyncio.gather(*(self._reads.get(key) for key in effect.keys))
 
-    async def _run(self, step: Run) -> Any:
-        async with self._use() as client:
-            return await step.call.script.run_async(client, step.call.keys, step.call.args)
+    async def _run_script(self, effect: RunScript) -> Any:
+        async with self._guarded_client() as client:
+            return await effect.call.script.run_async(client, effect.call.keys, effect.call.args)
 
-    async def _verify(self, step: Revalidate) -> tuple[list[bytes], list[bytes | None]]:
-        async with self._use() as client, client.pipeline(transaction=False) as pipeline:
-            for key in step.keys:
-                pipeline.getrange(key, 0, step.header_bytes - 1)
-            if step.version_keys:
-                pipeline.mget(step.version_keys)
-            return split(step, await pipeline.execute())
+    async def _revalidate(self, effect: Revalidate) -> tuple[list[bytes], list[bytes | None]]:
+        async with self._guarded_client() as client, client.pipeline(transaction=False) as pipeline:
+            for key in effect.keys:
+                pipeline.getrange(key, 0, effect.header_bytes - 1)
+            if effect.version_keys:
+                pipeline.mget(effect.version_keys)
+            return split_replies(effect, await pipeline.execute())
 
-    async def _wait(self, step: Wait) -> bool:
-        async with self._use() as client:
-            return await client.blmove(step.latch, step.latch, step.seconds, "LEFT", "RIGHT") is not None
+    async def _wait_for_latch(self, effect: WaitForLatch) -> bool:
+        async with self._guarded_client() as client:
+            return await client.blmove(effect.latch, effect.latch, effect.seconds, "LEFT", "RIGHT") is not None
 
-    async def _spawn(self, step: Spawn) -> bool:
-        task = asyncio.create_task(self._drive_aside(step.steps))
-        self._aside.add(task)
-        task.add_done_callback(self._aside.discard)
-        return True  # a task costs no thread
+    async def _spawn(self, effect: Spawn) -> bool:
+        task = asyncio.create_task(self._drive_in_task(effect.effects))
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
+        return True  # a task needs no thread of the pool
 
-    async def _drive_aside(self, steps: EffectGenerator[Any]) -> None:
+    async def _drive_in_task(self, effects: EffectGenerator[Any]) -> None:
         try:
-            await drive_async(steps, self._perform)
+            await drive_async(effects, self._perform)
         except Exception:
-            logger.warning("a factory in the background failed", exc_info=True)
+            logger.warning("A factory in the background failed.", exc_info=True)
 
-    def _use(self) -> Any:
+    def _guarded_client(self) -> Any:
         if self._client is None:
-            raise RuntimeError(OUTSIDE)
+            raise RuntimeError(NOT_ENTERED)
         return connections.guarded("cache", self._client)
 
 
-async def _join(step: Join) -> Any:
+async def _join(effect: Join) -> Any:
     try:
-        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(step.future)), step.seconds)
+        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(effect.future)), effect.seconds)
     except TimeoutError:
         return None
 
 
-async def _compute(step: Compute) -> Any:
-    outer = running_factories.set(running_factories.get() | {step.key})
+async def _compute(effect: Compute) -> Any:
+    outer = running_factories.set(running_factories.get() | {effect.key})
     try:
-        return await step.factory()
+        return await effect.factory()
     finally:
-        with suppress(ValueError):  # another context: the coroutine is destroyed, and what it set with it
+        with suppress(ValueError):  # in another context, because the coroutine is being destroyed
             running_factories.reset(outer)

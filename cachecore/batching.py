@@ -1,4 +1,4 @@
-"""Many names for one call: in parts, so that no single one holds up a server."""
+"""Split many keys into several commands, so that no single one blocks a server for long."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """As `itertools.batched` of Python 3.12, in lists."""
-    left = iter(items)
-    while part := list(islice(left, size)):
-        yield part
+    """Yield lists of up to `size` items. From Python 3.12 on: itertools.batched."""
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
+        yield batch

@@ -1,20 +1,21 @@
-"""Ending tasks of an event loop for sure."""
+"""Cancel asyncio tasks reliably."""
 
 import asyncio
 from collections.abc import Collection
 from typing import Any
 
-AGAIN_SECONDS = 0.1
+RETRY_SECONDS = 0.1
 
 
-async def end(tasks: Collection["asyncio.Task[Any]"], again_seconds: float = AGAIN_SECONDS) -> None:
-    """Cancel until they have ended: redis-py 8.1 now and then swallows a cancellation that comes while it reads.
+async def cancel_and_wait(tasks: Collection["asyncio.Task[Any]"], retry_seconds: float = RETRY_SECONDS) -> None:
+    """Cancel tasks until they have ended: redis-py 8.1 sometimes swallows a cancellation that arrives while it reads.
 
-    What they raised is dropped. A task that itself ends others needs longer than they do before it is cancelled again.
+    Exceptions of the tasks are dropped. Pass a larger `retry_seconds` for a task that itself cancels others, so that it
+    is not cancelled again before they have ended.
     """
-    left = set(tasks)
-    while left:
-        for task in left:
+    running = set(tasks)
+    while running:
+        for task in running:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=again_seconds)
+        _, running = await asyncio.wait(running, timeout=retry_seconds)
     await asyncio.gather(*tasks, return_exceptions=True)

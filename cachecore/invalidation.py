@@ -1,15 +1,15 @@
-"""Model -> tags, declared beside the model: what reads hang on, and what a write makes cold, on commit.
+"""Declare, beside a model, which tags its reads depend on and which tags a write to it invalidates on commit.
 
-    USERS = Cached(
+    USERS = ModelTags(
         User,
         read=lambda pk: [f"user:{pk}"],
         purge=lambda user: [f"user:{user.pk}", "users", *(f"group:{g}" for g in groups_of(user))],
     )
     cache.remember(PROFILE.key(id=7), None, load, tags=USERS.tags(7))
 
-A save, a deletion and a change of a many-to-many relation purge; a purge names everything that the write shows in
-(the object, the lists, the analytics). Proxies and children of the model count as the model. `QuerySet.update`,
-`bulk_create` and SQL send no signal: say `purge_now`.
+A save, a deletion and a change of a many-to-many relation invalidate the tags of `purge`: those of everything that
+shows the object (its page, the lists, the analytics). Proxies and children of the model are included.
+`QuerySet.update`, `bulk_create` and SQL send no signal: call `purge_now`.
 """
 
 import logging
@@ -29,7 +29,8 @@ from django.db.models.signals import (
 )
 
 from cachecore.redis_client.connections import RedisUnavailable
-from cachecore.service import Cache, cache
+from cachecore.service import Cache
+from cachecore.service import cache as default_cache
 
 logger = logging.getLogger(__name__)
 
@@ -37,10 +38,10 @@ M = TypeVar("M", bound=Model)
 
 
 class ModelTags(Generic[M]):
-    """`read`: the tags of what shows one object, by its primary key. `purge`: the tags that a write to it makes cold.
+    """`read`: the tags for values about one object, by primary key. `purge`: the tags that a write to it invalidates.
 
-    `moves`: `purge` depends on fields that may change (the list an object stands in), so the tags of its old row
-    are purged too; costs a query a save.
+    `purge_old_row`: also invalidate the tags of the row before a save, for a `purge` that depends on fields which may
+    change (such as the list that contains the object). Costs one query per save.
     """
 
     def __init__(
@@ -49,71 +50,74 @@ class ModelTags(Generic[M]):
         *,
         read: Callable[[Any], Iterable[str]],
         purge: Callable[[M], Iterable[str]],
-        moves: bool = False,
-        through: Cache = cache,
+        purge_old_row: bool = False,
+        cache: Cache = default_cache,
     ) -> None:
         self.model = model
         self._read = read
         self._purge = purge
-        self._moves = moves
-        self._cache = through
+        self._purge_old_row = purge_old_row
+        self._cache = cache
         declared[model] = self
         self._connect()
 
     def tags(self, pk: Any) -> list[str]:
-        """What a read of the object names as its tags."""
+        """Return the tags to name in `remember` or `get` for a value about the object."""
         return list(self._read(pk))
 
     def purge_now(self, *instances: M, using: str | None = None) -> None:
-        """For writes without signals; on commit in a transaction. Raises RedisUnavailable outside of one."""
-        self._cache.invalidate_tags({tag for one in instances for tag in self._purge(one)}, using=using)
+        """Invalidate the tags of objects that were written without signals; on commit in a transaction.
+
+        Raises RedisUnavailable outside of a transaction.
+        """
+        self._cache.invalidate_tags({tag for instance in instances for tag in self._purge(instance)}, using=using)
 
     def disconnect(self) -> None:
-        """Undeclare; for tests."""
+        """Remove the declaration and its signal receivers (for tests)."""
         declared.pop(self.model, None)
         class_prepared.disconnect(dispatch_uid=self)
-        for model in _family(self.model):
+        for model in _with_subclasses(self.model):
             for signal in self._receivers:
                 signal.disconnect(sender=model, dispatch_uid=self)
         for relation in self.model._meta.many_to_many:
             m2m_changed.disconnect(sender=_through(relation), dispatch_uid=(self, relation.name))
 
     def _connect(self) -> None:
-        for model in _family(self.model):
-            self._listen_to(model)
-        class_prepared.connect(self._prepared, weak=False, dispatch_uid=self)
+        for model in _with_subclasses(self.model):
+            self._connect_receivers(model)
+        class_prepared.connect(self._on_class_prepared, weak=False, dispatch_uid=self)
         for relation in self.model._meta.many_to_many:
-            receiver = partial(self._related, relation)
+            receiver = partial(self._on_m2m_change, relation)
             m2m_changed.connect(receiver, sender=_through(relation), weak=False, dispatch_uid=(self, relation.name))
 
-    def _listen_to(self, model: type[Model]) -> None:
+    def _connect_receivers(self, model: type[Model]) -> None:
         for signal, receiver in self._receivers.items():
             signal.connect(receiver, sender=model, weak=False, dispatch_uid=self)
 
-    def _prepared(self, sender: type[Model], **kwargs: Any) -> None:
+    def _on_class_prepared(self, sender: type[Model], **kwargs: Any) -> None:
         if issubclass(sender, self.model):
-            self._listen_to(sender)
+            self._connect_receivers(sender)
 
     @property
     def _receivers(self) -> dict[ModelSignal, Callable[..., None]]:
-        before = {pre_save: self._before_save} if self._moves else {}
-        return {**before, post_save: self._saved, pre_delete: self._before_delete, post_delete: self._deleted}
+        before = {pre_save: self._before_save} if self._purge_old_row else {}
+        return {**before, post_save: self._after_save, pre_delete: self._before_delete, post_delete: self._after_delete}
 
     def _before_save(self, instance: M, using: str, **kwargs: Any) -> None:
         old = self.model._base_manager.using(using).filter(pk=instance.pk).first()
-        self._note(instance, [old] if old is not None else [])
+        self._collect_tags(instance, [old] if old is not None else [])
 
-    def _saved(self, instance: M, using: str, **kwargs: Any) -> None:
-        self._note(instance, [instance])
-        self._purge_noted(instance, using)
+    def _after_save(self, instance: M, using: str, **kwargs: Any) -> None:
+        self._collect_tags(instance, [instance])
+        self._purge_collected(instance, using)
 
     def _before_delete(self, instance: M, **kwargs: Any) -> None:
-        self._note(instance, [instance])  # its relations can be asked only while it has them
+        self._collect_tags(instance, [instance])  # now, because its relations are gone afterwards
 
-    def _deleted(self, instance: M, using: str, **kwargs: Any) -> None:
-        self._purge_noted(instance, using)
+    def _after_delete(self, instance: M, using: str, **kwargs: Any) -> None:
+        self._purge_collected(instance, using)
 
-    def _related(
+    def _on_m2m_change(
         self,
         relation: Any,
         instance: Model,
@@ -123,37 +127,37 @@ class ModelTags(Generic[M]):
         using: str,
         **kwargs: Any,
     ) -> None:
-        """Before and after: what was related and what is. In reverse, `instance` is of the other model."""
+        """Collect the tags of the objects related before and after. If `reverse`, `instance` is of the other model."""
         if not reverse:
-            self._note(instance, [instance])  # type: ignore[list-item]
-        elif action != "post_clear":  # after it there is nothing to find; noted before
+            self._collect_tags(instance, [instance])  # type: ignore[list-item]
+        elif action != "post_clear":  # nothing is related any more; the tags were collected by pre_clear
             related = {"pk__in": pk_set} if pk_set is not None else {relation.name: instance}
-            self._note(instance, self.model._base_manager.using(using).filter(**related))
+            self._collect_tags(instance, self.model._base_manager.using(using).filter(**related))
         if action.startswith("post_"):
-            self._purge_noted(instance, using)
+            self._purge_collected(instance, using)
 
-    def _note(self, carrier: Model, changed: Iterable[M]) -> None:
-        """Tags that the write under way will make cold; they travel on the instance that it is about."""
-        noted: dict[int, set[str]] = carrier.__dict__.setdefault("_cachecore_noted", {})
-        noted.setdefault(id(self), set()).update(tag for one in changed for tag in self._purge(one))
+    def _collect_tags(self, carrier: Model, changed: Iterable[M]) -> None:
+        """Collect the tags that the current write will invalidate, on the instance that the signals are about."""
+        collected: dict[int, set[str]] = carrier.__dict__.setdefault("_cachecore_collected_tags", {})
+        collected.setdefault(id(self), set()).update(tag for instance in changed for tag in self._purge(instance))
 
-    def _purge_noted(self, carrier: Model, using: str) -> None:
-        """The row is written: a Redis that is away must not make its save fail, and is owed the purge."""
-        noted = carrier.__dict__["_cachecore_noted"].pop(id(self))
+    def _purge_collected(self, carrier: Model, using: str) -> None:
+        """Invalidate the collected tags. Never raises RedisUnavailable: the row is written; invalidation is retried."""
+        collected = carrier.__dict__["_cachecore_collected_tags"].pop(id(self))
         try:
-            self._cache.invalidate_tags(noted, using=using)
+            self._cache.invalidate_tags(collected, using=using)
         except RedisUnavailable as error:
-            logger.error("written, not invalidated yet: %s", error)
+            logger.error("A written row is not invalidated yet and will be retried: %s", error)
 
 
 declared: dict[type[Model], ModelTags[Any]] = {}
 
 
-def _family(model: type[Model]) -> Iterator[type[Model]]:
-    """The model, its proxies and its children: Django sends a signal for the class that is saved, and for no other."""
+def _with_subclasses(model: type[Model]) -> Iterator[type[Model]]:
+    """Yield the model, its proxies and its children: Django sends signals for the saved class only."""
     yield model
     for child in model.__subclasses__():
-        yield from _family(child)
+        yield from _with_subclasses(child)
 
 
 def _through(relation: Any) -> Any:

@@ -1,7 +1,7 @@
-"""The registry of key families: one line answers every question about a key.
+"""The registry of key families: one declaration answers every question about a key.
 
-Apps declare their families beside what writes them (`games/keys.py`, `analytics/live/keys.py`) and
-format keys only through `Family.key`.
+Apps declare their families beside the code that writes them (`games/keys.py`, `analytics/live/keys.py`) and format keys
+only by `Family.key`.
 """
 
 from collections.abc import Iterable, Set
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from cachecore.patterns import Pattern, hashed
-from cachecore.tiers import ANY, TIERS, Tier
+from cachecore.tiers import TIERS, UNTIERED, Tier
 
 Role = Literal["cache", "state"]
 Encoding = Literal["msgpack", "json"]
@@ -34,8 +34,8 @@ class CacheOptions:
     encrypted: bool = False
     compressed: bool = True  # above 1 KiB, where it helps
     encoding: Encoding = "msgpack"
-    cached_before_django: bool = False  # the ASGI middleware keeps it by version, and must be told of a clearing
-    value_type: Any = Any  # what a value is decoded as (anything msgspec knows)
+    cached_before_django: bool = False  # also kept in memory by the ASGI middleware: a clearing must reach that
+    value_type: Any = Any  # the type that a value is decoded as (any that msgspec supports)
     beta: float = 1.0  # XFetch: above 1 refreshes earlier, 0 never early
     negative_ttl_seconds: float = 5.0  # the TTL of NOT_FOUND
     lease_seconds: float | None = None  # how long a dead holder delays the others; None: CACHE_LEASE_SECONDS
@@ -63,7 +63,7 @@ class CacheOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """A kind of key. `ttl_seconds` None means the key stays; then `bounded_by` says what bounds it."""
+    """A kind of key. If `ttl_seconds` is None its keys never expire, and `bounded_by` says what bounds them."""
 
     name: str
     pattern: str
@@ -79,49 +79,49 @@ class Family:
 
     def __post_init__(self) -> None:
         if self.ttl_seconds is None and not self.bounded_by:
-            raise ValueError(f"family {self.name} has no TTL: say what bounds it")
+            raise ValueError(f"Family {self.name} has no TTL: bounded_by must say what bounds it.")
         object.__setattr__(self, "_pattern", Pattern(self.pattern, safe=self.role == "cache"))
         if not self.prefix:
-            raise ValueError(f"family {self.name}: a pattern begins with a text of its own, or clearing it clears all")
+            raise ValueError(f"The pattern of family {self.name} must begin with a text; clearing it would clear all.")
         if registry.setdefault(self.name, self) != self:
-            raise ValueError(f"there are two families of the name {self.name}")
+            raise ValueError(f"There are two different families with the name {self.name}.")
 
     def key(self, **parts: object) -> "Key":
-        """The key itself. Raises ValueError for a missing or superfluous part.
+        """Return the key with these parts. Raises ValueError for a missing or unknown part.
 
-        A part of a cache key that could be mistaken for something else is hashed (cachecore/patterns.py).
+        In a cache key, a part that could be mistaken for something else is hashed (cachecore/patterns.py).
         """
         pattern = self._pattern
         if parts.keys() != pattern.fields:
-            raise ValueError(self._wrong(parts.keys()))
-        return Key(pattern.filled(parts), self)
+            raise ValueError(self._parts_error(parts.keys()))
+        return Key(pattern.format(parts), self)
 
-    def _wrong(self, given: Set[str]) -> str:
-        if superfluous := given - self._pattern.fields:
-            return f"family {self.name} has no part {', '.join(sorted(superfluous))}"
-        return f"a key of family {self.name} lacks {', '.join(sorted(self._pattern.fields - given))}"
+    def _parts_error(self, names: Set[str]) -> str:
+        if unknown := names - self._pattern.fields:
+            return f"A key of family {self.name} has no part {', '.join(sorted(unknown))}."
+        return f"A key of family {self.name} requires the part {', '.join(sorted(self._pattern.fields - names))}."
 
     @property
     def tier(self) -> Tier:
-        """Whose bounds hold for its TTL."""
-        return TIERS[self.options.tier] if self.options.tier else ANY
+        """The tier that bounds its TTL."""
+        return TIERS[self.options.tier] if self.options.tier else UNTIERED
 
     @property
     def own_ttl_seconds(self) -> float:
-        """Its tier's, or its own, before anybody says otherwise. Raises ValueError where there is neither."""
+        """The TTL of its tier, else its own, before settings and tuning. Raises ValueError if it has neither."""
         own = self.tier.seconds if self.options.tier else self.ttl_seconds
         if own is None:
-            raise ValueError(f"family {self.name} has no TTL: it is not for the cache service")
+            raise ValueError(f"Family {self.name} has no TTL and cannot be used with the cache service.")
         return float(own)
 
     @property
     def prefix(self) -> str:
-        """What every key of the family begins with: the pattern up to its first variable part."""
+        """The beginning of every key of the family: the pattern up to its first variable part."""
         return self._pattern.prefix
 
 
 class Key(str):
-    """A key that knows its family. Made by `Family.key` only."""
+    """A key with its family. Only `Family.key` creates one."""
 
     __slots__ = ("family",)
     family: Family
@@ -135,12 +135,12 @@ class Key(str):
         return _key_of, (str(self), self.family.name)
 
 
-def for_cache(key: Key) -> Key:
-    """Keys come from `Family.key`, of a family of the cache role. Raises TypeError, ValueError."""
+def require_cache_key(key: Key) -> Key:
+    """Return the key. Raises TypeError if it is not from `Family.key`, ValueError if it is not of the cache role."""
     if not isinstance(key, Key):
-        raise TypeError(f"a key comes from Family.key(...), not {key!r:.100}")
+        raise TypeError(f"A key must come from Family.key(...), but is {key!r:.100}.")
     if key.family.role != "cache":
-        raise ValueError(f"family {key.family.name} is of the {key.family.role} role, not of the cache")
+        raise ValueError(f"Family {key.family.name} is of the {key.family.role} role, not of the cache role.")
     return key
 
 
@@ -152,14 +152,14 @@ registry: dict[str, Family] = {}
 
 
 def literal_key(key: str, key_prefix: str, version: int | str) -> str:
-    """django-redis KEY_FUNCTION: a key in Redis reads exactly as its family prints it."""
+    """Return the key unchanged (django-redis KEY_FUNCTION): Redis has exactly the keys that families format."""
     return key
 
 
 def canonical_parameters(parameters: Iterable[tuple[str, object]]) -> str:
-    """`page:1:per_page:10:tz:UTC` in the order given; hashed when long, so that a key stays readable and short.
+    """Join parameters to `page:1:per_page:10:tz:UTC`, in their order; hash a long result, so that keys stay short.
 
-    The values must already be canonical: this function only joins them.
+    The values must already be canonical.
     """
     text = ":".join(f"{name}:{value}" for name, value in parameters)
     return text if len(text) <= MAX_PARAMETERS_LENGTH else hashed(text)

@@ -1,7 +1,7 @@
-"""Owner-safe locks on the state role: redis-py's lock (token, Lua release) through django-redis.
+"""Owner-safe locks on the state role: redis-py's lock (token, release by a script) through django-redis.
 
-A lock keeps work from being done twice at once; it does not protect data. What protects data is a constraint in
-the database or a token that the script checks (analytics/live). Locks fail loudly: RedisUnavailable.
+A lock prevents duplicate work; it does not protect data. Data are protected by a constraint in the database or by a
+fencing token that a script checks (analytics/live). An unavailable Redis raises RedisUnavailable.
 """
 
 import logging
@@ -39,22 +39,22 @@ LOCK = Family(
 
 
 class LockHeld(Exception):
-    """Somebody else has the lock, and the time to wait for it is over."""
+    """Another holder has the lock, and the time to wait for it is over."""
 
 
 class LockLost(Exception):
-    """It ran out while its block went on: another holder may have begun."""
+    """The lock expired while its block was running: another holder may have taken it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A lock that its block holds."""
+class HeldLock:
+    """A lock, within the block that holds it."""
 
     name: str
     _lock: "Lock"
 
     def renew(self) -> None:
-        """Its time limit begins anew. Raises LockLost, RedisUnavailable."""
+        """Restart the lock's time limit. Raises LockLost, RedisUnavailable."""
         try:
             with connections.guarded_client("state"):
                 self._lock.reacquire()
@@ -63,41 +63,44 @@ class Held:
 
 
 @contextmanager
-def lock(name: str, ttl_seconds: float, *, wait_seconds: float = 0.0) -> Iterator[Held]:
-    """Hold `name` for the block, `ttl_seconds` at most unless the holder renews it.
+def lock(name: str, ttl_seconds: float, *, wait_seconds: float = 0.0) -> Iterator[HeldLock]:
+    """Hold the lock `name` within the block, for `ttl_seconds` at most unless the holder renews it.
 
-    Raises LockHeld, RedisUnavailable. A lock that ran out before the block's end is not an error here: the next
-    holder may have begun, which is why what the block writes carries a token of its own.
+    Raises LockHeld, RedisUnavailable. A lock that expires before the end of the block is no error here. Another holder
+    may have taken it meanwhile, so a block that writes data must pass a fencing token of its own.
     """
     deadline = time.monotonic() + wait_seconds
-    while (held := _acquired(name, ttl_seconds)) is None:
+    while (held := _try_acquire(name, ttl_seconds)) is None:
         if time.monotonic() >= deadline:
             raise LockHeld(name)
-        time.sleep(min(POLL_SECONDS, wait_seconds))  # not within a use(): it may be the breaker's only probe
+        time.sleep(min(POLL_SECONDS, wait_seconds))  # outside of guarded_client(): that may be the only probe
     try:
-        yield Held(name, held)
+        yield HeldLock(name, held)
     finally:
         _release(held, name)
 
 
-def _acquired(name: str, ttl_seconds: float) -> "Lock | None":
+def _try_acquire(name: str, ttl_seconds: float) -> "Lock | None":
     with connections.guarded_client("state") as client:
         held: Lock = caches["state"].lock(  # type: ignore[attr-defined]
             LOCK.key(name=name), timeout=ttl_seconds, thread_local=False
         )
         token = secrets.token_hex(16)
         acquired = held.acquire(blocking=False, token=token)
-        # A reply that was lost makes the client ask again, and then our own token stands in our way.
+        # If the reply was lost, the client has repeated the command and found its own token.
         if not acquired and client.get(held.name) == token.encode():
             held.local.token, acquired = token.encode(), True
     return held if acquired else None
 
 
 def _release(held: "Lock", name: str) -> None:
-    """Past the breaker: it may have opened by what the block did, and a lock that stays keeps everybody out."""
+    """Release the lock, whether or not the circuit breaker is open.
+
+    The block itself may have opened it, and a lock that is not released excludes every other holder.
+    """
     try:
         held.release()
     except LockError:
-        logger.warning("the lock %s ran out before its block ended: another may have begun", name)
+        logger.warning("The lock %s expired before its block ended; another holder may have taken it.", name)
     except (RedisError, OSError):
-        return  # it will run out
+        return  # it will expire

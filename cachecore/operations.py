@@ -59,7 +59,7 @@ def invalidate_tag_or_namespace(tag: str, by: AbstractUser) -> int | str:
 
     Raises Unknown, RedisUnavailable.
     """
-    version = clearing.bump_tag(tag) if tag in versions.namespaces else _invalidated(tag)
+    version = clearing.raise_namespace_version(tag) if tag in versions.namespaces else _invalidated(tag)
     if version is None:
         raise UnknownName("tag", tag)
     log_action(Cache, by, tag, f"Raised tag {tag} to version {version}.")
@@ -99,7 +99,7 @@ def warm(by: AbstractUser) -> None:
 
 def _invalidated(tag: str) -> str | None:
     """The new version of a tag of the cache service; None where nothing is stored under such a tag."""
-    (key,) = tags.keys(tags.canonical([tag]))
+    (key,) = tags.version_keys(tags.canonical([tag]))
     with connections.guarded_client("cache") as client:
         if not client.exists(key):
             return None

@@ -1,4 +1,4 @@
-"""A family's pattern, read once, and how a part stands in a key: as it is where that is safe, else as its hash."""
+"""Patterns of keys, parsed once. A part is inserted unchanged if that is unambiguous, else as its hash."""
 
 import hashlib
 import re
@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterable, Mapping
 
 MAX_PART_LENGTH = 200  # characters; a longer part of a cache key is hashed
 
-# What a part may hold as it is; anything else (spaces, newlines, braces, *, other scripts) is hashed.
+# Characters of an unchanged part. A part with any other (spaces, newlines, braces, *, other scripts) is hashed.
 _SAFE = r"A-Za-z0-9_.,/@=~+\-"
 _is_plain = re.compile(rf"[{_SAFE}]{{0,{MAX_PART_LENGTH}}}").fullmatch
 _is_plain_with_colons = re.compile(rf"[{_SAFE}:]{{0,{MAX_PART_LENGTH}}}").fullmatch
 _HASHED = "blake2:"
-_is_plain_and_no_hash = re.compile(rf"(?!{_HASHED})[{_SAFE}:]{{0,{MAX_PART_LENGTH}}}").fullmatch
+_is_plain_and_not_hash = re.compile(rf"(?!{_HASHED})[{_SAFE}:]{{0,{MAX_PART_LENGTH}}}").fullmatch
 
-Piece = tuple[str, str | None, str | None, str | None]  # what string.Formatter.parse yields
+Piece = tuple[str, str | None, str | None, str | None]  # as string.Formatter.parse yields them
 
 
 class Pattern:
-    """`games:list:{parameters}:{version}`. `safe`: parts that could be mistaken for something else are hashed.
+    """A pattern such as `games:list:{parameters}:{version}`. `safe`: hash parts that would make a key ambiguous.
 
-    Raises ValueError for a field with a format of its own.
+    Raises ValueError for a field with a format or conversion.
     """
 
     __slots__ = ("_rules", "_template", "fields", "prefix")
@@ -29,7 +29,7 @@ class Pattern:
         pieces = list(string.Formatter().parse(text))
         names = [name for _, name, _, _ in pieces if name is not None]
         if any(spec or conversion for _, _, spec, conversion in pieces):
-            raise ValueError(f"pattern {text}: a field is a name in braces and nothing else")
+            raise ValueError(f"Fields of the pattern {text} must be names in braces, without format or conversion.")
         self.fields = frozenset(names)
         self.prefix = _up_to_first_field(pieces)
         self._template = "".join(
@@ -37,31 +37,35 @@ class Pattern:
         )
         self._rules = tuple((name, _rule(name, len(self.fields)) if safe else str) for name in names)
 
-    def filled(self, parts: Mapping[str, object]) -> str:
-        """Raises KeyError for a missing part."""
+    def format(self, parts: Mapping[str, object]) -> str:
+        """Return the key with these parts. Raises KeyError for a missing part."""
         return self._template % tuple([rule(parts[name]) for name, rule in self._rules])
 
 
 def part_among_others(part: object) -> str:
-    """A colon would be ambiguous."""
+    """Return one of several parts; hash it if it contains a colon, which would be ambiguous."""
     text = str(part)
     return text if _is_plain(text) else hashed(text)
 
 
 def only_part(part: object) -> str:
-    """A colon is unambiguous; a text that looks like a hash is hashed itself, so that two parts never meet."""
+    """Return the only part of a pattern, in which a colon is unambiguous.
+
+    A text that looks like a hash is hashed itself, so that it cannot equal the hash of another text.
+    """
     text = str(part)
-    return text if _is_plain_and_no_hash(text) else hashed(text)
+    return text if _is_plain_and_not_hash(text) else hashed(text)
 
 
 def joined_parts(part: object) -> str:
-    """Joined by `canonical_parameters`, whose colons and hash are part of the key's grammar."""
+    """Return parameters joined by `canonical_parameters`: their colons and hash are part of the key's grammar."""
     text = str(part)
     return text if _is_plain_with_colons(text) else hashed(text)
 
 
 def hashed(text: str) -> str:
-    # surrogatepass: a lone surrogate from a client is a text like any other.
+    """Return `blake2:` and the hash of a text."""
+    # surrogatepass: a client can send a lone surrogate.
     return _HASHED + hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

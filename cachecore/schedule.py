@@ -1,4 +1,4 @@
-"""Jobs that must not run twice at once, and the memory of their last run."""
+"""Jobs that must not run twice at once, and the record of their last run."""
 
 import functools
 import logging
@@ -28,8 +28,10 @@ LAST_RUN = Family(
 
 
 class LastRun(msgspec.Struct, frozen=True):
-    """`outcome` is "done" or "failed"; `result` is what the job returned, or the kind of error: the status page is
-    public, the log has the rest."""
+    """`outcome` is "done" or "failed". `result` is what the job returned, or the class of its error.
+
+    The rest of the error is in the log only, because the status page is public.
+    """
 
     started_ms: int
     finished_ms: int
@@ -38,10 +40,10 @@ class LastRun(msgspec.Struct, frozen=True):
 
 
 def single_run(name: str, ttl_seconds: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorate a job: one run at a time over all processes, its outcome recorded.
+    """Decorate a job so that all processes together run it once at a time and its outcome is recorded.
 
-    A second caller returns None at once. A run longer than `ttl_seconds` may be joined by another: jobs are
-    idempotent. Raises RedisUnavailable when the state role does not serve.
+    A call during a run returns None at once. If a run takes longer than `ttl_seconds`, another may begin beside it, so
+    jobs must be idempotent. Raises RedisUnavailable.
     """
 
     def decorate(job: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,9 +51,9 @@ def single_run(name: str, ttl_seconds: float) -> Callable[[Callable[..., Any]], 
         def run(*args: Any, **kwargs: Any) -> Any:
             try:
                 with lock(f"job:{name}", ttl_seconds):
-                    return _recorded(name, functools.partial(job, *args, **kwargs))
+                    return _run_and_record(name, functools.partial(job, *args, **kwargs))
             except LockHeld:
-                logger.info("%s is running elsewhere", name)
+                logger.info("The job %s is already running in another process.", name)
                 return None
 
         return run
@@ -60,12 +62,13 @@ def single_run(name: str, ttl_seconds: float) -> Callable[[Callable[..., Any]], 
 
 
 def last_run(name: str) -> LastRun | None:
+    """Return the record of a job's last run; None if there is none. Raises RedisUnavailable."""
     with connections.guarded_client("state") as client:
         data = client.get(LAST_RUN.key(name=name))
     return msgspec.json.decode(data, type=LastRun) if data is not None else None
 
 
-def _recorded(name: str, job: Callable[[], Any]) -> Any:
+def _run_and_record(name: str, job: Callable[[], Any]) -> Any:
     started = now_ms()
     try:
         result = job()
@@ -77,9 +80,9 @@ def _recorded(name: str, job: Callable[[], Any]) -> Any:
 
 
 def _record(name: str, run: LastRun) -> None:
-    """A job that was done is done, whether or not that can be told."""
+    """Record a run. A failing Redis is only logged, because the job itself has ended."""
     try:
         with connections.guarded_client("state") as client:
             client.set(LAST_RUN.key(name=name), msgspec.json.encode(run, enc_hook=repr))
     except connections.RedisUnavailable as error:
-        logger.warning("%s: %s, and not recorded: %s", name, run.outcome, error)
+        logger.warning("The job %s ended (%s), but its run was not recorded: %s", name, run.outcome, error)

@@ -1,8 +1,9 @@
-"""Tags by version: what a value depends on, by name. Invalidating one is a single write, whatever hangs on it.
+"""Tags: names of what a value depends on. Each has a version; invalidating a tag writes a new random one.
 
-A tag's version is random and stands in every value stored under it; a value whose versions are not all those of now
-does not count. There is no list of keys to grow, and no clock that two servers could read differently. A lost version
-(eviction, flush, restart) makes its values cold, never wrong: it is made anew at random.
+Every stored value contains the versions that its tags had. It is valid only while all of them are still the current
+ones, so an invalidation is one write, whatever depends on the tag. There is no list of keys that grows, and no clock
+that two servers could read differently. A lost version (eviction, flush, restart) turns the values into misses and
+never into wrong hits, because its successor is random.
 """
 
 import secrets
@@ -17,17 +18,17 @@ from cachecore.redis_client.scripts import Script
 from cachecore.tiers import DAY, MAX_TTL_SECONDS
 
 VERSION_BYTES = 8
-MAX_REMEMBERED = 1_000  # collections of tags
+MAX_CACHED_COLLECTIONS = 1_000  # of tags, with their canonical form
 
 TAG_VERSION = Family(
     name="tag-version",
     pattern="tag:{name}",
     role="cache",
     type="string",
-    ttl_seconds=MAX_TTL_SECONDS + DAY,  # outlives every value; renewed by every lease
+    ttl_seconds=MAX_TTL_SECONDS + DAY,  # longer than any value's; renewed by every lease
     holds="the tag's version, 8 random bytes",
     written_by="cachecore.service (invalidate_tags), lua/leases/take_lease.lua, lua/tags/read_versions.lua",
-    purged_by="its TTL after the last value stored under it; a lost one makes its values cold",
+    purged_by="its TTL after the last value was stored under it; a lost one turns its values into misses",
 )
 TAG_TTL_MS = (MAX_TTL_SECONDS + DAY) * 1000
 
@@ -35,15 +36,15 @@ read_versions = Script(Path(__file__).parent / "lua/tags/read_versions.lua")
 
 
 def canonical(tags: Iterable[str]) -> tuple[str, ...]:
-    """Tags as they are stored: each once, in order; a long or odd one as its hash.
+    """Return tags as they are stored: sorted and unique; long or unusual ones as hashes.
 
-    Raises TypeError for a string in place of a collection, ValueError for a tag that is not a text or empty.
+    Raises TypeError for a string in place of a collection, ValueError for a tag that is not a text or is empty.
     """
-    return tuple(sorted({_canonical(tag) for tag in listed(tags)}))
+    return tuple(sorted({_canonical(tag) for tag in as_tuple(tags)}))
 
 
 class CanonicalTags(NamedTuple):
-    """The tags of a call: canonical, and their keys."""
+    """Canonical names of tags, and the keys of their versions."""
 
     names: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
@@ -53,46 +54,49 @@ NO_TAGS = CanonicalTags()
 
 
 def canonical_tags(tags: tuple[str, ...]) -> CanonicalTags:
-    """Remembered, because apps name the same few tags again and again. Raises as `canonical` does."""
+    """Return the canonical names and keys, cached because apps use few different collections. Raises as `canonical`."""
     try:
         return _canonical_tags(tags) if tags else NO_TAGS
-    except TypeError:  # one of them cannot be hashed, so it is no text either
+    except TypeError:  # an unhashable tag cannot be a cache key, and is not a text: `canonical` raises ValueError
         return CanonicalTags(canonical(tags))
 
 
-@lru_cache(maxsize=MAX_REMEMBERED)
+@lru_cache(maxsize=MAX_CACHED_COLLECTIONS)
 def _canonical_tags(tags: tuple[str, ...]) -> CanonicalTags:
     names = canonical(tags)
-    return CanonicalTags(names, keys(names))
+    return CanonicalTags(names, version_keys(names))
 
 
-def keys(tags: Iterable[str]) -> tuple[str, ...]:
-    """Keys of canonical tags."""
-    return tuple([f"tag:{tag}" for tag in tags])
+def version_keys(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the keys of the versions of canonical tags."""
+    return tuple([f"tag:{name}" for name in names])
 
 
 def new_version() -> bytes:
+    """Return a random version."""
     return secrets.token_bytes(VERSION_BYTES)
 
 
-def current(stored: Mapping[str, bytes], known: Mapping[str, bytes | None], named: Iterable[str] = ()) -> bool:
-    """Whether a value stored under `stored` counts: `known` are the versions of now, `named` its reader's tags.
+def are_current(
+    stored: Mapping[str, bytes], current: Mapping[str, bytes | None], requested: Iterable[str] = ()
+) -> bool:
+    """Return True if a value stored under the versions `stored` is valid for a reader that requests these tags.
 
-    `known` holds at least those of `stored` and `named`.
+    `current` must contain the versions of all tags in `stored` and `requested`.
     """
-    if stored == known:  # the usual case: the caller named all of its tags, and nothing has changed
+    if stored == current:  # the usual case: the reader requests all of the value's tags, and nothing has changed
         return True
-    return all(known[tag] == version for tag, version in stored.items()) and all(name in stored for name in named)
+    return all(current[tag] == version for tag, version in stored.items()) and all(tag in stored for tag in requested)
 
 
-def listed(tags: Iterable[str]) -> tuple[str, ...]:
-    """A caller's tags as it named them. Raises TypeError for a string in place of a collection."""
+def as_tuple(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return a caller's tags unchanged, as a tuple. Raises TypeError for a string in place of a collection."""
     if isinstance(tags, str):
-        raise TypeError(f"tags are a collection of strings, not the string {tags!r}")
+        raise TypeError(f"Tags must be a collection of strings, not the string {tags!r}.")
     return tuple(tags)
 
 
 def _canonical(tag: object) -> str:
     if not isinstance(tag, str) or not tag:
-        raise ValueError(f"a tag is a text that is not empty, not {tag!r}")
+        raise ValueError(f"A tag must be a text that is not empty, not {tag!r}.")
     return only_part(tag)

@@ -1,4 +1,4 @@
-"""TTL tiers by name. How long a family's values live now: cachecore/ttl/effective_ttl.py."""
+"""TTL tiers by name. The TTL that a family has now: cachecore/ttl/effective_ttl.py."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ MAX_TTL_SECONDS = 7 * DAY
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A class of lifetimes, seconds. Whatever overrides a tier's TTL stays between `least` and `most`."""
+    """A TTL in seconds. Settings, operators and tuning may change it between `least` and `most`."""
 
     seconds: int
     least: int
@@ -30,4 +30,4 @@ TIERS = {
     "profile": Tier(HOUR, 10 * MINUTE, 4 * HOUR),
     "day": Tier(DAY, HOUR, MAX_TTL_SECONDS),
 }
-ANY = Tier(5 * MINUTE, 1, MAX_TTL_SECONDS)  # bounds of a family without a tier
+UNTIERED = Tier(5 * MINUTE, 1, MAX_TTL_SECONDS)  # bounds of a family without a tier

@@ -1,7 +1,7 @@
-"""Namespace versions: the last part of every version-keyed name. Raising one makes a whole namespace cold.
+"""Namespace versions: the last part of every version-keyed key. Raising one turns a whole namespace into misses.
 
-Source of the clock rule: lua/versions/raise_version.lua. Raising fails loudly (RedisUnavailable): whoever
-raises decides what a lost invalidation means to it.
+lua/versions/raise_version.lua says why a version is based on the server's time. Raising a version raises
+RedisUnavailable, because only the caller knows what a lost invalidation would mean.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,24 +21,22 @@ NAMESPACE_VERSION = Family(
     ttl_seconds=None,
     holds="the version of a namespace, max(version + 1, server time in ms)",
     written_by="cachecore.versions.raise_version",
-    purged_by="never; a lost one is made anew, higher",
+    purged_by="never; a lost one is replaced by a higher one",
     bounded_by="one key per namespace declared in code",
 )
 UPDATES_CHANNEL = "version_updates"
+FOLLOWER_GRACE_MS = 10_000
 
 _raise = Script(Path(__file__).parent / "lua/versions/raise_version.lua")
 
 
-FOLLOWER_GRACE_MS = 10_000
-
-
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """What answers depend on. `key` holds the version; `channel` carries word of a new one.
+    """A set of data that responses depend on. `key` has its version; a new one is published on `channel`.
 
-    A namespace may follow another, of which it is made: `analytics` follows `games`. Its version rises soon after the
-    leader's. When it has not for FOLLOWER_GRACE_MS, whoever raises it is stuck, and its answers hang on the leader's
-    version instead: an answer from before the change is not found any more.
+    A namespace may follow another one that it is derived from: `analytics` follows `games`. Its version normally rises
+    soon after the leader's. If it has not risen within FOLLOWER_GRACE_MS, the process that raises it is stuck, and its
+    responses are keyed by the leader's version instead: a response from before the change is no longer found.
     """
 
     name: str
@@ -49,10 +47,13 @@ class Namespace:
     def __post_init__(self) -> None:
         namespaces[self.name] = self
 
-    def version(self, known: Mapping[str, int | None], at_ms: int) -> int | None:
-        """The version that answers hang on, from the versions of all namespaces by name; None: keep no answer."""
-        own = known.get(self.name)
-        leader = known.get(self.follows.name) if self.follows else None
+    def version(self, versions: Mapping[str, int | None], at_ms: int) -> int | None:
+        """Return the version that responses are keyed by; None if no response may be cached.
+
+        `versions` are those of all namespaces, by name.
+        """
+        own = versions.get(self.name)
+        leader = versions.get(self.follows.name) if self.follows else None
         if leader is None or (own is not None and own >= leader) or at_ms - leader < FOLLOWER_GRACE_MS:
             return own
         return leader
@@ -62,25 +63,29 @@ namespaces: dict[str, Namespace] = {}
 
 
 def namespace(name: str) -> Namespace:
-    """Declare a namespace whose version cachecore keeps."""
+    """Declare a namespace whose version cachecore stores."""
     return Namespace(name, NAMESPACE_VERSION.key(name=name), UPDATES_CHANNEL)
 
 
 def raise_version(space: Namespace) -> int:
+    """Raise and publish the version of a namespace; return the new one. Raises RedisUnavailable."""
     with connections.guarded_client("state") as client:
         return int(_raise(client, [space.key], [space.channel, space.name]))
 
 
 def current(space: Namespace) -> int | None:
-    """The version that answers hang on, as Redis has it now; None before the first and after a loss."""
-    asked = [space, *([space.follows] if space.follows else [])]
+    """Return the version that responses are keyed by, from Redis; None if it was never raised or is lost.
+
+    Raises RedisUnavailable.
+    """
+    spaces = [space, *([space.follows] if space.follows else [])]
     with connections.guarded_client("state") as client, client.pipeline(transaction=False) as pipeline:
-        for one in asked:
+        for one in spaces:
             pipeline.get(one.key)
         values = pipeline.execute()
-    return space.version(parse(asked, values), now_ms())
+    return space.version(parse(spaces, values), now_ms())
 
 
 def parse(spaces: Iterable[Namespace], values: Iterable[bytes | None]) -> dict[str, int | None]:
-    """Replies to GET of their keys -> versions by name."""
+    """Parse the values of the namespaces' keys into versions by name."""
     return {space.name: int(value) if value is not None else None for space, value in zip(spaces, values, strict=True)}

@@ -33,7 +33,7 @@ def _empty_redis(request):
     wakeup.broker_breaker.record_success()
     caching.cached_urls.clear()
     retry_queue.stop_all()  # what earlier tests owe
-    cache.forget()
+    cache.reset()
     with connections.guarded_client("state") as client:
         client.flushall()
         before = _commands(client)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from analytics.live import scripts
 from analytics.live.keys import WRITER
-from cachecore.locks import Held, LockLost, lock
+from cachecore.locks import HeldLock, LockLost, lock
 from cachecore.redis_client import connections
 
 LOCK_SECONDS = 30
@@ -19,7 +19,7 @@ class WriterFenced(Exception):
 @dataclass(frozen=True, slots=True)
 class Writer:
     token: int
-    _lock: Held
+    _lock: HeldLock
 
     def extend(self) -> None:
         """Extend the lock before the next step. Raises Overtaken when it was lost meanwhile."""

@@ -54,7 +54,7 @@ class Hub:
 
     async def stop(self) -> None:
         self.end_all()
-        await cancelling.end(self._tasks)
+        await cancelling.cancel_and_wait(self._tasks)
         if self._reader is not None:
             await self._reader.aclose()
             self._reader = None

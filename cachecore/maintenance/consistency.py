@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from cachecore import versions
-from cachecore.as_of import as_of
+from cachecore.clock import as_of
 from cachecore.keys import Key
 from cachecore.maintenance import warming
 from cachecore.maintenance.internal_requests import call_view

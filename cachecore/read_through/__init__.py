@@ -1,1 +1,1 @@
-"""What a read comes to: a value that stands, or one computed once over threads, tasks and processes."""
+"""Read-through: return the cached value, or compute it once over all threads, tasks and processes."""

@@ -1,6 +1,6 @@
-"""Computing a value: for the holder of a lease, who stores it, or for one caller alone; and what if it fails.
+"""Compute values: under a lease and stored, or for one caller only; and fall back to a stale value on failure.
 
-Steps (cachecore/read_through/effects.py): no I/O here. Storing is keeping.py, what stands in for a failure failing.py.
+Yields effects (cachecore/read_through/effects.py) and performs no I/O.
 """
 
 import time
@@ -18,85 +18,93 @@ from cachecore.storage import envelope as envelopes
 from cachecore.storage.envelope import Payload
 from cachecore.storage.leases import Acquired
 from cachecore.storage.local_cache import LocalCache
-from cachecore.writes import uncommitted
+from cachecore.writes import transactions
 
 MustBypass = Callable[[Key, tuple[str, ...]], bool]
 
 
 class Computation:
-    """`closed` says whether a key may not be read or stored now (an open transaction, an unpaid invalidation)."""
+    """`must_bypass` returns True if a key must be neither read nor stored now (`Invalidator.must_bypass`)."""
 
     def __init__(
         self,
         reader: StoredValueReader,
-        memory: LocalCache,
-        closed: MustBypass,
+        local_cache: LocalCache,
+        must_bypass: MustBypass,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._leased_writer = LeasedWriter(reader, memory, monotonic)
-        self._memory = memory
-        self._must_bypass = closed
+        self._leased_writer = LeasedWriter(reader, local_cache, monotonic)
+        self._local_cache = local_cache
+        self._must_bypass = must_bypass
         self._monotonic = monotonic
-        self._compute_seconds: dict[str, float] = {}  # by family, seconds
+        self._compute_seconds: dict[str, float] = {}  # by family
 
     def last_compute_seconds(self, family: Family) -> float:
-        """Its last computation here: what takes longer than its lease is stored the second time."""
+        """Return how long the family's last computation in this process took.
+
+        The next lease is made longer by it: a value that takes longer than its lease is stored the second time.
+        """
         return self._compute_seconds.get(family.name, 0.0)
 
-    def compute_uncached(self, ask: ReadRequest) -> EffectGenerator[Payload]:
-        """For this caller only; nothing is read or stored."""
-        ask.count("bypass")
-        return (yield from self._compute(ask))[0]
+    def compute_uncached(self, read: ReadRequest) -> EffectGenerator[Payload]:
+        """Compute for this caller only: neither read nor store (bypass)."""
+        read.count("bypass")
+        return (yield from self._compute(read))[0]
 
-    def compute_or_stale(self, ask: ReadRequest, seen: ReadResult) -> EffectGenerator[Payload]:
-        """Redis is away, or the others are not to be waited for."""
+    def compute_or_stale(self, read: ReadRequest, stored: ReadResult) -> EffectGenerator[Payload]:
+        """Compute without storing; fall back to a stale value if the factory fails.
+
+        For callers without a lease: Redis is unavailable, or they have waited long enough for another's computation.
+        """
         try:
-            return (yield from self.compute_uncached(ask))
+            return (yield from self.compute_uncached(read))
         except Exception as error:
-            if old := stale_if_error.stale_fallback(ask, seen, self._memory, error):
-                return old
+            if stale := stale_if_error.stale_fallback(read, stored, self._local_cache, error):
+                return stale
             raise
 
-    def compute_and_store(self, ask: ReadRequest, seen: ReadResult, taken: Acquired) -> EffectGenerator[Payload]:
+    def compute_and_store(self, read: ReadRequest, stored: ReadResult, lease: Acquired) -> EffectGenerator[Payload]:
+        """Compute and store under a lease; fall back to a stale value if the factory fails."""
         try:
-            payload, seconds = yield from self._compute(ask)
+            payload, seconds = yield from self._compute(read)
         except GeneratorExit:
             raise
-        except BaseException as error:  # noqa: BLE001  raised again, where no old value stands in for it
-            return (yield from self._stale_fallback(ask, seen, taken, error))
-        ask.count("miss")
-        if seen.payload is not None:
-            ask.count("refreshed")
+        except BaseException as error:  # noqa: BLE001  raised again unless a stale value is served instead
+            return (yield from self._stale_fallback(read, stored, lease, error))
+        read.count("miss")
+        if stored.payload is not None:
+            read.count("refreshed")
         if (
-            self._must_bypass(ask.key, ask.canonical_tags.names) or uncommitted.has_uncommitted_writes()
+            self._must_bypass(read.key, read.canonical_tags.names) or transactions.has_uncommitted_writes()
         ):  # the factory itself has written
-            yield from self._leased_writer.release(ask, taken)
+            yield from self._leased_writer.release(read, lease)
         else:
-            yield from self._leased_writer.store(ask, taken, payload, seconds)
+            yield from self._leased_writer.store(read, lease, payload, seconds)
         return payload
 
     def _stale_fallback(
-        self, ask: ReadRequest, seen: ReadResult, taken: Acquired, error: BaseException
+        self, read: ReadRequest, stored: ReadResult, lease: Acquired, error: BaseException
     ) -> EffectGenerator[Payload]:
-        """Of a value that was not computed: the old one, if there is one and `error` is a failure. Else raises it."""
-        if isinstance(error, AUTHORITATIVE_ERRORS) and seen.payload is not None:
-            yield from self._leased_writer.delete_value(ask)
+        """Return the stale value for a failed factory. Raises `error` if there is none or it is authoritative."""
+        if isinstance(error, AUTHORITATIVE_ERRORS) and stored.payload is not None:
+            yield from self._leased_writer.delete_value(read)
             raise error
-        old = stale_if_error.stale_fallback(ask, seen, self._memory, error)
-        # Where everybody has the old value the lease stands until its end: one try a lease, not one a read.
-        if old is None or seen.payload is None:
-            yield from self._leased_writer.release(ask, taken)
-        if old is None:
+        stale = stale_if_error.stale_fallback(read, stored, self._local_cache, error)
+        # Keep the lease while Redis has a stale value, so that a failing factory is retried once per lease instead of
+        # on every read.
+        if stale is None or stored.payload is None:
+            yield from self._leased_writer.release(read, lease)
+        if stale is None:
             raise error
-        return old
+        return stale
 
-    def _compute(self, ask: ReadRequest) -> EffectGenerator[tuple[Payload, float]]:
-        """The value goes through its encoding at once: a miss answers exactly what a hit will."""
+    def _compute(self, read: ReadRequest) -> EffectGenerator[tuple[Payload, float]]:
+        """Call the factory and encode its value, so that a miss returns exactly what a hit will."""
         started = self._monotonic()
-        value = yield Compute(ask.key, ask.factory)
-        self._compute_seconds[ask.family.name] = seconds = self._monotonic() - started
-        stats.record_duration(ask.family.name, "compute", seconds)
-        payload = envelopes.pack(ask.family, value)
+        value = yield Compute(read.key, read.factory)
+        self._compute_seconds[read.family.name] = seconds = self._monotonic() - started
+        stats.record_duration(read.family.name, "compute", seconds)
+        payload = envelopes.pack(read.family, value)
         if payload.negative:
-            ask.count("negative")
+            read.count("negative")
         return payload, seconds

@@ -1,6 +1,7 @@
-"""The cache's logic is generators that yield what they want done; who drives them does the I/O.
+"""The effects that the cache's logic yields, and the drivers' loop that performs them.
 
-One driver blocks (cachecore/service.py), one awaits (cachecore/async_cache.py). Sans-I/O as in h11.
+The logic consists of generators without I/O (sans-I/O, as in h11). It yields an effect, and a driver performs it: one
+blocks (cachecore/read_through/sync_driver.py), one awaits (cachecore/async_cache.py).
 """
 
 from collections.abc import Awaitable, Callable, Generator, Sequence
@@ -9,90 +10,91 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from cachecore.storage.leases import Call
+from cachecore.storage.leases import ScriptCall
 
 T = TypeVar("T")
 
 
 class Mget(msgspec.Struct, frozen=True):
-    """-> list[bytes | None]"""
+    """Read keys. Result: list[bytes | None]."""
 
     keys: Sequence[str]
 
 
-class Run(msgspec.Struct, frozen=True):
-    """-> the script's reply"""
+class RunScript(msgspec.Struct, frozen=True):
+    """Run a lease script. Result: its reply."""
 
-    call: Call
+    call: ScriptCall
 
 
 class Revalidate(msgspec.Struct, frozen=True):
-    """-> list[bytes]: the headers, then list[bytes | None]: the versions; one round trip."""
+    """Read headers and tag versions in one round trip. Result: list[bytes] and list[bytes | None]."""
 
     keys: Sequence[str]
     header_bytes: int
     version_keys: Sequence[str]
 
 
-class Wait(msgspec.Struct, frozen=True):
-    """Block on a latch. -> whether it opened; False when the time is over."""
+class WaitForLatch(msgspec.Struct, frozen=True):
+    """Block until a latch opens. Result: True if it opened, False if the time is over."""
 
     latch: str
     seconds: float
 
 
 class Join(msgspec.Struct, frozen=True):
-    """Wait for a future that never fails. -> its result, or None when the time is over."""
+    """Wait for a future that never fails. Result: that of the future, or None if the time is over."""
 
     future: "Future[Any]"
     seconds: float
 
 
 class Compute(msgspec.Struct, frozen=True):
-    """Call the factory of a key. -> its value"""
+    """Call the factory of a key. Result: its value."""
 
     key: str
     factory: Callable[[], Any]
 
 
 class Spawn(msgspec.Struct, frozen=True):
-    """Drive other steps beside these. -> whether that is done; False where too many of the family are under way"""
+    """Drive another generator concurrently. Result: False if too many of the family are running or queued."""
 
     family: str
-    steps: Generator[Any, Any, Any]
+    effects: Generator[Any, Any, Any]
 
 
-Effect = Mget | Run | Revalidate | Wait | Join | Compute | Spawn
+Effect = Mget | RunScript | Revalidate | WaitForLatch | Join | Compute | Spawn
 EffectGenerator = Generator[Effect, Any, T]
 
 
-def drive(steps: EffectGenerator[T], perform: Callable[[Any], Any]) -> T:
-    """Errors of `perform` are raised inside the steps."""
+def drive(effects: EffectGenerator[T], perform: Callable[[Any], Any]) -> T:
+    """Perform the effects of a generator and return its result. Errors of `perform` are raised inside the generator."""
     try:
-        step = next(steps)
+        effect = next(effects)
         while True:
             try:
-                result = perform(step)
-            except BaseException as error:  # noqa: BLE001  the steps decide, and end what they began
-                step = steps.throw(error)
+                result = perform(effect)
+            except BaseException as error:  # noqa: BLE001  the generator handles it and releases what it holds
+                effect = effects.throw(error)
             else:
-                step = steps.send(result)
+                effect = effects.send(result)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
 
 
-async def drive_async(steps: EffectGenerator[T], perform: Callable[[Any], Awaitable[Any]]) -> T:
+async def drive_async(effects: EffectGenerator[T], perform: Callable[[Any], Awaitable[Any]]) -> T:
+    """Await the effects of a generator and return its result. A cancellation is raised inside the generator, too."""
     try:
-        step = next(steps)
+        effect = next(effects)
         while True:
             try:
-                result = await perform(step)
-            except GeneratorExit:  # destroyed with its loop: nothing can be awaited any more
-                steps.close()
+                result = await perform(effect)
+            except GeneratorExit:  # the coroutine is destroyed with its loop: it cannot await any more
+                effects.close()
                 raise
             except BaseException as error:  # noqa: BLE001  a cancellation too
-                step = steps.throw(error)
+                effect = effects.throw(error)
             else:
-                step = steps.send(result)
+                effect = effects.send(result)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]

@@ -1,6 +1,6 @@
-"""Leading: of all processes that miss a value, the holder of its lease computes it, and the others wait for that.
+"""Across processes: the holder of a value's lease computes it, and the others wait for the lease to end.
 
-Steps (cachecore/read_through/effects.py): no I/O here.
+Yields effects (cachecore/read_through/effects.py) and performs no I/O.
 """
 
 import time
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from cachecore import conf
 from cachecore.read_through.computation import Computation
-from cachecore.read_through.effects import EffectGenerator, Run, Wait
+from cachecore.read_through.effects import EffectGenerator, RunScript, WaitForLatch
 from cachecore.read_through.request import ReadRequest
 from cachecore.read_through.stored_values import ReadResult, StoredValueReader
 from cachecore.redis_client.connections import RedisUnavailable
@@ -21,52 +21,56 @@ from cachecore.ttl import effective_ttl
 
 class LeaseCoordinator:
     def __init__(
-        self, reader: StoredValueReader, computer: Computation, monotonic: Callable[[], float] = time.monotonic
+        self, reader: StoredValueReader, computation: Computation, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._reader = reader
-        self._computation = computer
+        self._computation = computation
         self._monotonic = monotonic
 
-    def lead(self, ask: ReadRequest, seen: ReadResult) -> EffectGenerator[Payload]:
-        """Who has waited twice the lease computes alone and stores nothing."""
-        effective_ttl.seconds_of(ask.family, ask.ttl)  # a wrong setting is an error before a lease is taken
-        last_seconds = max(seen.compute_seconds, self._computation.last_compute_seconds(ask.family))
-        lease_seconds = max(conf.lease_seconds(ask.family), 2 * last_seconds)
+    def lead(self, read: ReadRequest, stored: ReadResult) -> EffectGenerator[Payload]:
+        """Take the lease and compute, or return the value of the process that holds it.
+
+        A caller that has waited for twice the lease computes without storing.
+        """
+        effective_ttl.seconds_of(read.family, read.ttl)  # raise for a wrong setting before a lease is taken
+        last_seconds = max(stored.compute_seconds, self._computation.last_compute_seconds(read.family))
+        lease_seconds = max(conf.lease_seconds(read.family), 2 * last_seconds)
         give_up_at = self._monotonic() + 2 * lease_seconds
         while self._monotonic() < give_up_at:
             try:
-                answer = yield from self._acquire(ask, seen, lease_seconds)
+                reply = yield from self._acquire(read, stored, lease_seconds)
                 if (
-                    isinstance(answer, HeldByOther)
-                    and seen.payload is None
-                    and not (yield from self._wait(ask, answer))
+                    isinstance(reply, HeldByOther)
+                    and stored.payload is None
+                    and not (yield from self._wait(read, reply))
                 ):
-                    continue  # its holder may be dead: ask again
+                    continue  # its holder may have died: try to take the lease again
             except RedisUnavailable:
                 break
-            if isinstance(answer, Acquired):
-                return (yield from self._computation.compute_and_store(ask, seen, answer))
-            if seen.payload is not None and isinstance(answer, HeldByOther):
-                return serve_stored(ask, seen, seen.payload)
-            seen = yield from self._reader.read(ask.key, ask.canonical_tags, ask.requested_tags)
-            if seen.payload is not None:
-                ask.count("miss")  # another computed it while this caller missed it
-                return seen.payload
-        return (yield from self._computation.compute_or_stale(ask, seen))
+            if isinstance(reply, Acquired):
+                return (yield from self._computation.compute_and_store(read, stored, reply))
+            if stored.payload is not None and isinstance(reply, HeldByOther):
+                return serve_stored(read, stored, stored.payload)
+            stored = yield from self._reader.read(read.key, read.canonical_tags, read.requested_tags)
+            if stored.payload is not None:
+                read.count("miss")  # the value was missing when this caller read, and another process computed it
+                return stored.payload
+        return (yield from self._computation.compute_or_stale(read, stored))
 
     def _acquire(
-        self, ask: ReadRequest, seen: ReadResult, lease_seconds: float
+        self, read: ReadRequest, stored: ReadResult, lease_seconds: float
     ) -> EffectGenerator[Acquired | HeldByOther | ValueChanged]:
-        token, call = leases.acquire(ask.key, ask.canonical_tags.names, seen.header, lease_seconds)
-        return leases.parse_acquire_reply(token, ask.canonical_tags.names, (yield Run(call)))
+        token, call = leases.acquire(read.key, read.canonical_tags.names, stored.header, lease_seconds)
+        return leases.parse_acquire_reply(token, read.canonical_tags.names, (yield RunScript(call)))
 
-    def _wait(self, ask: ReadRequest, held: HeldByOther) -> EffectGenerator[bool]:
-        """Until the latch opens (True), or the lease may have run out, or for one slice of the socket's limit."""
-        ask.count("wait")
-        seconds = min(held.seconds + 0.001, conf.wait_slice_seconds())
-        return bool((yield Wait(leases.latch_of(ask.key), seconds)))
+    def _wait(self, read: ReadRequest, lease: HeldByOther) -> EffectGenerator[bool]:
+        """Wait until the latch opens; return False if the lease may have expired or the wait slice is over."""
+        read.count("wait")
+        seconds = min(lease.seconds + 0.001, conf.wait_slice_seconds())
+        return bool((yield WaitForLatch(leases.latch_key(read.key), seconds)))
 
 
-def serve_stored(ask: ReadRequest, seen: ReadResult, payload: Payload) -> Payload:
-    ask.count("hit" if seen.freshness is Freshness.EARLY else "stale")
+def serve_stored(read: ReadRequest, stored: ReadResult, payload: Payload) -> Payload:
+    """Return a stored value while another caller refreshes it."""
+    read.count("hit" if stored.freshness is Freshness.EARLY else "stale")
     return payload

@@ -1,6 +1,6 @@
-"""What the holder of a lease does with it: store what was computed under it, or give it up.
+"""The holder of a lease stores the computed value, or releases the lease.
 
-Steps (cachecore/read_through/effects.py): no I/O here. A Redis that fails is counted, never raised.
+Yields effects (cachecore/read_through/effects.py) and performs no I/O. A failing Redis is counted, never raised.
 """
 
 import logging
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from cachecore import conf
-from cachecore.read_through.effects import EffectGenerator, Run
+from cachecore.read_through.effects import EffectGenerator, RunScript
 from cachecore.read_through.request import ReadRequest
 from cachecore.read_through.stored_values import StoredValueReader
 from cachecore.redis_client.connections import RedisUnavailable
@@ -27,76 +27,85 @@ logger = logging.getLogger(__name__)
 
 class LeasedWriter:
     def __init__(
-        self, reader: StoredValueReader, memory: LocalCache, monotonic: Callable[[], float] = time.monotonic
+        self, reader: StoredValueReader, local_cache: LocalCache, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._reader = reader
-        self._memory = memory
+        self._local_cache = local_cache
         self._monotonic = monotonic
 
-    def store(self, ask: ReadRequest, taken: Acquired, payload: Payload, seconds: float) -> EffectGenerator[None]:
-        """`seconds` to compute it. Whatever fails, a cancellation too, ends the lease: nobody waits for its marker."""
+    def store(
+        self, read: ReadRequest, lease: Acquired, payload: Payload, compute_seconds: float
+    ) -> EffectGenerator[None]:
+        """Store a value under the lease and end the lease.
+
+        Any failure, also a cancellation, releases the lease, so that no other caller waits for its TTL.
+        """
         try:
-            yield from self._seal_and_store(ask, taken, payload, seconds)
+            yield from self._seal_and_store(read, lease, payload, compute_seconds)
         except GeneratorExit:
             raise
         except BaseException:
-            yield from self.release(ask, taken)
+            yield from self.release(read, lease)
             raise
 
-    def release(self, ask: ReadRequest, taken: Acquired) -> EffectGenerator[None]:
-        """Nothing is stored; who waits takes the lease."""
+    def release(self, read: ReadRequest, lease: Acquired) -> EffectGenerator[None]:
+        """End the lease without storing; a waiting caller takes the next one."""
         try:
-            yield Run(leases.release(ask.key, taken.lease))
+            yield RunScript(leases.release(read.key, lease.content))
         except RedisUnavailable:
-            ask.count("error")
+            read.count("error")
 
-    def delete_value(self, ask: ReadRequest) -> EffectGenerator[None]:
-        """There is nothing any more: the old value goes, and leases with it."""
-        self._memory.invalidate([ask.key], ())
+    def delete_value(self, read: ReadRequest) -> EffectGenerator[None]:
+        """Delete the stored value, and any lease on it."""
+        self._local_cache.invalidate([read.key], ())
         try:
-            yield Run(leases.write({ask.key: (b"", 0)}))
+            yield RunScript(leases.write({read.key: (b"", 0)}))
         except RedisUnavailable:
-            ask.count("error")
+            read.count("error")
 
     def _seal_and_store(
-        self, ask: ReadRequest, taken: Acquired, payload: Payload, seconds: float
+        self, read: ReadRequest, lease: Acquired, payload: Payload, compute_seconds: float
     ) -> EffectGenerator[None]:
-        times = expiry_times(ask.family, _ttl_seconds(ask, payload), payload, seconds)
+        times = expiry_times(read.family, _ttl_seconds(read, payload), payload, compute_seconds)
         try:
-            data = envelopes.seal(ask.key, payload, times, taken.versions)
+            data = envelopes.seal(read.key, payload, times, lease.versions)
         except NotStorable as error:
-            logger.warning("not stored: %s", error)
-            ask.count("refused")
-            yield from self.release(ask, taken)
+            logger.warning("A computed value was not stored: %s", error)
+            read.count("refused")
+            yield from self.release(read, lease)
             return
-        asked_at, generation = self._monotonic(), self._memory.generation
-        if not (yield from self._stored(ask, taken, data, round(times.hard_seconds * 1000))):
-            _warn_if_lease_expired(ask, seconds)
+        sent_at, generation = self._monotonic(), self._local_cache.generation
+        if not (yield from self._store_in_redis(read, lease, data, round(times.hard_seconds * 1000))):
+            _warn_if_lease_expired(read, compute_seconds)
             return
-        stats.record_size(ask.family.name, len(payload.data), len(data))
+        stats.record_size(read.family.name, len(payload.data), len(data))
         envelope = envelopes.parse(data)
-        if ask.family.options.local and envelope is not None:
+        if read.family.options.local and envelope is not None:
             header = data[:HEADER_BYTES]
-            self._reader.store_locally(ask.key, header, envelope, payload, ask.requested_tags, asked_at, generation)
+            self._reader.store_locally(read.key, header, envelope, payload, read.requested_tags, sent_at, generation)
 
-    def _stored(self, ask: ReadRequest, taken: Acquired, data: bytes, ttl_ms: int) -> EffectGenerator[bool]:
+    def _store_in_redis(self, read: ReadRequest, lease: Acquired, data: bytes, ttl_ms: int) -> EffectGenerator[bool]:
         started = self._monotonic()
         try:
-            stored = bool((yield Run(leases.store(ask.key, taken.lease, taken.versions, data, ttl_ms))))
+            stored = bool((yield RunScript(leases.store(read.key, lease.content, lease.versions, data, ttl_ms))))
         except RedisUnavailable:
-            ask.count("error")
+            read.count("error")
             return False
         finally:
-            stats.record_duration(ask.family.name, "store", self._monotonic() - started)
-        ask.count("stored" if stored else "lease_lost")
+            stats.record_duration(read.family.name, "store", self._monotonic() - started)
+        read.count("stored" if stored else "lease_lost")
         return stored
 
 
-def _warn_if_lease_expired(ask: ReadRequest, seconds: float) -> None:
-    if "lease_lost" in ask.events and seconds > conf.lease_seconds(ask.family):
-        logger.warning("%s took %.1f s and may have outlived its lease: not stored", ask.family.name, seconds)
+def _warn_if_lease_expired(read: ReadRequest, compute_seconds: float) -> None:
+    if "lease_lost" in read.events and compute_seconds > conf.lease_seconds(read.family):
+        logger.warning(
+            "A value of family %s took %.1f s, probably longer than its lease, and was not stored.",
+            read.family.name,
+            compute_seconds,
+        )
 
 
-def _ttl_seconds(ask: ReadRequest, payload: Payload) -> float:
-    ttl = effective_ttl.seconds_of(ask.family, ask.ttl)
-    return ttl if payload.lasting is None else min(ttl, payload.lasting)
+def _ttl_seconds(read: ReadRequest, payload: Payload) -> float:
+    ttl = effective_ttl.seconds_of(read.family, read.ttl)
+    return ttl if payload.max_ttl_seconds is None else min(ttl, payload.max_ttl_seconds)

@@ -1,4 +1,4 @@
-"""One call of `remember`, as it goes through the filling of a value; and how it went."""
+"""One call of `remember`: its arguments, and the events that happened on its way."""
 
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
@@ -15,12 +15,12 @@ Outcome = Literal["hit", "stale", "miss", "bypass"]
 NOT_STORED_EVENTS: frozenset[Event] = frozenset({"bypass", "refused", "error", "lease_lost"})
 
 
-# Whether the product itself asks, to warm or to check: a hit rate is about those who are served.
-is_internal_request: ContextVar[bool] = ContextVar("by_ourselves", default=False)
+# True while the product itself reads, to warm or to check the cache: hit rates count the reads of users only.
+is_internal_request: ContextVar[bool] = ContextVar("is_internal_request", default=False)
 
 
 class ReadRequest(msgspec.Struct):
-    """`named`: the tags, canonical; `asked`: as the caller named them; `ttl` is resolved when something is stored."""
+    """`requested_tags` are the tags as the caller gave them. `ttl` is resolved when a value is stored."""
 
     key: Key
     ttl: float | str | None
@@ -28,26 +28,27 @@ class ReadRequest(msgspec.Struct):
     canonical_tags: CanonicalTags
     requested_tags: tuple[str, ...]
     started: float  # monotonic
-    events: list[Event] = []  # a list of its own: msgspec copies an empty default
-    counted_by_parent: bool = False  # computes for a caller who counts the read: one read is one
+    events: list[Event] = []  # not shared: msgspec copies an empty default
+    counted_by_parent: bool = False  # computes for a caller that counts the read: one read is counted once
 
     @property
     def family(self) -> Family:
         return self.key.family
 
     def spawned(self) -> "ReadRequest":
-        """For who computes it in another thread or task."""
+        """Return a copy for the thread or task that computes the value on behalf of this request."""
         return msgspec.structs.replace(self, events=[], counted_by_parent=True)
 
     def merge_events(self, spawned: "ReadRequest") -> None:
-        """How it went there is how it went."""
+        """Take over the events of the request that computed the value."""
         for event in spawned.events:
             if event in READS:
                 self.count(event)
             else:
-                self.events.append(event)  # counted there
+                self.events.append(event)  # counted by the spawned request
 
     def count(self, event: Event) -> None:
+        """Record an event, and count it in the statistics."""
         self.events.append(event)
         if self.counted_by_parent and event in READS:
             return
@@ -55,7 +56,7 @@ class ReadRequest(msgspec.Struct):
 
 
 def outcome(events: Collection[Event]) -> Outcome:
-    """What a call comes to, for who wants to tell. `bypass`: computed, and not kept."""
+    """Return the outcome of a call from its events. `bypass`: computed, but not stored."""
     if "stale" in events:
         return "stale"
     if not NOT_STORED_EVENTS.isdisjoint(events):

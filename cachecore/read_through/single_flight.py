@@ -1,6 +1,7 @@
-"""Filling: of all who miss, one computes. In the process by a flight (here), across processes by a lease (leading.py).
+"""Single flight: of all callers that miss a value, one computes it and the others wait for its result.
 
-Steps (cachecore/read_through/effects.py): no I/O here, so the same logic blocks in threads and awaits in event loops.
+Within a process by a flight (cachecore/storage/flights.py), across processes by a lease (lease_coordinator.py). Yields
+effects (cachecore/read_through/effects.py) and performs no I/O, so the same logic runs in threads and event loops.
 """
 
 import time
@@ -17,145 +18,149 @@ from cachecore.stats.measures import Event
 from cachecore.storage.envelope import Payload
 from cachecore.storage.expiry import Freshness
 from cachecore.storage.flights import Flight, FlightResult, Flights, running_factories
-from cachecore.writes import uncommitted
+from cachecore.writes import transactions
 
 
 class FactoryTimeout(Exception):
-    """The factory took longer than the family allows and there is no value to serve meanwhile."""
+    """The factory took longer than the family allows, and there is no stale value to serve."""
 
 
 class SingleFlight:
-    """`closed` says whether a key may not be read or stored now (an open transaction, an unpaid invalidation)."""
+    """`must_bypass` returns True if a key must be neither read nor stored now (`Invalidator.must_bypass`)."""
 
     def __init__(
         self,
         reader: StoredValueReader,
         flights: Flights,
-        computer: Computation,
-        closed: MustBypass,
+        computation: Computation,
+        must_bypass: MustBypass,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reader = reader
         self._flights = flights
-        self._computation = computer
-        self._lease_coordinator = LeaseCoordinator(reader, computer, monotonic)
-        self._must_bypass = closed
+        self._computation = computation
+        self._lease_coordinator = LeaseCoordinator(reader, computation, monotonic)
+        self._must_bypass = must_bypass
         self._monotonic = monotonic
 
-    def remember(self, ask: ReadRequest) -> EffectGenerator[Payload]:
-        key, flights = ask.key, self._flights
-        if self._must_bypass(key, ask.canonical_tags.names):
-            return (yield from self._computation.compute_uncached(ask))
-        within = key in running_factories.get()  # its own factory asks: it must not wait for itself
-        if not within and flights.should_join_first(key) and not uncommitted.must_not_store():
-            return (yield from self._join_or_compute(ask, None))
-        flights.begin_look(key)
-        try:
-            seen = yield from self._reader.read(key, ask.canonical_tags, ask.requested_tags)
-        finally:
-            flights.end_look(key)
-        if seen.payload is not None and self._must_bypass(key, seen.tags):
-            return (yield from self._computation.compute_uncached(ask))
-        if seen.payload is not None and seen.freshness is Freshness.FRESH:
-            ask.count("hit")
-            return seen.payload
-        if within:
-            return (yield from self._computation.compute_uncached(ask))
-        if uncommitted.must_not_store():  # what it computes is for nobody else, in this process neither
-            if seen.payload is not None and seen.freshness is Freshness.EARLY:
-                return serve_stored(ask, seen, seen.payload)
-            return (yield from self._computation.compute_or_stale(ask, seen))
-        return (yield from self._join_or_compute(ask, seen))
+    def remember(self, read: ReadRequest) -> EffectGenerator[Payload]:
+        """Return the stored value if it is fresh; else compute it, join its computation, or serve the stale one."""
+        key, flights = read.key, self._flights
+        if self._must_bypass(key, read.canonical_tags.names):
+            return (yield from self._computation.compute_uncached(read))
+        in_own_factory = key in running_factories.get()  # it must not wait for itself
+        if not in_own_factory and flights.should_join_first(key) and not transactions.must_not_store():
+            return (yield from self._join_or_compute(read, None))
+        with flights.reading(key):
+            stored = yield from self._reader.read(key, read.canonical_tags, read.requested_tags)
+        if stored.payload is not None and self._must_bypass(key, stored.tags):
+            return (yield from self._computation.compute_uncached(read))
+        if stored.payload is not None and stored.freshness is Freshness.FRESH:
+            read.count("hit")
+            return stored.payload
+        if in_own_factory:
+            return (yield from self._computation.compute_uncached(read))
+        if transactions.must_not_store():
+            # The open transaction has written: return the value to this caller only; neither store nor share it.
+            if stored.payload is not None and stored.freshness is Freshness.EARLY:
+                return serve_stored(read, stored, stored.payload)
+            return (yield from self._computation.compute_or_stale(read, stored))
+        return (yield from self._join_or_compute(read, stored))
 
-    def _join_or_compute(self, ask: ReadRequest, seen: ReadResult | None) -> EffectGenerator[Payload]:
-        """`seen` None: not read yet. Whoever leads reads, for all who join."""
+    def _join_or_compute(self, read: ReadRequest, stored: ReadResult | None) -> EffectGenerator[Payload]:
+        """Lead a flight or join one. If `stored` is None nothing was read yet: the leader reads for all who join."""
         outcome: Event = "hit"
         while True:
             flight, leads = self._flights.join_or_lead(
-                ask.key, ask.canonical_tags.names, value_missing=seen is None or seen.payload is None
+                read.key, read.canonical_tags.names, value_missing=stored is None or stored.payload is None
             )
-            if leads and seen is None:
-                return (yield from self._read_for_followers(ask, flight, outcome))
-            if leads and seen is not None:
-                return (yield from self._lead_within_limits(ask, seen, flight))
-            if seen is None and not flight.value_missing:
-                seen = yield from self._reader.read(ask.key, ask.canonical_tags, ask.requested_tags)
-            if seen is not None and seen.payload is not None:
-                return serve_stored(ask, seen, seen.payload)
-            landed: FlightResult | None = yield Join(flight.future, self._join_seconds(ask))
-            if landed is None:
-                return (yield from self._on_join_timeout(ask))
-            ask.count("wait")
-            outcome = "miss" if landed.computed else outcome
-            if flight.started >= ask.started and landed.finished:
-                ask.count(outcome)
-                return landed.result()
-            seen = None
+            if leads and stored is None:
+                return (yield from self._read_for_followers(read, flight, outcome))
+            if leads and stored is not None:
+                return (yield from self._lead_within_limits(read, stored, flight))
+            if stored is None and not flight.value_missing:
+                stored = yield from self._reader.read(read.key, read.canonical_tags, read.requested_tags)
+            if stored is not None and stored.payload is not None:
+                return serve_stored(read, stored, stored.payload)
+            result: FlightResult | None = yield Join(flight.future, self._join_seconds(read))
+            if result is None:
+                return (yield from self._on_join_timeout(read))
+            read.count("wait")
+            outcome = "miss" if result.computed else outcome
+            if flight.started >= read.started and result.finished:
+                read.count(outcome)
+                return result.payload_or_raise()
+            stored = None
 
-    def _read_for_followers(self, ask: ReadRequest, flight: Flight, outcome: Event) -> EffectGenerator[Payload]:
+    def _read_for_followers(self, read: ReadRequest, flight: Flight, outcome: Event) -> EffectGenerator[Payload]:
+        """Read from Redis as the leader of a flight; compute if the value is missing."""
         try:
-            seen = yield from self._reader.read(ask.key, ask.canonical_tags, ask.requested_tags)
+            stored = yield from self._reader.read(read.key, read.canonical_tags, read.requested_tags)
         except BaseException:
             self._flights.finish(flight, FlightResult())
             raise
-        if seen.payload is None or self._must_bypass(ask.key, seen.tags):
-            return (yield from self._lead_within_limits(ask, seen.without_payload(), flight))
-        self._flights.finish(flight, FlightResult(seen.payload, computed=False))
-        ask.count("stale" if seen.freshness is Freshness.STALE else outcome)
-        return seen.payload
+        if stored.payload is None or self._must_bypass(read.key, stored.tags):
+            return (yield from self._lead_within_limits(read, stored.without_payload(), flight))
+        self._flights.finish(flight, FlightResult(stored.payload, computed=False))
+        read.count("stale" if stored.freshness is Freshness.STALE else outcome)
+        return stored.payload
 
-    def _lead_within_limits(self, ask: ReadRequest, seen: ReadResult, flight: Flight) -> EffectGenerator[Payload]:
-        patience = _factory_timeout(ask.family, stale=seen.payload is not None)
-        # Within another's factory nobody waits for a thread: all of them could be waiting for one more.
-        if patience is None or (seen.payload is None and running_factories.get()):
-            return (yield from self._lead(ask, seen, flight))
-        aside = ask.spawned()
-        begun = yield from self._spawn_leader(aside, seen, flight)
-        landed: FlightResult | None = (yield Join(flight.future, patience)) if begun else None
-        if landed is not None and landed.finished:
-            ask.merge_events(aside)
-            return landed.result()
-        if seen.payload is not None:
-            return serve_stored(ask, seen, seen.payload)
-        if landed is not None:  # abandoned, as when the process is shutting down
-            return (yield from self._computation.compute_uncached(ask))
-        return (yield from self._on_join_timeout(ask))
+    def _lead_within_limits(self, read: ReadRequest, stored: ReadResult, flight: Flight) -> EffectGenerator[Payload]:
+        """Compute as the leader of a flight, within the family's time limits for callers."""
+        timeout = _factory_timeout(read.family, stale=stored.payload is not None)
+        # A factory within a factory runs in the same thread: all threads could be waiting for one more.
+        if timeout is None or (stored.payload is None and running_factories.get()):
+            return (yield from self._lead(read, stored, flight))
+        spawned = read.spawned()
+        is_running = yield from self._spawn_leader(spawned, stored, flight)
+        result: FlightResult | None = (yield Join(flight.future, timeout)) if is_running else None
+        if result is not None and result.finished:
+            read.merge_events(spawned)
+            return result.payload_or_raise()
+        if stored.payload is not None:
+            return serve_stored(read, stored, stored.payload)
+        if result is not None:  # abandoned, as when the process is shutting down
+            return (yield from self._computation.compute_uncached(read))
+        return (yield from self._on_join_timeout(read))
 
-    def _spawn_leader(self, ask: ReadRequest, seen: ReadResult, flight: Flight) -> EffectGenerator[bool]:
-        begun: bool = False
+    def _spawn_leader(self, read: ReadRequest, stored: ReadResult, flight: Flight) -> EffectGenerator[bool]:
+        """Lead the flight in another thread or task; return False if none is available."""
+        is_running: bool = False
         try:
-            begun = yield Spawn(ask.family.name, self._lead(ask, seen, flight))
+            is_running = yield Spawn(read.family.name, self._lead(read, stored, flight))
         finally:
-            if not begun:
+            if not is_running:
                 self._flights.finish(flight, FlightResult())
-        return begun
+        return is_running
 
-    def _lead(self, ask: ReadRequest, seen: ReadResult, flight: Flight) -> EffectGenerator[Payload]:
-        landed = FlightResult()
+    def _lead(self, read: ReadRequest, stored: ReadResult, flight: Flight) -> EffectGenerator[Payload]:
+        """Compute under a lease and finish the flight, whatever happens."""
+        result = FlightResult()
         try:
-            payload = yield from self._lease_coordinator.lead(ask, seen)
-            if not uncommitted.has_uncommitted_writes():  # the factory itself, in the caller's transaction
-                landed = FlightResult(payload)
+            payload = yield from self._lease_coordinator.lead(read, stored)
+            if not transactions.has_uncommitted_writes():  # by the factory itself: not for those who joined
+                result = FlightResult(payload)
             return payload
         except Exception as error:
-            landed = FlightResult(error=error)
+            result = FlightResult(error=error)
             raise
         finally:
-            self._flights.finish(flight, landed)
+            self._flights.finish(flight, result)
 
-    def _on_join_timeout(self, ask: ReadRequest) -> EffectGenerator[Payload]:
-        if ask.family.options.factory_hard_timeout_seconds is not None:
-            ask.count("miss")
-            raise FactoryTimeout(f"{ask.family.name}: longer than {ask.family.options.factory_hard_timeout_seconds} s")
-        return (yield from self._computation.compute_uncached(ask))
+    def _on_join_timeout(self, read: ReadRequest) -> EffectGenerator[Payload]:
+        timeout = read.family.options.factory_hard_timeout_seconds
+        if timeout is not None:
+            read.count("miss")
+            raise FactoryTimeout(f"The factory of family {read.family.name} took longer than {timeout} s.")
+        return (yield from self._computation.compute_uncached(read))
 
-    def _join_seconds(self, ask: ReadRequest) -> float:
-        limit = ask.family.options.factory_hard_timeout_seconds or 2 * conf.lease_seconds(ask.family)
-        return max(0.0, ask.started + limit - self._monotonic())
+    def _join_seconds(self, read: ReadRequest) -> float:
+        limit = read.family.options.factory_hard_timeout_seconds or 2 * conf.lease_seconds(read.family)
+        return max(0.0, read.started + limit - self._monotonic())
 
 
 def _factory_timeout(family: Family, *, stale: bool) -> float | None:
-    """How long the caller waits for its own factory; None: it runs it itself."""
+    """Return how many seconds the caller waits for its factory; None if it runs the factory itself."""
     if stale and family.options.background:
         return 0.0
     if stale and family.options.factory_soft_timeout_seconds is not None:

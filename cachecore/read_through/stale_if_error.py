@@ -1,4 +1,4 @@
-"""A factory that raises: whether that is its answer or a failure, and what is served in a failure's place."""
+"""Stale-if-error: serve the stale value if a factory fails, unless its exception is an authoritative result."""
 
 import logging
 
@@ -12,27 +12,32 @@ from cachecore.storage.local_cache import LocalCache
 
 logger = logging.getLogger(__name__)
 
-# Answers of a factory, not failures: no old value is served in their place, and none is left for others.
+# Results of a factory, not failures: no stale value is served instead, and the stored one is deleted.
 AUTHORITATIVE_ERRORS = (ObjectDoesNotExist, Http404, PermissionDenied)
 
 
 class DoNotServeStale(Exception):
-    """Raised by a factory for its own caller: no old value is served in its place."""
+    """Raised by a factory to its own caller: no stale value is served instead."""
 
 
-def stale_fallback(ask: ReadRequest, seen: ReadResult, memory: LocalCache, error: BaseException) -> Payload | None:
-    """Of a value that failed: the old one within its hard life, as Redis had it, else as this process last knew it."""
+def stale_fallback(
+    read: ReadRequest, stored: ReadResult, local_cache: LocalCache, error: BaseException
+) -> Payload | None:
+    """Return the stale value for a factory that raised `error`: the one read from Redis, else the local one.
+
+    Return None if the error is authoritative or there is no value before its hard expiry.
+    """
     if not isinstance(error, Exception) or isinstance(error, (*AUTHORITATIVE_ERRORS, DoNotServeStale)):
         return None
-    payload = seen.payload
+    payload = stored.payload
     if (
         payload is None
-        and (entry := memory.get_unexpired(ask.key)) is not None
-        and entry.requested_tags == ask.requested_tags
+        and (entry := local_cache.get_unexpired(read.key)) is not None
+        and entry.requested_tags == read.requested_tags
     ):
         payload = entry.payload
     if payload is not None:
-        logger.warning("%s: the factory failed, its old value is served: %r", ask.family.name, error)
-        ask.count("error")
-        ask.count("stale")
+        logger.warning("A factory of family %s failed; its stale value is served: %r", read.family.name, error)
+        read.count("error")
+        read.count("stale")
     return payload

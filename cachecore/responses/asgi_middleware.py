@@ -48,7 +48,7 @@ class ResponseCacheASGIMiddleware:
 
     async def stop(self) -> None:
         if self._watcher_task is not None:
-            await cancelling.end([self._watcher_task], again_seconds=WATCHER_STOP_SECONDS)
+            await cancelling.cancel_and_wait([self._watcher_task], retry_seconds=WATCHER_STOP_SECONDS)
         if self._cache is not None:
             await self._cache.aclose()
 

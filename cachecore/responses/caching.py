@@ -23,7 +23,7 @@ from cachecore.responses.stored_response import StoredResponse
 from cachecore.responses.url_registry import CachedUrl, Url, cached_urls, register, url_of
 from cachecore.service import RememberResult, cache
 from cachecore.stats import stats
-from cachecore.storage.envelope import Lasting
+from cachecore.storage.envelope import ExpiringValue
 
 __all__ = [
     "CachedUrl", "ComputedResult", "Policy", "ResponseResult", "Url", "cached_response", "cached_urls",
@@ -69,9 +69,9 @@ def get_or_compute(
         before_computing()
         return ResponseResult(_to_stored_response(compute(), policy, 0), BYPASS, cached_url)
 
-    def factory() -> Lasting:
+    def factory() -> ExpiringValue:
         response = _to_stored_response(compute(), policy, version)
-        return Lasting(response, response.fresh_ms / 1000)
+        return ExpiringValue(response, response.fresh_ms / 1000)
 
     stored, outcome = _remember(cached_url.key(version), factory, before_computing)
     return ResponseResult(stored, outcome.upper() if stored.fresh_ms > 0 else BYPASS, cached_url)

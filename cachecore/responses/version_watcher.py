@@ -58,7 +58,7 @@ class VersionWatcher:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), REFRESH_SECONDS)
         finally:
-            await cancelling.end([listener])
+            await cancelling.cancel_and_wait([listener])
             await client.aclose()
 
     async def _refresh(self, client: redis.asyncio.Redis) -> None:

@@ -1,1 +1,1 @@
-"""One value, in Redis and in this process's memory: its encoding, freshness, lease, reading, writing, clearing."""
+"""One value in Redis and in the process: envelope, encryption, expiry, lease, local cache, writes, clearing."""

@@ -1,7 +1,8 @@
-"""When the answers of a family were cleared by hand, which no version tells: memories older than that are not served.
+"""When the responses of a family were last cleared by hand: processes serve no older copy from memory.
 
-The front door holds answers by their namespace's version; deleting their keys in Redis would not reach it. Each process
-knows the moments as they were less than a second ago (cachecore/responses/version_watcher.py).
+The ASGI middleware keeps responses by the version of their namespace, which a clearing does not change, and deleting
+their keys in Redis does not reach its memory. Each process polls these times, so it knows them as of less than a second
+ago (cachecore/responses/version_watcher.py).
 """
 
 from collections.abc import Mapping
@@ -16,18 +17,19 @@ CLEARED = Family(
     role="state",
     type="hash",
     ttl_seconds=None,
-    holds="family -> unix ms of when its answers were last cleared by hand",
-    written_by="cachecore.storage.clear_times.mark",
+    holds="family -> unix ms of when its responses were last cleared by hand",
+    written_by="cachecore.storage.clear_times.record",
     purged_by="never",
     bounded_by="the families with a response policy",
 )
 
 
 def record(family: Family) -> None:
-    """After its keys were deleted. Raises RedisUnavailable."""
+    """Record that a family was cleared now. Call it after its keys were deleted. Raises RedisUnavailable."""
     with connections.guarded_client("state") as client:
         client.hset(CLEARED.key(), family.name, now_ms())
 
 
-def parse(found: Mapping[bytes, bytes]) -> dict[str, int]:
-    return {name.decode(): int(moment) for name, moment in found.items()}
+def parse(reply: Mapping[bytes, bytes]) -> dict[str, int]:
+    """Parse a reply to HGETALL into unix ms by family name."""
+    return {name.decode(): int(time_ms) for name, time_ms in reply.items()}

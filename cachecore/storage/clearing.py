@@ -1,6 +1,6 @@
-"""Clearing by family, by prefix or by tag; a server is never flushed and nothing of the state role is touched.
+"""Delete values by family or by prefix. Never flushes a server, and never touches keys of the state role.
 
-What is being computed under a lease while its family is cleared is not stored: the leases end first.
+A value that is being computed while its family is cleared is not stored: the leases are deleted first.
 """
 
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ KEYS_PER_CALL = 500
 
 
 def clear_family(family: Family, *, dry_run: bool = False) -> int:
-    """Delete every key of a family of the cache role; returns how many. O(keys of the server): for operators.
+    """Delete every key of a family and return how many. O(keys of the server): for operators.
 
-    Raises ValueError for a family of the state role, RedisUnavailable.
+    `dry_run`: only count them. Raises ValueError for a family of the state role, RedisUnavailable.
     """
     (prefix,) = prefixes_of(family)
     if dry_run:
         with connections.guarded_client("cache") as client:
-            return sum(map(len, _found(client, prefix)))
+            return sum(map(len, _scan(client, prefix)))
     count = clear_prefix(prefix)
     if family.options.cached_before_django:
         clear_times.record(family)
@@ -31,66 +31,69 @@ def clear_family(family: Family, *, dry_run: bool = False) -> int:
 
 
 def prefixes_of(what: Family | str | None) -> list[str]:
-    """Of a family, of a part of one, or of all of the cache role. Raises ValueError for what is not of it."""
+    """Return the key prefixes of a family, of a part of one (a prefix), or of the whole cache role (None).
+
+    Raises ValueError for a family or prefix that is not of the cache role.
+    """
     if what is None:
-        return [family.prefix for family in _ours()]
+        return [family.prefix for family in _cache_families()]
     if isinstance(what, Family):
         if what.role != "cache":
-            raise ValueError(f"{what.name} is not a cache: {what.holds}")
+            raise ValueError(f"Family {what.name} is of the state role and must not be cleared: {what.holds}.")
         return [what.prefix]
-    if not any(what.startswith(family.prefix) for family in _ours()):
-        raise ValueError(f"no family of the cache has keys that begin with {what!r:.100}")
+    if not any(what.startswith(family.prefix) for family in _cache_families()):
+        raise ValueError(f"No family of the cache role has keys that begin with {what!r:.100}.")
     return [what]
 
 
 def clear_prefix(prefix: str) -> int:
-    """Delete the values under a prefix, after the leases on them: a holder that began before stores no more.
+    """Delete the leases under a prefix, then the values; return how many values. Raises RedisUnavailable.
 
-    A lease that is there when the search for leases begins is found: SCAN promises that. One that is taken during the
-    search is its holder's who computes after the call began, which is as good as after it.
+    A holder whose lease is deleted cannot store. SCAN promises to find every lease that exists when it begins. A lease
+    taken during the SCAN belongs to a caller that computes after this call began, as if it had come later.
     """
     _unlink(leases.LEASE.prefix + prefix)
     return _unlink(prefix)
 
 
 def clear_everything() -> None:
-    """Every family of the cache role, by key, the leases first: two SCANs in all. Raises RedisUnavailable."""
+    """Delete the keys of every family of the cache role, the leases first, in two SCANs. Raises RedisUnavailable."""
     prefixes = tuple(prefix.encode() for prefix in prefixes_of(None))
     _unlink(leases.LEASE.prefix)
     with connections.guarded_client("cache") as client:
-        for batch in _found(client, ""):
+        for batch in _scan(client, ""):
             if keys := [key for key in batch if key.startswith(prefixes)]:
                 client.unlink(*keys)
-    for family in _ours():
+    for family in _cache_families():
         if family.options.cached_before_django:
             clear_times.record(family)
 
 
-def bump_tag(tag: str) -> int:
-    """Make everything that hangs on a tag cold, in O(1); returns the new version.
+def raise_namespace_version(name: str) -> int:
+    """Invalidate everything keyed by a namespace's version, in O(1); return the new version.
 
-    Raises KeyError for an unknown tag, RedisUnavailable.
+    Raises KeyError for an unknown namespace, RedisUnavailable.
     """
-    return versions.raise_version(versions.namespaces[tag])
+    return versions.raise_version(versions.namespaces[name])
 
 
 def has_values(tag: str) -> bool:
-    """Whether there may be values under a tag of the cache service. Raises RedisUnavailable."""
+    """Return True if there may be values under a tag of the cache service. Raises RedisUnavailable."""
     with connections.guarded_client("cache") as client:
-        return bool(client.exists(*tags.keys(tags.canonical([tag]))))
+        return bool(client.exists(*tags.version_keys(tags.canonical([tag]))))
 
 
-def _ours() -> list[Family]:
+def _cache_families() -> list[Family]:
     return [family for family in registry.values() if family.role == "cache"]
 
 
 def _unlink(prefix: str) -> int:
     with connections.guarded_client("cache") as client:
-        return sum(client.unlink(*keys) for keys in _found(client, prefix))
+        return sum(client.unlink(*keys) for keys in _scan(client, prefix))
 
 
-def _found(client: Any, prefix: str) -> Iterator[list[bytes]]:
+def _scan(client: Any, prefix: str) -> Iterator[list[bytes]]:
     pattern = "".join(f"[{character}]" if character in "*?[]" else character for character in prefix) + "*"
     keys = client.scan_iter(match=pattern, count=KEYS_PER_CALL)
-    while batch := list(islice(keys, KEYS_PER_CALL)):
+    while batch := list(islice(keys, KEYS_PER_CALL)):  # itertools.batched from Python 3.12 on
         yield batch

@@ -1,7 +1,7 @@
-"""A value's bytes as they are stored: compressed when that helps, encrypted when the family is sensitive.
+"""The bytes of a value as they are stored: compressed if that helps, encrypted if the family requires it.
 
-What is encrypted begins with the hash of its key: who can write to Redis cannot pass one user's value off as
-another's.
+An encrypted value begins with the hash of its key. Somebody who can write to Redis can therefore not pass one user's
+value off as another's.
 """
 
 import hashlib
@@ -14,69 +14,78 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cachecore import conf
 from cachecore.keys import Family, Key
 
+# Bits of an envelope's `flags`
 COMPRESSED = 1
 ENCRYPTED = 2
 
 COMPRESS_FROM_BYTES = 1024
 MAX_OPENED_BYTES = 1_000_000
-WORTH_IT = 0.9  # of its size: what zstd does not make a tenth smaller is kept as it is, and is cheaper to read
+MAX_COMPRESSED_SHARE = 0.9  # of the size; a value that zstd shrinks less is stored as it is, which is faster to read
 
-# One pair per thread: zstandard's objects are not for two threads at once.
+# One compressor and one decompressor per thread: zstandard's objects are not thread-safe.
 _zstd = threading.local()
 
 
 class NotStorable(Exception):
-    """The value cannot be kept. `remember` returns it all the same."""
+    """The value cannot be stored. `remember` returns it all the same."""
 
 
 class EncryptionKeyMissing(NotStorable):
-    """A sensitive family without settings.CACHE_ENCRYPTION_KEYS: its values are refused."""
+    """The family requires encryption and settings.CACHE_ENCRYPTION_KEYS is empty."""
 
     def __init__(self, family: Family) -> None:
-        super().__init__(f"family {family.name} is sensitive and CACHE_ENCRYPTION_KEYS is empty: not stored")
+        super().__init__(
+            f"Family {family.name} requires encryption: its values are not stored while CACHE_ENCRYPTION_KEYS is empty."
+        )
 
 
 def seal(key: Key, data: bytes) -> tuple[int, bytes]:
-    """(form, body). Raises EncryptionKeyMissing."""
+    """Compress and encrypt; return the flags and the body. Raises EncryptionKeyMissing."""
     family = key.family
-    form, body = _compressed(data) if family.options.compressed else (0, data)
+    flags, body = _compress(data) if family.options.compressed else (0, data)
     if family.options.encrypted:
-        body, form = _fernet(family).encrypt(_bound_to(key) + body), form | ENCRYPTED
-    return form, body
+        body, flags = _fernet(family).encrypt(_digest(key) + body), flags | ENCRYPTED
+    return flags, body
 
 
-def opened(key: Key, form: int, body: bytes) -> bytes | None:
-    """None when it cannot be read: the encryption key is retired, the bytes are damaged or were stored under another
-    key, or a sensitive value is in clear."""
-    if key.family.options.encrypted != bool(form & ENCRYPTED):
+def unseal(key: Key, flags: int, body: bytes) -> bytes | None:
+    """Decrypt and decompress. Return None if that is impossible or unsafe.
+
+    The encryption key is retired, the bytes are damaged or were stored under another key, or a value is in clear
+    although its family requires encryption.
+    """
+    if key.family.options.encrypted != bool(flags & ENCRYPTED):
         return None
     try:
-        if form & ENCRYPTED:
-            decrypted, bound = _fernet(key.family).decrypt(body), _bound_to(key)
-            if not decrypted.startswith(bound):
+        if flags & ENCRYPTED:
+            decrypted, digest = _fernet(key.family).decrypt(body), _digest(key)
+            if not decrypted.startswith(digest):
                 return None
-            body = decrypted[len(bound) :]
-        return _decompressed(body) if form & COMPRESSED else body
+            body = decrypted[len(digest) :]
+        return _decompress(body) if flags & COMPRESSED else body
     except (InvalidToken, EncryptionKeyMissing, zstandard.ZstdError):
         return None
 
 
-def _bound_to(key: Key) -> bytes:
+def _digest(key: Key) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-def _decompressed(body: bytes) -> bytes | None:
-    """None for more than we ever store, by what the frame says of itself: `max_output_size` only counts without it."""
+def _decompress(body: bytes) -> bytes | None:
+    """Return None for more bytes than are ever stored.
+
+    The size is read from the frame, because zstandard ignores `max_output_size` if the frame has one.
+    """
     if not 0 <= zstandard.frame_content_size(body) <= MAX_OPENED_BYTES:
         return None
     return _decompressor().decompress(body)
 
 
-def _compressed(data: bytes) -> tuple[int, bytes]:
+def _compress(data: bytes) -> tuple[int, bytes]:
     if len(data) < COMPRESS_FROM_BYTES:
         return 0, data
-    smaller = _compressor().compress(data)
-    return (COMPRESSED, smaller) if len(smaller) < WORTH_IT * len(data) else (0, data)
+    compressed = _compressor().compress(data)
+    return (COMPRESSED, compressed) if len(compressed) < MAX_COMPRESSED_SHARE * len(data) else (0, data)
 
 
 def _fernet(family: Family) -> MultiFernet:

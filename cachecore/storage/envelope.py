@@ -1,7 +1,7 @@
-"""What stands under a key: a value with its times, the versions of its tags, and an identity of its own.
+"""The stored form of a value: its bytes, its times, the versions of its tags, and a random identity.
 
-`MARK + 8 random bytes + msgpack`. The first HEADER_BYTES are the identity: two stored values never share it, so a
-reader (or a script, by GETRANGE) learns whether the value it knows still stands without fetching it.
+`MARK + 8 random bytes + msgpack`. The first HEADER_BYTES are the identity, which two stored values never share. A
+reader or a script can therefore read them by GETRANGE and know whether a value has changed, without fetching it.
 """
 
 import secrets
@@ -16,20 +16,20 @@ from cachecore.keys import Family, Key
 from cachecore.storage import encryption
 from cachecore.storage.encryption import NotStorable
 
-MARK = b"\xc1\x01"  # a byte that no msgpack, JSON or number begins with, and the format's version
+MARK = b"\xc1\x01"  # a byte that no msgpack, JSON or number begins with, then the version of this format
 HEADER_BYTES = len(MARK) + 8
 MAX_VALUE_BYTES = 1_000_000
 
 
 class NotFound:
-    """What a factory returns when there is nothing: kept for `CacheOptions.negative` seconds."""
+    """The result of a factory that found nothing. Cached for `CacheOptions.negative_ttl_seconds`."""
 
-    _only: "NotFound | None" = None
+    _instance: "NotFound | None" = None
 
     def __new__(cls) -> "NotFound":
-        if cls._only is None:
-            cls._only = super().__new__(cls)
-        return cls._only
+        if cls._instance is None:
+            cls._instance = super().__new__(cls)
+        return cls._instance
 
     def __repr__(self) -> str:
         return "NOT_FOUND"
@@ -41,16 +41,18 @@ class NotFound:
 NOT_FOUND = NotFound()
 
 
-class Lasting(NamedTuple):
-    """What a factory returns that knows better how long its value holds: no longer than the TTL it was asked with."""
+class ExpiringValue(NamedTuple):
+    """The result of a factory that limits the TTL of its value."""
 
     value: Any
-    seconds: float
+    max_ttl_seconds: float
 
 
 class ValueTooLarge(NotStorable):
     def __init__(self, family: Family, size: int) -> None:
-        super().__init__(f"{family.name}: a value of {size:,} bytes; the limit is {MAX_VALUE_BYTES:,}")
+        super().__init__(
+            f"A value of family {family.name} has {size:,} bytes; at most {MAX_VALUE_BYTES:,} are allowed."
+        )
 
 
 class Payload(msgspec.Struct, frozen=True):
@@ -58,11 +60,14 @@ class Payload(msgspec.Struct, frozen=True):
 
     data: bytes
     negative: bool = False
-    lasting: float | None = None  # seconds, where the factory said how long it holds
+    max_ttl_seconds: float | None = None  # if the factory returned an ExpiringValue
 
 
 class Envelope(msgspec.Struct, array_like=True, frozen=True):
-    """All that Redis keeps of a value. Times are unix ms; `soft_ms` is the logical expiry."""
+    """What Redis stores after the header. Times are unix ms; `soft_ms` is the soft (logical) expiry.
+
+    `flags` says how `body` is compressed and encrypted (cachecore/storage/encryption.py).
+    """
 
     stored_ms: int
     soft_ms: int
@@ -70,12 +75,12 @@ class Envelope(msgspec.Struct, array_like=True, frozen=True):
     compute_seconds: float
     tags: dict[str, bytes]
     negative: bool
-    form: int
+    flags: int
     body: bytes
 
 
 class Times(NamedTuple):
-    """When a value was stored, and how long it is fresh and may be served at all; seconds from then."""
+    """When a value was stored, and its soft and hard TTL from then on."""
 
     stored_ms: int
     soft_seconds: float
@@ -83,44 +88,44 @@ class Times(NamedTuple):
     compute_seconds: float = 0.0
 
 
-# Damage, or a value of another release that is not of the family's type any more (msgspec.ValidationError).
+# Raised for damaged bytes, and for a value of another release that is no longer of the family's type (ValidationError).
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 
 _decoder = msgspec.msgpack.Decoder(Envelope)
 
 
 def pack(family: Family, value: Any) -> Payload:
-    """Raises TypeError for a value that cannot be encoded."""
-    if isinstance(value, Lasting):
-        return msgspec.structs.replace(pack(family, value.value), lasting=value.seconds)
+    """Encode a value, or NOT_FOUND, or an ExpiringValue. Raises TypeError if it cannot be encoded."""
+    if isinstance(value, ExpiringValue):
+        return msgspec.structs.replace(pack(family, value.value), max_ttl_seconds=value.max_ttl_seconds)
     if value is NOT_FOUND:
         return Payload(b"", negative=True)
     encode = _encode_json if family.options.encoding == "json" else _encode
     try:
         return Payload(encode(value))
     except (TypeError, OverflowError, ValueError, RecursionError) as error:
-        raise TypeError(f"{family.name}: {error}") from error
+        raise TypeError(f"Family {family.name}: {error}") from error
 
 
-def _plain(value: Any) -> str:
-    """What msgspec does not know: rendered fragments and lazy translations are texts."""
+def _encode_other(value: Any) -> str:
+    """Encode what msgspec cannot: rendered fragments and lazy translations become plain texts. Raises TypeError."""
     if isinstance(value, str):
-        return str.__str__(value)  # str() would give a SafeString back as it is
+        return str.__str__(value)  # str() would return a SafeString unchanged
     if isinstance(value, Promise):
         return str(value)
     if isinstance(value, QuerySet):
-        raise TypeError("a QuerySet cannot be stored; store list(queryset.values(...))")
+        raise TypeError("A QuerySet cannot be stored; store list(queryset.values(...)).")
     if isinstance(value, Model):
-        raise TypeError(f"a {type(value).__name__} cannot be stored; store a dictionary of the fields that are shown")
-    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
+        raise TypeError(f"A {type(value).__name__} cannot be stored; store a dictionary of the fields that are shown.")
+    raise TypeError(f"Objects of type {type(value).__name__} cannot be stored.")
 
 
-_encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
-_encode_json = msgspec.json.Encoder(enc_hook=_plain).encode
+_encode = msgspec.msgpack.Encoder(enc_hook=_encode_other).encode
+_encode_json = msgspec.json.Encoder(enc_hook=_encode_other).encode
 
 
 def unpack(family: Family, payload: Payload) -> Any:
-    """A new object every time: what a caller does to it, nobody else sees. Raises UNREADABLE."""
+    """Decode a value into a new object, so that a caller may change it. Raises UNREADABLE."""
     if payload.negative:
         return NOT_FOUND
     decode = msgspec.json.decode if family.options.encoding == "json" else msgspec.msgpack.decode
@@ -128,10 +133,10 @@ def unpack(family: Family, payload: Payload) -> Any:
 
 
 def seal(key: Key, payload: Payload, times: Times, tags: Mapping[str, bytes]) -> bytes:
-    """The bytes to store. Raises NotStorable."""
+    """Return the bytes to store. Raises NotStorable."""
     if len(payload.data) > MAX_VALUE_BYTES:
         raise ValueTooLarge(key.family, len(payload.data))
-    form, body = encryption.seal(key, payload.data)
+    flags, body = encryption.seal(key, payload.data)
     envelope = Envelope(
         times.stored_ms,
         times.stored_ms + round(times.soft_seconds * 1000),
@@ -139,14 +144,14 @@ def seal(key: Key, payload: Payload, times: Times, tags: Mapping[str, bytes]) ->
         times.compute_seconds,
         dict(tags),
         payload.negative,
-        form,
+        flags,
         body,
     )
     return MARK + secrets.token_bytes(8) + msgspec.msgpack.encode(envelope)
 
 
 def parse(data: bytes) -> Envelope | None:
-    """None for bytes of another format or release: they count as nothing."""
+    """Parse stored bytes. Return None for another format or release: they are treated as a miss."""
     if not data.startswith(MARK):
         return None
     try:
@@ -156,14 +161,15 @@ def parse(data: bytes) -> Envelope | None:
 
 
 def open_payload(key: Key, envelope: Envelope) -> Payload | None:
-    """None when it cannot be opened (a retired key, damage, another key's, the family has become sensitive)."""
-    if not envelope.form and not key.family.options.encrypted:
+    """Decrypt and decompress the value. Return None if that is impossible or unsafe (`encryption.unseal`)."""
+    if not envelope.flags and not key.family.options.encrypted:
         return Payload(envelope.body, envelope.negative)
-    data = encryption.opened(key, envelope.form, envelope.body)
+    data = encryption.unseal(key, envelope.flags, envelope.body)
     if data is None or (envelope.negative and data):
         return None
     return Payload(data, envelope.negative)
 
 
 def header(data: bytes | None) -> bytes:
+    """Return the identity of stored bytes; empty if there are none."""
     return data[:HEADER_BYTES] if data is not None else b""

@@ -1,45 +1,46 @@
-"""Within a process, the callers of one value join: one leads, the others wait for it on a local future.
+"""Single flight: within a process one caller computes a key, and the others wait for its result on a local future.
 
-Who joins may take the leader's result only when the flight began after its own call: whatever was invalidated before
-the call, that flight has seen. For an earlier flight a caller waits, then reads again.
+A caller that joins may use the result only if the flight began after its own call: such a flight has read every
+invalidation made before the call. After an earlier flight it reads again.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cachecore.storage.envelope import Payload
 
-MAX_CONCURRENT_READS = 8  # so many threads read one key at once; further ones let one read for all of them
+MAX_CONCURRENT_READS = 8  # of one key by the threads of a process; any further caller joins a flight and one reads
 
 
 class FlightResult(NamedTuple):
-    """How a flight ended: with a value, or with the factory's error, or (neither) abandoned."""
+    """The result of a flight: a value, the factory's error, or (neither of them) an abandoned flight."""
 
     payload: Payload | None = None
     error: Exception | None = None
-    computed: bool = True
+    computed: bool = True  # False: the leader found the value in Redis
 
     @property
     def finished(self) -> bool:
         return self.payload is not None or self.error is not None
 
-    def result(self) -> Payload:
-        """For all who joined. Of an abandoned flight there is none: ask `known` first."""
+    def payload_or_raise(self) -> Payload:
+        """Return the value or raise the factory's error. Call it only if `finished`."""
         if self.error is not None:
             raise self.error
         if self.payload is None:
-            raise AssertionError("an abandoned flight has no result")
+            raise AssertionError("An abandoned flight has no result.")
         return self.payload
 
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """`cold`: its leader has no old value that others could be served meanwhile."""
+    """One computation in progress. `value_missing`: there is no stale value to serve to the others meanwhile."""
 
     key: str
     tags: tuple[str, ...]
@@ -49,59 +50,71 @@ class Flight:
 
 
 class Flights:
+    """The flights of a process, by key."""
+
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._under_way: dict[str, Flight] = {}
-        self._looking: dict[str, int] = {}
+        self._by_key: dict[str, Flight] = {}
+        self._readers: dict[str, int] = {}
 
     def should_join_first(self, key: str) -> bool:
-        """Whether reading would be in vain, or one of many at this moment: join first."""
-        flight = self._under_way.get(key)
-        return (flight is not None and flight.value_missing) or self._looking.get(key, 0) >= MAX_CONCURRENT_READS
+        """Return True if a caller should join a flight before it reads from Redis.
 
-    def begin_look(self, key: str) -> None:
-        """`end_look` follows, whatever happens."""
-        with self._lock:
-            self._looking[key] = self._looking.get(key, 0) + 1
+        Either the value is known to be missing there, or many threads are reading it at this moment.
+        """
+        flight = self._by_key.get(key)
+        return (flight is not None and flight.value_missing) or self._readers.get(key, 0) >= MAX_CONCURRENT_READS
 
-    def end_look(self, key: str) -> None:
+    @contextmanager
+    def reading(self, key: str) -> Iterator[None]:
+        """Count this caller as a reader of the key within the block."""
         with self._lock:
-            left = self._looking[key] - 1
-            if left:
-                self._looking[key] = left
-            else:
-                del self._looking[key]
+            self._readers[key] = self._readers.get(key, 0) + 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                remaining = self._readers[key] - 1
+                if remaining:
+                    self._readers[key] = remaining
+                else:
+                    del self._readers[key]
 
     def join_or_lead(self, key: str, tags: tuple[str, ...], *, value_missing: bool) -> tuple[Flight, bool]:
-        """The flight of a key, and whether the caller leads it."""
+        """Return the flight of a key, and True if the caller leads it. A leader must call `finish`."""
         with self._lock:
-            flight = self._under_way.get(key)
+            flight = self._by_key.get(key)
             if flight is not None:
                 return flight, False
-            flight = self._under_way[key] = Flight(key, tags, value_missing, self._monotonic())
+            flight = self._by_key[key] = Flight(key, tags, value_missing, self._monotonic())
             return flight, True
 
-    def finish(self, flight: Flight, landed: FlightResult) -> None:
+    def finish(self, flight: Flight, result: FlightResult) -> None:
+        """End a flight and wake the callers that joined it."""
         with self._lock:
-            if self._under_way.get(flight.key) is flight:
-                del self._under_way[flight.key]
-        flight.future.set_result(landed)
+            if self._by_key.get(flight.key) is flight:
+                del self._by_key[flight.key]
+        flight.future.set_result(result)
 
     def detach(self, keys: Iterable[str], tags: Iterable[str]) -> None:
-        """This process has invalidated: who calls from now on begins anew, without waiting for the old flight."""
-        gone, changed = set(keys), set(tags)
+        """Remove the flights of invalidated keys and tags: later callers start a new one and do not wait for the old.
+
+        Callers that have joined already still get the result of the old flight.
+        """
+        key_set, tag_set = set(keys), set(tags)
         with self._lock:
-            doomed = [
-                key for key, flight in self._under_way.items() if key in gone or not changed.isdisjoint(flight.tags)
+            invalidated = [
+                key for key, flight in self._by_key.items() if key in key_set or not tag_set.isdisjoint(flight.tags)
             ]
-            for key in doomed:
-                del self._under_way[key]
+            for key in invalidated:
+                del self._by_key[key]
 
     def detach_all(self) -> None:
+        """Remove all flights as `detach` does."""
         with self._lock:
-            self._under_way.clear()
+            self._by_key.clear()
 
 
-# The keys whose factories run around this code: a factory that asks for its own value must not wait for itself.
-running_factories: ContextVar[frozenset[str]] = ContextVar("computing", default=frozenset())
+# The keys whose factories are running around this code. A factory that reads its own key must not wait for itself.
+running_factories: ContextVar[frozenset[str]] = ContextVar("running_factories", default=frozenset())

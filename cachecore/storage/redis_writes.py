@@ -1,7 +1,13 @@
-"""Writing: set, delete, count, invalidate. Whatever is written ends the leases on it and is told to the processes."""
+"""Write to Redis: set, delete, count, invalidate. Each write ends the leases on its keys.
+
+Invalidations are published to all processes besides. While a writer saves a row, the versions of its value's tags are
+tracked here: the tags that its own save invalidates shall not keep the value from being stored.
+"""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
@@ -10,8 +16,8 @@ from cachecore import tags
 from cachecore.batching import batched
 from cachecore.redis_client import connections
 from cachecore.redis_client.connections import RedisUnavailable
-from cachecore.storage import claims, leases
-from cachecore.storage.leases import Args, Call
+from cachecore.storage import leases
+from cachecore.storage.leases import Args, ScriptCall
 
 logger = logging.getLogger(__name__)
 
@@ -19,10 +25,11 @@ CHANNEL = "cache-invalidate"
 VALUES_PER_CALL = 100
 
 _encoder = msgspec.json.Encoder()
+_tracked: ContextVar[tuple[dict[str, bytes], ...]] = ContextVar("tracked_tag_versions", default=())
 
 
 class InvalidationMessage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The message on CHANNEL: what is invalid from now on. It hastens; nothing depends on it."""
+    """A message on CHANNEL: what is invalid from now on. It saves time; correctness does not depend on it."""
 
     keys: list[str]
     tags: list[str]
@@ -30,59 +37,90 @@ class InvalidationMessage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def tag_versions(names: Sequence[str]) -> dict[str, bytes]:
-    """As they are now, made where they are missing. Raises RedisUnavailable."""
+    """Return the current versions of canonical tags; create missing ones. Raises RedisUnavailable."""
     if not names:
         return {}
     args: Args = [tags.TAG_TTL_MS, *(tags.new_version() for _ in names)]
     with connections.guarded_client("cache") as client:
-        return dict(zip(names, tags.read_versions(client, tags.keys(names), args), strict=True))
+        return dict(zip(names, tags.read_versions(client, tags.version_keys(names), args), strict=True))
 
 
 def write(values: Mapping[Any, tuple[bytes, int]]) -> int:
-    """Store (envelope, ttl_ms) or delete (b"", 0); how many stood there. Raises RedisUnavailable."""
+    """Store (envelope, ttl_ms) or delete (b"", 0) each key. Return how many keys existed. Raises RedisUnavailable."""
     return sum(run(leases.write(dict(chunk))) for chunk in batched(values.items(), VALUES_PER_CALL))
 
 
 def invalidate(keys: Collection[str], names: Collection[str]) -> int:
-    """One write a tag, one script a hundred keys; how many of the keys stood there. Raises RedisUnavailable."""
+    """Delete keys, give canonical tags a new version and publish both. Return how many of the keys existed.
+
+    One write per tag and one script per hundred keys. Raises RedisUnavailable.
+    """
     if not keys and not names:
         return 0
-    stood = write(dict.fromkeys(keys, (b"", 0)))
+    deleted = write(dict.fromkeys(keys, (b"", 0)))
     _bump_tag_versions(names)
     _publish(InvalidationMessage(sorted(map(str, keys)), sorted(names)))
-    return stood
+    return deleted
 
 
 def publish_cleared(prefixes: Sequence[str]) -> None:
+    """Publish that everything under the prefixes was cleared."""
     _publish(InvalidationMessage([], [], list(prefixes)))
 
 
 def parse_message(message: bytes) -> InvalidationMessage:
-    """A message on CHANNEL. Raises msgspec.DecodeError for one that is not ours."""
+    """Parse a message on CHANNEL. Raises msgspec.DecodeError for one of another format."""
     return msgspec.json.decode(message, type=InvalidationMessage)
 
 
-def _bump_tag_versions(names: Collection[str]) -> None:
-    """A new version for each tag, whatever stands in its place."""
-    changed, saving = {tag: tags.new_version() for tag in names}, claims.is_tracking()
-    with connections.guarded_client("cache") as client, client.pipeline(transaction=False) as pipeline:
-        for tag_key, version in zip(tags.keys(changed), changed.values(), strict=True):
-            pipeline.set(tag_key, version, px=tags.TAG_TTL_MS, get=saving)
-        before = pipeline.execute()
-    if saving:
-        for (tag, version), old in zip(changed.items(), before, strict=True):
-            claims.record_bump(tag, old, version)
+@contextmanager
+def track_own_bumps(versions: dict[str, bytes]) -> Iterator[None]:
+    """Keep `versions` (by tag) current with the tags that this thread or task invalidates within the block.
 
-
-def _publish(word: InvalidationMessage) -> None:
-    """Over the state role, where every process listens. What is invalid is so whether it is heard or not."""
+    A version that another caller has set in between is never taken for an own one: `record_bump` compares the version
+    that the own bump replaced.
+    """
+    outer = _tracked.set((*_tracked.get(), versions))
     try:
-        connections.execute("state", "PUBLISH", CHANNEL, _encoder.encode(word))
+        yield
+    finally:
+        _tracked.reset(outer)
+
+
+def is_tracking() -> bool:
+    """Return True within a `track_own_bumps` block of this thread or task."""
+    return bool(_tracked.get())
+
+
+def record_bump(tag: str, old: bytes | None, new: bytes) -> None:
+    """Record that this thread or task has replaced a tag's version `old` by `new`, in one atomic step."""
+    for versions in _tracked.get():
+        if old is not None and versions.get(tag) == old:
+            versions[tag] = new
+
+
+def _bump_tag_versions(names: Collection[str]) -> None:
+    """Write a new random version per tag."""
+    bumped, tracking = {tag: tags.new_version() for tag in names}, is_tracking()
+    with connections.guarded_client("cache") as client, client.pipeline(transaction=False) as pipeline:
+        for version_key, version in zip(tags.version_keys(bumped), bumped.values(), strict=True):
+            pipeline.set(version_key, version, px=tags.TAG_TTL_MS, get=tracking)
+        replies = pipeline.execute()
+    if tracking:
+        for (tag, version), old in zip(bumped.items(), replies, strict=True):
+            record_bump(tag, old, version)
+
+
+def _publish(message: InvalidationMessage) -> None:
+    """Publish on the state role, which all processes subscribe to. A failure is logged: the invalidation is done."""
+    try:
+        connections.execute("state", "PUBLISH", CHANNEL, _encoder.encode(message))
     except RedisUnavailable:
         return
     except Exception:
-        logger.exception("an invalidation that is done could not be told")
+        logger.exception("An invalidation is done, but could not be published to the other processes.")
 
 
-def run(call: Call) -> Any:
+def run(call: ScriptCall) -> Any:
+    """Run a lease script. Raises RedisUnavailable."""
     return call.script.execute(call.keys, call.args)

@@ -1,1 +1,1 @@
-"""How long values live: tiers, settings, an operator's word, tuning."""
+"""The TTLs of families: tiers, settings, operators, tuning."""

@@ -1,6 +1,6 @@
-"""How long a family's values live: the first there is of an operator's word, the settings, tuning, its tier, its own.
+"""The TTL of a family: the first that exists of an operator's, the settings', the tuned one, its tier's, its own.
 
-An operator's word stands in the state role; every process acts on it within a second.
+TTLs set by operators are in the state role. Every process applies a change within a second.
 """
 
 import random
@@ -22,7 +22,7 @@ TTLS = Family(
     role="state",
     type="hash",
     ttl_seconds=None,
-    holds="family -> seconds, as an operator set them",
+    holds="family -> seconds, as set by an operator",
     written_by="cachecore.ttl.effective_ttl.set_ttl",
     purged_by="cachecore.ttl.effective_ttl.unset_ttl",
     bounded_by="the families of the cache role",
@@ -32,6 +32,8 @@ Source = Literal["admin", "setting", "tuning", "tier", "family"]
 
 
 class Lifetime(NamedTuple):
+    """A TTL and where it is from."""
+
     seconds: float
     source: Source
 
@@ -40,19 +42,22 @@ def _read(client: Any) -> Mapping[str, int]:
     return {name.decode(): int(seconds) for name, seconds in client.hgetall(TTLS.key()).items()}
 
 
-_by_operators: PolledValue[Mapping[str, int]] = PolledValue(_read, {})
+_operator_ttls: PolledValue[Mapping[str, int]] = PolledValue(_read, {})
 
 
 def ttl_of(family: Family) -> float:
-    """Seconds. Raises ValueError where the setting lies outside the tier's bounds."""
+    """Return the TTL of a family in seconds. Raises ValueError if its setting is outside the tier's bounds."""
     return lifetime_of(family).seconds
 
 
 def lifetime_of(family: Family) -> Lifetime:
-    """Raises ValueError where the setting lies outside the tier's bounds, or the family has no TTL at all."""
-    told = _by_operators.get().get(family.name)
-    if told is not None and _allowed(family, told):  # bounds may have moved since
-        return Lifetime(told, "admin")
+    """Return the TTL of a family and its source.
+
+    Raises ValueError if its setting is outside the tier's bounds, or if it has no TTL at all.
+    """
+    by_operator = _operator_ttls.get().get(family.name)
+    if by_operator is not None and _is_allowed(family, by_operator):  # a release may have changed the bounds since
+        return Lifetime(by_operator, "admin")
     if (seconds := from_settings(family)) is not None:
         return Lifetime(seconds, "setting")
     own = family.own_ttl_seconds
@@ -63,56 +68,56 @@ def lifetime_of(family: Family) -> Lifetime:
 
 
 def from_settings(family: Family) -> int | None:
-    """Raises ValueError outside the tier's bounds."""
+    """Return the TTL in the settings, or None. Raises ValueError if it is outside the tier's bounds."""
     seconds = conf.ttls().get(family.name)
-    return None if seconds is None else _within(family, seconds, f"setting for family {family.name}")
+    return None if seconds is None else _within_tier(family, seconds, "TTL setting")
 
 
 def set_ttl(family: Family, seconds: int) -> None:
-    """For values stored from now on, in this process at once. Raises ValueError, RedisUnavailable."""
-    _within(family, seconds, f"of family {family.name}")
+    """Set the TTL of values stored from now on, in this process at once. Raises ValueError, RedisUnavailable."""
+    _within_tier(family, seconds, "TTL")
     with connections.guarded_client("state") as client:
         client.hset(TTLS.key(), family.name, seconds)
-    _by_operators.refresh()
+    _operator_ttls.refresh()
 
 
 def unset_ttl(family: Family) -> None:
-    """Back to the settings, tuning, the tier. Raises RedisUnavailable."""
+    """Remove the operator's TTL: settings, tuning and tier apply again. Raises RedisUnavailable."""
     with connections.guarded_client("state") as client:
         client.hdel(TTLS.key(), family.name)
-    _by_operators.refresh()
+    _operator_ttls.refresh()
 
 
 def seconds_of(family: Family, ttl: float | str | None) -> float:
-    """A TTL as callers give it: seconds, a tier's name, or None for the family's. Raises ValueError."""
+    """Return the TTL for a caller's `ttl`: seconds, a tier's name, or None for the family's. Raises ValueError."""
     if ttl is None:
         return ttl_of(family)
     if not isinstance(ttl, str):
-        return checked(ttl)
+        return _within_limits(ttl)
     if ttl not in TIERS:
         raise ValueError(f"ttl must be one of {', '.join(TIERS)}, not {ttl!r}.")
     return float(TIERS[ttl].seconds)
 
 
-def checked(seconds: float) -> float:
-    """A TTL that a caller gave. Raises ValueError for one that is not between 1 ms and MAX_TTL_SECONDS."""
+def _within_limits(seconds: float) -> float:
+    """Return the TTL. Raises ValueError if it is not between 1 ms and MAX_TTL_SECONDS."""
     if isinstance(seconds, bool) or not 0.001 <= seconds <= MAX_TTL_SECONDS:
-        raise ValueError(f"a TTL is 0.001 to {MAX_TTL_SECONDS} s, not {seconds}")
+        raise ValueError(f"A TTL must be 0.001 to {MAX_TTL_SECONDS} s, not {seconds}.")
     return seconds
 
 
 def jittered(seconds: float, uniform: Callable[[float, float], float] = random.uniform) -> float:
-    """Up to a tenth shorter, never longer: a TTL is a bound, and values stored together do not end together."""
+    """Return a TTL up to a tenth shorter, never longer, so that values stored together do not expire together."""
     return seconds * uniform(1 - JITTER, 1)
 
 
-def _allowed(family: Family, seconds: int) -> bool:
+def _is_allowed(family: Family, seconds: int) -> bool:
     tier = family.tier
     return tier.least <= seconds <= tier.most
 
 
-def _within(family: Family, seconds: int, what: str) -> int:
-    if not _allowed(family, seconds):
+def _within_tier(family: Family, seconds: int, what: str) -> int:
+    if not _is_allowed(family, seconds):
         tier = family.tier
-        raise ValueError(f"TTL {what} is {seconds} s, not {tier.least} to {tier.most}")
+        raise ValueError(f"The {what} of family {family.name} must be {tier.least} to {tier.most} s, not {seconds}.")
     return seconds

@@ -1,1 +1,1 @@
-"""What changes values: storing, invalidating, and what an open transaction or an absent Redis puts off."""
+"""Changing values: storing, invalidating, and what waits for a commit or for Redis to be back."""

@@ -1,6 +1,7 @@
-"""Invalidating: in Redis, in this process's memory, of what is being computed; now, on commit, or when Redis is back.
+"""Invalidate keys and tags: in Redis, in the local cache and among the flights of this process.
 
-What an open transaction has invalidated, or what is owed since a commit, is `closed`: neither read nor stored here.
+An invalidation is done at once, on commit (in a transaction), or by retries (if Redis was unavailable at the commit).
+While it is pending, this process neither reads nor stores the keys and tags concerned (`must_bypass`).
 """
 
 import logging
@@ -21,35 +22,39 @@ logger = logging.getLogger(__name__)
 
 
 class Invalidator:
-    def __init__(self, memory: LocalCache, flights: Flights) -> None:
+    def __init__(self, local_cache: LocalCache, flights: Flights) -> None:
         self.retry_queue = RetryQueue()
         self.retry_worker = RetryWorker(self)
-        self._memory = memory
+        self._local_cache = local_cache
         self._flights = flights
 
     def delete(self, keys: Iterable[Key], using: str | None = None) -> int:
-        """How many stood there; 0 where an open transaction deletes on commit. Raises RedisUnavailable, and owes it."""
-        gone = list(keys)
-        if not gone or transactions.defer(self.apply, gone, (), using):
+        """Delete keys and return how many existed. In a transaction: on commit, returning 0.
+
+        Raises RedisUnavailable; the deletion is retried then.
+        """
+        keys = list(keys)
+        if not keys or transactions.defer(self.apply, keys, (), using):
             return 0
-        return self.invalidate(gone, ())
+        return self.invalidate(keys, ())
 
     def invalidate_tags(self, names: Iterable[str], using: str | None = None) -> None:
+        """Invalidate tags; on commit in a transaction. Raises RedisUnavailable; the invalidation is retried then."""
         canonical = tags.canonical(names)
         if canonical and not transactions.defer(self.apply, (), canonical, using):
             self.invalidate((), canonical)
 
     def clear(self, prefixes: Iterable[str]) -> int:
-        """Delete what is under the prefixes; how many. Raises RedisUnavailable."""
-        told = list(prefixes)
+        """Delete all values under the prefixes and return how many. Raises RedisUnavailable."""
+        prefixes = list(prefixes)
         self._drop_all_local_state()
-        cleared = sum(clearing.clear_prefix(prefix) for prefix in told)
+        cleared = sum(clearing.clear_prefix(prefix) for prefix in prefixes)
         self._drop_all_local_state()
-        redis_writes.publish_cleared(told)
+        redis_writes.publish_cleared(prefixes)
         return cleared
 
     def invalidate(self, keys: Collection[str], names: Collection[str]) -> int:
-        """How many of the keys stood there. What Redis does not take is owed, and raised."""
+        """Invalidate at once and return how many of the keys existed. If it fails, queue it for retries and raise."""
         try:
             return self._invalidate(keys, names)
         except Exception:
@@ -58,29 +63,29 @@ class Invalidator:
             raise
 
     def drop_local_state(self, keys: Collection[str], names: Collection[str]) -> None:
-        """In this process: nothing remembered of it, nobody joins who computes it."""
-        self._memory.invalidate(keys, names)
+        """Drop local entries and detach flights in this process: no later caller gets an older value."""
+        self._local_cache.invalidate(keys, names)
         self._flights.detach(keys, names)
 
-    def on_invalidation_message(self, word: InvalidationMessage) -> None:
-        """Of another process's invalidation: act before the bound makes us."""
-        self._memory.invalidate(word.keys, word.tags)
-        if word.prefixes:
-            self._memory.clear()
+    def on_invalidation_message(self, message: InvalidationMessage) -> None:
+        """Handle another process's invalidation message without waiting for the next revalidation."""
+        self._local_cache.invalidate(message.keys, message.tags)
+        if message.prefixes:
+            self._local_cache.clear()
 
     def apply(self, keys: Collection[str], names: Collection[str]) -> None:
-        """On commit. It must not fail what was committed, whatever the error was: the invalidation is owed."""
+        """Invalidate after a commit. Never raises, because the transaction is committed; a failure is retried."""
         try:
             self.invalidate(keys, names)
         except RedisUnavailable as error:
-            logger.error("committed, not invalidated yet: %s", error)
+            logger.error("A committed change is not invalidated yet and will be retried: %s", error)
             stats.count(tags.TAG_VERSION.name, "error")
         except Exception:
-            logger.exception("committed, not invalidated yet")
+            logger.exception("A committed change is not invalidated yet and will be retried.")
             stats.count(tags.TAG_VERSION.name, "error")
 
     def retry(self) -> None:
-        """Try once to invalidate what is owed. For the payer; does not raise."""
+        """Retry the queued invalidations once. Called by RetryWorker. Never raises."""
         if (batch := self.retry_queue.batch()) is None:
             return
         try:
@@ -89,32 +94,39 @@ class Invalidator:
             self._invalidate(batch.keys, batch.tags)
         except RedisUnavailable:
             return
-        except Exception:  # as under an ACL that forbids to write
-            logger.exception("an owed invalidation failed and is owed still")
+        except Exception:  # such as an ACL that forbids writing
+            logger.exception("A queued invalidation failed and stays queued.")
             return
         self.retry_queue.acknowledge(batch)
 
     def has_pending(self) -> bool:
+        """Return True if an invalidation is queued for retries."""
         return bool(self.retry_queue)
 
     def must_bypass(self, key: Key, names: Collection[str]) -> bool:
-        """Neither read nor stored now."""
+        """Return True if this thread must neither read nor store the key.
+
+        Its transaction has set or invalidated it, or an invalidation of it is queued.
+        """
         return transactions.is_touched(key, names) or self._is_queued(key, names)
 
     def has_pending_invalidation(self, key: Key, names: Collection[str]) -> bool:
-        """Not to be set either: invalidated, and not everybody knows it yet."""
+        """Return True if the key must not be set either: its invalidation waits for a commit or for a retry."""
         return transactions.is_invalidated(key, names) or self._is_queued(key, names)
 
     def _is_queued(self, key: Key, names: Collection[str]) -> bool:
         return bool(self.retry_queue) and self.retry_queue.contains(key, names)
 
     def _invalidate(self, keys: Collection[str], names: Collection[str]) -> int:
-        """Before and after: what another thread reads in between is not kept, what Redis refuses is gone from here."""
+        """Invalidate in this process before and after Redis.
+
+        Before, so that a failing Redis leaves nothing local; after, so that a read in between is not stored locally.
+        """
         self.drop_local_state(keys, names)
-        stood = redis_writes.invalidate(keys, names)
+        deleted = redis_writes.invalidate(keys, names)
         self.drop_local_state(keys, names)
-        return stood
+        return deleted
 
     def _drop_all_local_state(self) -> None:
-        self._memory.clear()
+        self._local_cache.clear()
         self._flights.detach_all()

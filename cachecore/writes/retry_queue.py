@@ -30,6 +30,8 @@ class Batch(NamedTuple):
 
 
 class RetryQueue:
+    """Keys and tags whose invalidation failed. Thread-safe."""
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._serial = 0
@@ -80,7 +82,7 @@ class Retryable(Protocol):
 
 
 class RetryWorker:
-    """Runs the retries of one owner. It holds the owner weakly: the queue of a cache that nobody uses ends with it."""
+    """Runs the retries of one owner. The reference to it is weak, so that an unused cache can be collected."""
 
     def __init__(self, owner: Retryable) -> None:
         self._owner = weakref.ref(owner)
@@ -92,7 +94,7 @@ class RetryWorker:
     def wake(self) -> None:
         """Start the thread if it is not running. Call it after something was queued."""
         with self._lock, suppress(RuntimeError):  # no thread starts while the process exits: see _retry_at_exit
-            if self.thread is None or not self.thread.is_alive():  # not alive: the parent's, in a forked child
+            if self.thread is None or not self.thread.is_alive():  # in a forked child the parent's thread is not alive
                 self._stopped.clear()
                 thread = threading.Thread(target=self._run, name="cachecore-retry", daemon=True)
                 thread.start()
@@ -107,6 +109,7 @@ class RetryWorker:
             thread.join()
 
     def retry(self) -> None:
+        """Retry once, in the calling thread."""
         if (owner := self._owner()) is not None:
             owner.retry()
 
@@ -116,7 +119,7 @@ class RetryWorker:
             if self._stopped.wait(seconds):
                 return
             self.retry()
-            with self._lock:  # whoever queues something from here on finds no thread, and starts one
+            with self._lock:  # an invalidation queued after this block finds no thread and starts one
                 if not self._has_pending():
                     self.thread = None
                     return

@@ -1,8 +1,15 @@
-"""What an open transaction has invalidated: not read, not stored, and told to everybody when it commits. What it
-has set waits for the commit, too; what it has written to its database is noted by cachecore/writes/uncommitted.py.
+"""What the cache does in an open database transaction.
 
-The state is Django's own list of on-commit callbacks: a rollback (also to a savepoint) takes our callback away with
-everything else, so nothing of a transaction that never was remains.
+Invalidations wait for the commit, and so do values that are set. Until then this thread neither reads nor stores what
+the transaction has invalidated. The state is kept in Django's own list of on-commit callbacks, so that a rollback, also
+to a savepoint, removes it together with everything else.
+
+Nobody else may get a value that was computed from uncommitted rows. A Django execute wrapper therefore inspects every
+statement: from the first that may write, this thread stores nothing until the transaction ends. Where a transaction
+reads one snapshot of the database (SQLite, REPEATABLE READ), it stores nothing that it computes after its first
+statement: another transaction may have committed and invalidated since, and the value would be older than the versions
+of its tags. Not recognised: a SELECT that writes through a function, and statements that bypass Django's cursors. The
+transaction of a `TestCase` is ignored because it never commits.
 """
 
 import weakref
@@ -10,7 +17,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.signals import connection_created
 from django.db.transaction import TransactionManagementError
+
+READ_ONLY_STATEMENTS = ("SELECT", "(SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK", "DECLARE", "EXPLAIN", "SHOW")
+SNAPSHOT_PER_STATEMENT = frozenset({"READ COMMITTED", "READ UNCOMMITTED"})  # each statement sees what is committed
+EXCLUDING_WRITERS = frozenset({"IMMEDIATE", "EXCLUSIVE"})  # SQLite: no other transaction can commit meanwhile
 
 Apply = Callable[[Collection[str], Collection[str]], None]
 
@@ -22,125 +34,204 @@ class DeferredStore(NamedTuple):
     store: Callable[[], object]
 
 
-class Pending:
-    """What a transaction (one of its savepoints) leaves for its commit, and what it has done so far.
+class CommitHook:
+    """An on-commit callback of one savepoint: what to invalidate and to store, and what the savepoint has done.
 
-    `wrote`: its rows are nobody else's yet. `began`: statements ran, so what it sees may be fixed already.
+    `has_written`: its rows are visible to this transaction only. `has_snapshot`: a statement has fixed the snapshot
+    that the transaction reads.
     """
 
     def __init__(self) -> None:
         self.keys: set[str] = set()
         self.tags: set[str] = set()
         self.deferred_stores: dict[str, DeferredStore] = {}
-        self.wrote = False
-        self.began = False
+        self.has_written = False
+        self.has_snapshot = False
         self.apply: Apply | None = None
-        self.__qualname__ = type(self).__qualname__  # Django logs a failing hook by it
+        self.__qualname__ = type(self).__qualname__  # Django logs a failing callback by this name
 
     def __call__(self) -> None:
+        """Invalidate, then store. Called by Django after the commit."""
         if self.apply is not None:
             self.apply(self.keys | self.deferred_stores.keys(), self.tags)
-        for value in self.deferred_stores.values():
-            value.store()
+        for deferred in self.deferred_stores.values():
+            deferred.store()
 
     def supersede(self, keys: Collection[str], tags: Collection[str]) -> None:
-        """What was set before is not to be stored any more; the value before it is as invalid as it was."""
-        for key in [
-            k for k, value in self.deferred_stores.items() if k in keys or not set(tags).isdisjoint(value.tags)
-        ]:
+        """Drop the deferred stores of these keys and tags. Their keys are still invalidated on commit."""
+        superseded = [
+            key
+            for key, deferred in self.deferred_stores.items()
+            if key in keys or not set(tags).isdisjoint(deferred.tags)
+        ]
+        for key in superseded:
             del self.deferred_stores[key]
             self.keys.add(key)
 
 
-# Those of this process with something for their commit; they live as long as Django's lists hold them. Empty: no
-# transaction needs to be looked at.
-pending: "weakref.WeakSet[Pending]" = weakref.WeakSet()
+# The hooks of this process that have work to do on commit. Django's lists keep them alive. While this set is empty, no
+# transaction has to be inspected.
+pending_hooks: "weakref.WeakSet[CommitHook]" = weakref.WeakSet()
 
 
 def defer(apply: Apply, keys: Iterable[str], tags: Iterable[str], using: str | None = None) -> bool:
-    """Leave an invalidation to the end of the transaction on `using`; False when none is open there.
+    """Defer an invalidation to the commit of the transaction on `using`. Return False if none is open there.
 
-    None: the default database, and the end of every other transaction that this thread has open, for nobody says which
-    one holds what was written. Raises TransactionManagementError where a commit by hand would not be heard of.
+    None means the default database, and the commit of every other transaction that this thread has open as well,
+    because the caller does not say which of them wrote the rows. Raises TransactionManagementError if a database has
+    autocommit off, because Django runs no callbacks then.
     """
-    gone, changed = set(keys), set(tags)
-    for callback in _open() if pending else ():
-        callback.supersede(gone, changed)
+    key_set, tag_set = set(keys), set(tags)
+    for hook in _open_hooks() if pending_hooks else ():
+        hook.supersede(key_set, tag_set)
     for connection in _connections(using):
         if connection.in_atomic_block:
-            callback = _for_commit(connection, apply)
-            callback.keys.update(gone)
-            callback.tags.update(changed)
+            hook = _pending_hook(connection, apply)
+            hook.keys.update(key_set)
+            hook.tags.update(tag_set)
         elif not connection.autocommit and connection.connection is not None:
             raise TransactionManagementError(
-                f"Database {connection.alias!r} commits by hand: invalidate after the commit, or use atomic()."
+                f"Database {connection.alias!r} has autocommit off: invalidate after the commit, or use atomic()."
             )
     return connections[using or DEFAULT_DB_ALIAS].in_atomic_block
 
 
-def store_on_commit(apply: Apply, key: str, value: DeferredStore, connection: Any) -> None:
-    """Store a value when the transaction commits, unless it invalidates it until then; the last one set counts."""
-    mine = _for_commit(connection, apply)
-    for callback in _open():
-        if callback is not mine:
-            callback.supersede([key], ())
-    mine.deferred_stores[key] = value
+def store_on_commit(apply: Apply, key: str, deferred: DeferredStore, connection: Any) -> None:
+    """Store a value on commit, unless the transaction invalidates it before. A later store of the key replaces it."""
+    own_hook = _pending_hook(connection, apply)
+    for hook in _open_hooks():
+        if hook is not own_hook:
+            hook.supersede([key], ())
+    own_hook.deferred_stores[key] = deferred
 
 
 def is_touched(key: str, tags: Iterable[str]) -> bool:
-    """Whether an open transaction of this thread has set or invalidated the key, or invalidated one of the tags."""
-    if not pending:
+    """Return True if an open transaction of this thread has set or invalidated the key, or invalidated a tag."""
+    if not pending_hooks:
         return False
-    return is_invalidated(key, tags) or any(key in callback.deferred_stores for callback in _open())
+    return is_invalidated(key, tags) or any(key in hook.deferred_stores for hook in _open_hooks())
 
 
 def is_invalidated(key: str, tags: Iterable[str]) -> bool:
-    if not pending:
+    """Return True if an open transaction of this thread has invalidated the key or one of the tags."""
+    if not pending_hooks:
         return False
-    return any(key in callback.keys or not callback.tags.isdisjoint(tags) for callback in _open())
+    return any(key in hook.keys or not hook.tags.isdisjoint(tags) for hook in _open_hooks())
 
 
-def pending_of_savepoint(connection: Any) -> Pending:
-    """Registered at need, so that ten thousand saves leave one, and a savepoint's rollback takes only its own."""
-    return _of_savepoints(connection, set(connection.savepoint_ids))
+def open_transaction() -> Any:
+    """Return a connection of this thread that is in a transaction, preferably the default database's; else None."""
+    return next(
+        (connection for connection in connections.all(initialized_only=True) if _in_transaction(connection)), None
+    )
 
 
-def pending_of_transaction(connection: Any) -> Pending:
-    """What no savepoint's rollback takes away."""
-    return _of_savepoints(connection, set())
+def has_uncommitted_writes() -> bool:
+    """Return True if an open transaction of this thread may have written."""
+    return any(_has_written(connection) for connection in connections.all(initialized_only=True))
 
 
-def open_on(connection: Any) -> Iterator[Pending]:
-    for _, callback, _ in connection.run_on_commit:
-        if not isinstance(callback, Pending):
-            return  # ours stand in front
-        yield callback
+def must_not_store() -> bool:
+    """Return True if values computed by this thread must not be stored or shared.
+
+    Its transaction has written, or reads a snapshot that may be older than the versions of the tags.
+    """
+    return any(
+        _has_written(connection) or _snapshot_is_old(connection)
+        for connection in connections.all(initialized_only=True)
+    )
 
 
-def _open() -> Iterator[Pending]:
+def watch_statements(connection: Any, **kwargs: Any) -> None:
+    """Inspect the statements of a connection from now on."""
+    if _inspect_statement not in connection.execute_wrappers:
+        # In front, because `connection.execute_wrapper` removes the last wrapper when its block ends.
+        connection.execute_wrappers.insert(0, _inspect_statement)
+
+
+def _inspect_statement(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    connection = context["connection"]
+    if _in_transaction(connection):
+        if not str(sql).lstrip()[:9].upper().startswith(READ_ONLY_STATEMENTS):
+            _hook_of_savepoint(connection).has_written = True
+        if _reads_a_snapshot(connection):
+            _hook_of_transaction(connection).has_snapshot = True
+    return execute(sql, params, many, context)
+
+
+def _in_transaction(connection: Any) -> bool:
+    if not connection.in_atomic_block:
+        return False
+    return not (connection.atomic_blocks and connection.atomic_blocks[0]._from_testcase)
+
+
+def _has_written(connection: Any) -> bool:
+    if not _in_transaction(connection):
+        # With autocommit off any statement may be uncommitted: Django does not report such commits.
+        return not connection.in_atomic_block and not connection.autocommit and connection.connection is not None
+    if _inspect_statement not in connection.execute_wrappers:  # connected before this module was imported
+        watch_statements(connection)
+        _hook_of_transaction(connection).has_written = True
+    return any(hook.has_written for hook in _hooks_on(connection))
+
+
+def _snapshot_is_old(connection: Any) -> bool:
+    return _in_transaction(connection) and any(hook.has_snapshot for hook in _hooks_on(connection))
+
+
+def _reads_a_snapshot(connection: Any) -> bool:
+    """Return True if the whole transaction reads one snapshot of the database."""
+    if connection.vendor == "sqlite":
+        return connection.transaction_mode not in EXCLUDING_WRITERS
+    level = getattr(connection, "isolation_level", None)  # PostgreSQL: an enumeration; MySQL: a text or None
+    name = str(getattr(level, "name", level)).upper().replace("_", " ")
+    return connection.vendor in ("postgresql", "mysql") and name not in SNAPSHOT_PER_STATEMENT
+
+
+def _pending_hook(connection: Any, apply: Apply) -> CommitHook:
+    hook = _hook_of_savepoint(connection)
+    hook.apply = hook.apply or apply
+    pending_hooks.add(hook)
+    return hook
+
+
+def _hook_of_savepoint(connection: Any) -> CommitHook:
+    """Return the hook that a rollback to the current savepoint removes. Ten thousand saves share one."""
+    return _hook_of(connection, set(connection.savepoint_ids))
+
+
+def _hook_of_transaction(connection: Any) -> CommitHook:
+    """Return the hook that only a rollback of the whole transaction removes."""
+    return _hook_of(connection, set())
+
+
+def _hook_of(connection: Any, savepoints: set[str | None]) -> CommitHook:
+    for hook_savepoints, hook, _ in connection.run_on_commit:
+        if not isinstance(hook, CommitHook):
+            break
+        if hook_savepoints == savepoints:
+            return hook
+    # In front of all other callbacks: one that raises ends the list, and one that reads must not find the old value.
+    hook = CommitHook()
+    connection.run_on_commit.insert(0, (savepoints, hook, True))
+    return hook
+
+
+def _open_hooks() -> Iterator[CommitHook]:
     for connection in _connections(None):
-        yield from open_on(connection)
+        yield from _hooks_on(connection)
 
 
-def _for_commit(connection: Any, apply: Apply) -> Pending:
-    callback = pending_of_savepoint(connection)
-    callback.apply = callback.apply or apply
-    pending.add(callback)
-    return callback
+def _hooks_on(connection: Any) -> Iterator[CommitHook]:
+    for _, hook, _ in connection.run_on_commit:
+        if not isinstance(hook, CommitHook):
+            return  # the hooks are always in front of other callbacks
+        yield hook
 
 
 def _connections(using: str | None) -> Iterable[Any]:
-    """Typed Any because Django's stubs know nothing of robust hooks."""
+    """Return the connections to inspect. Typed Any because Django's stubs do not know robust callbacks."""
     return [connections[using]] if using is not None else connections.all(initialized_only=True)
 
 
-def _of_savepoints(connection: Any, savepoints: set[str | None]) -> Pending:
-    for noted, callback, _ in connection.run_on_commit:
-        if not isinstance(callback, Pending):
-            break
-        if noted == savepoints:
-            return callback
-    # In front of everybody's: a hook that raises ends the list, and one that reads must not find the old value.
-    callback = Pending()
-    connection.run_on_commit.insert(0, (savepoints, callback, True))
-    return callback
+connection_created.connect(watch_statements, dispatch_uid="cachecore.writes.transactions")

@@ -81,7 +81,7 @@ def test_tasks_and_threads_of_a_process_share_a_computation(cache):
     async def scenario(async_cache):
         async def factory():
             threads.append(loop.run_in_executor(None, cache.remember, KEY, None, lambda: "from the thread"))
-            while not cache._flights._under_way[KEY].future._condition._waiters:
+            while not cache._flights._by_key[KEY].future._condition._waiters:
                 await asyncio.sleep(0)
             return "from the task"
 
@@ -154,7 +154,7 @@ def test_a_stale_value_is_served_while_a_task_refreshes_it(cache):
 
     async def scenario(async_cache):
         served = await async_cache.remember(key, None, answering("new"))
-        await asyncio.gather(*async_cache._aside)
+        await asyncio.gather(*async_cache._spawned)
         return served, await async_cache.get(key)
 
     assert run(cache, scenario) == ("old", "new")
@@ -196,7 +196,7 @@ def test_a_flushed_server_is_sent_its_scripts_again(cache):
 
 def test_it_is_used_in_its_block():
     async def outside():
-        with pytest.raises(RuntimeError, match="an AsyncCache is used in its `async with` block"):
+        with pytest.raises(RuntimeError, match="AsyncCache must be used within its `async with` block"):
             await AsyncCache(Cache()).get(KEY)
 
     asyncio.run(outside())
@@ -222,8 +222,8 @@ def test_a_blocking_call_in_an_event_loop_is_refused_and_leaves_nothing_behind(c
 
     assert run(cache, scenario) == "async"
     assert cache.remember(KEY, None, lambda: "sync") == "async"
-    assert not cache._flights._looking
-    assert not cache._flights._under_way
+    assert not cache._flights._readers
+    assert not cache._flights._by_key
 
 
 def test_a_caller_that_is_destroyed_with_its_loop_lands_its_flight(cache):
@@ -236,7 +236,7 @@ def test_a_caller_that_is_destroyed_with_its_loop_lands_its_flight(cache):
         task = asyncio.create_task(async_cache.remember(KEY, None, factory))
         await begun.wait()
         task.get_coro().close()  # RuntimeError where it awaits instead of ending
-        assert not cache._flights._under_way
+        assert not cache._flights._by_key
         task.cancel()
         await asyncio.wait([task])
 

@@ -27,7 +27,7 @@ def test_a_task_ends_however_many_cancellations_it_swallows(swallowed):
         task = asyncio.create_task(reading(swallowed, entered))
         await entered.wait()
         async with asyncio.timeout(10):
-            await cancelling.end([task], again_seconds=0.001)
+            await cancelling.cancel_and_wait([task], retry_seconds=0.001)
         return task.cancelled()
 
     assert asyncio.run(scenario())
@@ -40,13 +40,13 @@ def test_what_a_task_raised_is_dropped():
     async def scenario():
         task = asyncio.create_task(failing())
         await asyncio.wait([task])
-        await cancelling.end([task])
+        await cancelling.cancel_and_wait([task])
 
     asyncio.run(scenario())
 
 
 def test_ending_no_tasks_returns_at_once():
-    asyncio.run(cancelling.end([]))
+    asyncio.run(cancelling.cancel_and_wait([]))
 
 
 class Swallowing(VersionWatcher):

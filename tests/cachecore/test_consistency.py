@@ -7,8 +7,7 @@ from django.db import connection
 from analytics import services
 from analytics.endpoints import occurrences
 from cachecore import versions
-from cachecore.as_of import as_of
-from cachecore.clock import now_ms
+from cachecore.clock import as_of, now_ms
 from cachecore.keys import Family, Key
 from cachecore.maintenance import consistency, warming
 from cachecore.maintenance.consistency import Report

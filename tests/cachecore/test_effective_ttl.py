@@ -20,9 +20,9 @@ CHANGE = reverse("admin:cachecore_cache_ask", args=["ttl", GAMES_LIST.name])
 
 @pytest.fixture(autouse=True)
 def _nothing_told():
-    effective_ttl._by_operators.reset()
+    effective_ttl._operator_ttls.reset()
     yield
-    effective_ttl._by_operators.reset()
+    effective_ttl._operator_ttls.reset()
 
 
 @pytest.fixture
@@ -52,10 +52,10 @@ def test_a_family_without_a_tier_has_its_own():
 
 @pytest.mark.parametrize("seconds", [4, 61])
 def test_a_ttl_outside_of_the_tiers_bounds_is_refused(settings, seconds):
-    with pytest.raises(ValueError, match=f"TTL of family games-list is {seconds} s, not 5 to 60"):
+    with pytest.raises(ValueError, match=f"The TTL of family games-list must be 5 to 60 s, not {seconds}."):
         effective_ttl.set_ttl(GAMES_LIST, seconds)
     settings.CACHE_TTLS = {GAMES_LIST.name: seconds}
-    with pytest.raises(ValueError, match=f"TTL setting for family games-list is {seconds} s, not 5 to 60"):
+    with pytest.raises(ValueError, match=f"The TTL setting of family games-list must be 5 to 60 s, not {seconds}."):
         effective_ttl.ttl_of(GAMES_LIST)
 
 
@@ -70,14 +70,14 @@ def test_another_process_hears_of_it_within_a_second():
     with connections.guarded_client("state") as client:  # as another process does
         client.hset(TTLS.key(), GAMES_LIST.name, 50)
     assert effective_ttl.ttl_of(GAMES_LIST) == 20  # known from less than a second ago
-    effective_ttl._by_operators.reset()
+    effective_ttl._operator_ttls.reset()
     assert effective_ttl.ttl_of(GAMES_LIST) == 50
 
 
 def test_without_redis_the_last_word_holds(valkey):
     effective_ttl.set_ttl(GAMES_LIST, 50)
     valkey.stop()
-    effective_ttl._by_operators._read_at = float("-inf")
+    effective_ttl._operator_ttls._read_at = float("-inf")
     assert effective_ttl.ttl_of(GAMES_LIST) == 50
 
 
@@ -131,7 +131,7 @@ def test_a_check_tells_wrong_ttls(settings):
     assert messages("cachecore.E001") == []
     settings.CACHE_TTLS = {GAMES_LIST.name: 1, "nothing": 60}
     assert messages("cachecore.E001") == [
-        "CACHE_TTLS: TTL setting for family games-list is 1 s, not 5 to 60",
+        "CACHE_TTLS: The TTL setting of family games-list must be 5 to 60 s, not 1.",
         'CACHE_TTLS: there is no cached family "nothing".',
     ]
 

@@ -22,12 +22,12 @@ def test_rendered_and_lazy_texts_are_stored_as_texts(encoding):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (User.objects.all(), r"^envelope-plain: a QuerySet cannot be stored; store list\(queryset.values\(...\)\)$"),
-        ([User()], "^envelope-plain: a User cannot be stored; store a dictionary of the fields that are shown$"),
-        (object(), "^envelope-plain: Encoding objects of type object is unsupported$"),
+        (User.objects.all(), r"A QuerySet cannot be stored; store list\(queryset.values\(...\)\)\."),
+        ([User()], r"A User cannot be stored; store a dictionary of the fields that are shown\."),
+        (object(), r"Objects of type object cannot be stored\."),
     ],
     ids=["queryset", "model", "anything"],
 )
 def test_what_cannot_be_stored_says_what_can(value, message):
-    with pytest.raises(TypeError, match=message):
+    with pytest.raises(TypeError, match=rf"^Family envelope-plain: {message}$"):
         envelopes.pack(PLAIN, value)

@@ -70,23 +70,23 @@ def test_what_repeats_is_compressed_and_what_does_not_is_kept():
 
     repeating, noise = "x" * 5_000, random.Random(1).randbytes(5_000)
     assert len(stored(PLAIN, repeating)) < 200
-    assert envelopes.parse(stored(PLAIN, repeating)).form == encryption.COMPRESSED
-    assert envelopes.parse(stored(PLAIN, noise)).form == 0
-    assert envelopes.parse(stored(PLAIN, "x" * 1_000)).form == 0  # below 1 KiB
+    assert envelopes.parse(stored(PLAIN, repeating)).flags == encryption.COMPRESSED
+    assert envelopes.parse(stored(PLAIN, noise)).flags == 0
+    assert envelopes.parse(stored(PLAIN, "x" * 1_000)).flags == 0  # below 1 KiB
     assert (read(PLAIN, stored(PLAIN, repeating)), read(PLAIN, stored(PLAIN, noise))) == (repeating, noise)
 
 
 def test_what_would_open_to_more_than_the_limit_is_not_opened():
     bomb = zstandard.ZstdCompressor().compress(bytes(encryption.MAX_OPENED_BYTES + 1))
-    assert encryption.opened(PLAIN.key(id=1), encryption.COMPRESSED, bomb) is None
+    assert encryption.unseal(PLAIN.key(id=1), encryption.COMPRESSED, bomb) is None
     silent = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(10))
-    assert encryption.opened(PLAIN.key(id=1), encryption.COMPRESSED, silent) is None  # no size: not ours
+    assert encryption.unseal(PLAIN.key(id=1), encryption.COMPRESSED, silent) is None  # no size: not ours
 
 
 def test_the_limit_is_a_million_bytes_however_well_they_compress():
     fits = b"x" * (envelopes.MAX_VALUE_BYTES - 5)  # msgpack's own five
     assert read(PLAIN, stored(PLAIN, fits)) == fits
-    with pytest.raises(envelopes.ValueTooLarge, match="a value of 1,000,001 bytes"):
+    with pytest.raises(envelopes.ValueTooLarge, match="has 1,000,001 bytes; at most 1,000,000 are allowed"):
         stored(PLAIN, fits + b"x")
 
 
@@ -122,7 +122,7 @@ def test_an_encrypted_value_needs_its_key_and_a_sensitive_one_its_encryption(set
     turned = msgspec.structs.replace(envelopes.parse(secret), negative=True)
     assert envelopes.open_payload(SENSITIVE.key(id=1), turned) is None
     unbound = Fernet(FERNET_KEYS[0]).encrypt(msgspec.msgpack.encode("of an older release"))
-    assert encryption.opened(SENSITIVE.key(id=1), encryption.ENCRYPTED, unbound) is None
+    assert encryption.unseal(SENSITIVE.key(id=1), encryption.ENCRYPTED, unbound) is None
     clear = envelopes.parse(stored(PLAIN, "x"))
     assert envelopes.open_payload(SENSITIVE.key(id=1), clear) is None  # stored before the family became sensitive
     settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[1:]

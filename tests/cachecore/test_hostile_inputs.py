@@ -226,7 +226,7 @@ def test_no_prefix_reaches_beyond_its_family(cache, witness):
 def test_a_prefix_that_is_no_familys_is_refused(cache, witness):
     refused = [text for text in HOSTILE if not text.startswith((WITNESS.prefix, "tag:", "lease:"))]
     for text in refused:
-        with pytest.raises(ValueError, match="no family of the cache has keys that begin with"):
+        with pytest.raises(ValueError, match="No family of the cache role has keys that begin with"):
             cache.clear(text)
     assert cache.get_many(witness) == witness
 

@@ -14,17 +14,17 @@ def test_a_key_reads_as_its_family_prints_it():
 
 
 def test_a_superfluous_part_is_refused():
-    with pytest.raises(ValueError, match="family games-list has no part page"):
+    with pytest.raises(ValueError, match="A key of family games-list has no part page"):
         registry["games-list"].key(parameters="", version=1, page=2)
 
 
 def test_a_missing_part_is_refused():
-    with pytest.raises(ValueError, match="a key of family games-list lacks version"):
+    with pytest.raises(ValueError, match="A key of family games-list requires the part version"):
         registry["games-list"].key(parameters="")
 
 
 def test_a_family_without_ttl_must_say_what_bounds_it():
-    with pytest.raises(ValueError, match="family endless has no TTL: say what bounds it"):
+    with pytest.raises(ValueError, match="Family endless has no TTL: bounded_by must say what bounds it"):
         Family(
             name="endless",
             pattern="x:{id}",
@@ -40,7 +40,7 @@ def test_a_family_without_ttl_must_say_what_bounds_it():
 
 def test_a_pattern_that_begins_with_a_part_is_refused():
     """Clearing it would clear whatever is on the server."""
-    with pytest.raises(ValueError, match="family homeless: a pattern begins with a text of its own"):
+    with pytest.raises(ValueError, match="The pattern of family homeless must begin with a text"):
         declared("homeless", "{kind}:item:{id}")
     assert "homeless" not in registry
 
@@ -48,7 +48,7 @@ def test_a_pattern_that_begins_with_a_part_is_refused():
 def test_two_families_of_one_name_are_refused():
     first = declared("twice", "twice:{id}")
     assert declared("twice", "twice:{id}") == first  # a module that is imported again
-    with pytest.raises(ValueError, match="there are two families of the name twice"):
+    with pytest.raises(ValueError, match="There are two different families with the name twice"):
         declared("twice", "twice-more:{id}")
     assert registry["twice"] is first
 

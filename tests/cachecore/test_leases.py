@@ -27,10 +27,10 @@ def test_the_first_takes_it_and_learns_the_versions():
     taken = take()
     assert isinstance(taken, Acquired)
     assert list(taken.versions) == ["a", "b"]
-    assert taken.lease[leases.TOKEN_BYTES :] == taken.versions["a"] + taken.versions["b"]
+    assert taken.content[leases.TOKEN_BYTES :] == taken.versions["a"] + taken.versions["b"]
     with client() as server:
         assert server.get("tag:a") == taken.versions["a"]
-        assert server.get("lease:leased:1") == taken.lease
+        assert server.get("lease:leased:1") == taken.content
         assert 4_000 < server.pttl("lease:leased:1") <= 5_000
         assert server.pttl("tag:a") > tags.TAG_TTL_MS - 10_000
 
@@ -70,13 +70,13 @@ def test_a_holder_that_read_older_versions_is_overtaken_at_once():
         server.set("tag:b", b"87654321")
     taken = take()
     assert isinstance(taken, Acquired)
-    assert redis_writes.run(leases.store(KEY, doomed.lease, doomed.versions, b"old", 1_000)) == 0
-    assert redis_writes.run(leases.store(KEY, taken.lease, taken.versions, b"new", 1_000)) == 1
+    assert redis_writes.run(leases.store(KEY, doomed.content, doomed.versions, b"old", 1_000)) == 0
+    assert redis_writes.run(leases.store(KEY, taken.content, taken.versions, b"new", 1_000)) == 1
 
 
 def test_the_holder_stores_ends_its_lease_and_leaves_the_latch():
     taken = take()
-    assert redis_writes.run(leases.store(KEY, taken.lease, taken.versions, b"value", 1_000)) == 1
+    assert redis_writes.run(leases.store(KEY, taken.content, taken.versions, b"value", 1_000)) == 1
     with client() as server:
         assert server.get(KEY) == b"value"
         assert 0 < server.pttl(KEY) <= 1_000
@@ -102,7 +102,7 @@ def test_who_lost_the_lease_stores_nothing(loss):
                 server.delete("tag:a")
             case "flush":
                 server.flushall()
-        assert redis_writes.run(leases.store(KEY, taken.lease, taken.versions, b"late", 1_000)) == 0
+        assert redis_writes.run(leases.store(KEY, taken.content, taken.versions, b"late", 1_000)) == 0
         assert server.get(KEY) == (b"set" if loss == "set" else None)
 
 
@@ -110,7 +110,7 @@ def test_a_lost_version_wakes_the_waiters_all_the_same():
     taken = take()
     with client() as server:
         server.delete("tag:a")
-        redis_writes.run(leases.store(KEY, taken.lease, taken.versions, b"late", 1_000))
+        redis_writes.run(leases.store(KEY, taken.content, taken.versions, b"late", 1_000))
         assert server.exists("latch:leased:1", "lease:leased:1") == 1  # the latch
 
 
@@ -118,8 +118,8 @@ def test_who_lost_the_lease_does_not_end_the_next_holders():
     first = take()
     redis_writes.write({KEY: (b"", 0)})
     second = take()
-    redis_writes.run(leases.release(KEY, first.lease))
-    assert redis_writes.run(leases.store(KEY, second.lease, second.versions, b"value", 1_000)) == 1
+    redis_writes.run(leases.release(KEY, first.content))
+    assert redis_writes.run(leases.store(KEY, second.content, second.versions, b"value", 1_000)) == 1
 
 
 def test_one_element_wakes_all_who_wait_and_all_who_come_late(settings):
@@ -133,7 +133,7 @@ def test_one_element_wakes_all_who_wait_and_all_who_come_late(settings):
         waiting = [pool.submit(wait) for _ in range(6)]
         while patient.info("clients")["blocked_clients"] < 6:
             pass
-        redis_writes.run(leases.release(KEY, taken.lease))
+        redis_writes.run(leases.release(KEY, taken.content))
         assert [one.result() for one in waiting] == [b"1"] * 6
     assert wait() == b"1"
     patient.close()
@@ -141,7 +141,7 @@ def test_one_element_wakes_all_who_wait_and_all_who_come_late(settings):
 
 def test_a_new_lease_takes_the_old_latch_away():
     taken = take()
-    redis_writes.run(leases.release(KEY, taken.lease))
+    redis_writes.run(leases.release(KEY, taken.content))
     take()
     with client() as server:
         assert not server.exists("latch:leased:1")
@@ -158,7 +158,7 @@ def test_writing_says_how_many_stood_there_and_leaves_no_latch_where_nobody_wait
 def test_counting_ends_the_lease_and_wakes_who_waits():
     taken = take()
     assert [redis_writes.run(leases.increment(KEY, amount, 1_000)) for amount in (2, 3)] == [2, 5]
-    assert redis_writes.run(leases.store(KEY, taken.lease, taken.versions, b"late", 1_000)) == 0
+    assert redis_writes.run(leases.store(KEY, taken.content, taken.versions, b"late", 1_000)) == 0
     with client() as server:
         assert (server.get(KEY), server.exists("lease:leased:1")) == (b"5", 0)
         assert 0 < server.pttl(KEY) <= 1_000

@@ -11,9 +11,8 @@ from cachecore import pubsub
 from cachecore.redis_client import connections
 from cachecore.service import Cache
 from cachecore.storage import redis_writes
-from cachecore.storage.entries import ENTRY_BYTES, Entry
 from cachecore.storage.envelope import Envelope, Payload
-from cachecore.storage.local_cache import LocalCache
+from cachecore.storage.local_cache import ENTRY_BYTES, Entry, LocalCache
 from tests.cachecore.test_envelope import family
 
 NEAR = family("local-near", local=True, beta=0)
@@ -127,7 +126,7 @@ def grown(memory, put_one):
 def put_text(memory, key, text):
     """As a reader keeps what cannot be changed: as bytes and as the object."""
     entry = Entry(key, b"header", Payload(text.encode()), {})
-    entry.validated_at, entry.shared, entry.value = memory._monotonic(), True, text.encode().decode()
+    entry.validated_at, entry.immutable, entry.value = memory._monotonic(), True, text.encode().decode()
     memory.put(entry, Envelope(0, 60_000, 120_000, 0.0, {}, False, 0, b""), 0, 60_000, memory.generation)
 
 
@@ -158,7 +157,7 @@ def test_bookkeeping_of_evicted_entries_is_bounded():
     for number in range(5_000):
         put(memory, f"{number}", versions={f"tag-{number}": b"1"})
     assert len(memory._cells) == len(memory)
-    assert len(memory._to_verify) <= 2 * len(memory) + 1_000
+    assert len(memory._revalidation_queue) <= 2 * len(memory) + 1_000
 
 
 def test_what_a_value_costs_does_not_grow_with_how_many_there_are():
@@ -222,7 +221,7 @@ def test_a_local_hit_touches_no_socket_and_a_verification_fetches_no_value():
         before = commands(client)
         assert {cache.remember(key, None, lambda: "new", tags=["a"]) for _ in range(100)} == {"x" * 10_000}
         assert commands(client) == before
-        cache._memory._entries[key].validated_at -= 20
+        cache._local_cache._entries[key].validated_at -= 20
         sent = client.info("stats")["total_net_output_bytes"]
         assert cache.get(key, tags=["a"]) == "x" * 10_000
         assert commands(client) == before + 2  # GETRANGE and MGET in one trip
@@ -239,7 +238,7 @@ def test_another_processs_change_is_seen_at_the_next_verification(how):
         "tag": lambda: other.invalidate_tag("a"),
     }[how]()
     assert ours.remember(key, None, lambda: "new", tags=["a"]) == "old"  # within the bound
-    ours._memory._entries[key].validated_at -= 0.5
+    ours._local_cache._entries[key].validated_at -= 0.5
     assert ours.remember(key, None, lambda: "new", tags=["a"]) == "new"
 
 
@@ -264,12 +263,12 @@ def test_an_invalidation_that_cannot_be_told_is_done(settings, caplog):
     settings.CACHES = settings.CACHES | {"state": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     cache.invalidate_tag("a")
     assert cache.remember(key, None, lambda: "new", tags=["a"]) == "new"
-    assert "an invalidation that is done could not be told" in caplog.text
+    assert "An invalidation is done, but could not be published to the other processes." in caplog.text
 
 
 @pytest.fixture
 def listening():
-    one = Cache(local_seconds=600, listens=True)  # so long that only word of it can make it ask again
+    one = Cache(local_seconds=600, subscribe=True)  # so long that only word of it can make it ask again
     yield one
     pubsub.close()
 

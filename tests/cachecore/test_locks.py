@@ -36,7 +36,7 @@ def test_a_lock_that_was_lost_is_told_when_it_is_renewed_and_when_its_block_ends
             client.delete(LOCK.key(name="job"))
         with pytest.raises(LockLost, match="job"):
             held.renew()
-    assert "the lock job ran out before its block ended: another may have begun" in caplog.text
+    assert "The lock job expired before its block ended; another holder may have taken it." in caplog.text
 
 
 def test_renewing_begins_its_time_limit_anew():

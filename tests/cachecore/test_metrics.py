@@ -132,7 +132,7 @@ def test_an_app_adds_its_own_and_a_failing_one_costs_only_itself(client, monkeyp
 
 def test_the_path_of_a_tuned_ttl(client, settings):
     settings.CACHE_TUNING = {"games-list": 0.9}
-    tuning.look()
+    tuning.update_steps()
     assert scrape(client)["crash_monitor_cache_tuned_ttl_seconds", "games-list"] == 20
     assert scrape(client)["crash_monitor_cache_tuned_target_ratio", "games-list"] == 0.9
 

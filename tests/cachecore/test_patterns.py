@@ -22,22 +22,22 @@ HASH = r"blake2:[0-9a-f]{32}"
 def test_a_pattern_is_filled_as_it_reads(pattern, prefix, key):
     read = Pattern(pattern, safe=True)
     assert read.prefix == prefix
-    assert read.filled({name: text for name, text in (("a", 1), ("b", "2")) if name in read.fields}) == key
+    assert read.format({name: text for name, text in (("a", 1), ("b", "2")) if name in read.fields}) == key
 
 
 @pytest.mark.parametrize("pattern", ["{a:04d}", "{a!r}"])
 def test_a_field_has_no_format_of_its_own(pattern):
-    with pytest.raises(ValueError, match="a field is a name in braces and nothing else"):
+    with pytest.raises(ValueError, match="must be names in braces, without format or conversion"):
         Pattern(pattern, safe=True)
 
 
 def test_a_missing_part_is_refused():
     with pytest.raises(KeyError, match="b"):
-        Pattern("{a}:{b}", safe=True).filled({"a": 1})
+        Pattern("{a}:{b}", safe=True).format({"a": 1})
 
 
 def test_parts_of_a_pattern_that_is_not_safe_stand_as_they_are():
-    assert Pattern("{a}:{b}", safe=False).filled({"a": "x y", "b": "c:d"}) == "x y:c:d"
+    assert Pattern("{a}:{b}", safe=False).format({"a": "x y", "b": "c:d"}) == "x y:c:d"
 
 
 @pytest.mark.parametrize("rule", [part_among_others, only_part, joined_parts])

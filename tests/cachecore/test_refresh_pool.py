@@ -31,7 +31,7 @@ def test_a_job_that_ends_with_anything_leaves_its_thread_to_the_next(ending, cap
     for _ in range(5):
         assert pool.submit("one", ends)
     assert done(pool)
-    assert caplog.text.count("a factory in the background failed") == 5
+    assert caplog.text.count("A factory in the background failed.") == 5
     assert pool._busy["one"] <= 1
 
 

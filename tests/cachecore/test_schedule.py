@@ -48,7 +48,7 @@ def test_a_job_that_was_done_is_done_though_redis_went_away_meanwhile(valkey, ca
         return "done"
 
     assert leave() == "done"
-    assert "leave: done, and not recorded: Redis role 'state'" in caplog.text
+    assert "The job leave ended (done), but its run was not recorded: Redis role 'state'" in caplog.text
 
 
 def test_a_result_that_is_no_json_is_recorded_as_it_reads():

@@ -172,7 +172,7 @@ def test_what_is_computed_while_somebody_counts_does_not_overwrite_the_counter(c
 @pytest.mark.parametrize(
     ("ttl", "message"),
     [
-        (0, "a TTL is 0.001 to 604800 s, not 0"),
+        (0, "A TTL must be 0.001 to 604800 s, not 0."),
         (-1, "not -1"),
         (604_801, "not 604801"),
         (True, "not True"),
@@ -197,11 +197,11 @@ def test_jitter_only_shortens():
 
 
 def test_keys_come_from_families_of_the_cache_role(cache):
-    with pytest.raises(TypeError, match=r"a key comes from Family.key\(...\), not 'text'"):
+    with pytest.raises(TypeError, match=r"A key must come from Family.key\(...\), but is 'text'."):
         cache.get("text")
-    with pytest.raises(ValueError, match="family lock is of the state role, not of the cache"):
+    with pytest.raises(ValueError, match="Family lock is of the state role, not of the cache role"):
         cache.set(registry["lock"].key(name="x"), 1)
-    with pytest.raises(ValueError, match="key service-plain:1 is of family service-plain, not service-near"):
+    with pytest.raises(ValueError, match="The key service-plain:1 is of family service-plain, not service-near"):
         cache.remember(PLAIN.key(id=1), None, Counter(), family=NEAR)
 
 
@@ -257,12 +257,12 @@ def test_every_hostile_tag_is_a_tag_of_its_own(cache):
 
 @pytest.mark.parametrize("tag", ["", None, 5, b"x"], ids=repr)
 def test_a_tag_that_is_none_is_refused(cache, tag):
-    with pytest.raises(ValueError, match="a tag is a text that is not empty, not"):
+    with pytest.raises(ValueError, match="A tag must be a text that is not empty, not"):
         cache.invalidate_tag(tag)
 
 
 def test_a_text_in_place_of_tags_is_refused(cache):
-    with pytest.raises(TypeError, match="tags are a collection of strings"):
+    with pytest.raises(TypeError, match="Tags must be a collection of strings"):
         cache.invalidate_tags("user:1")
 
 
@@ -400,7 +400,7 @@ def test_after_the_hard_limit_there_is_an_error_and_the_late_one_fills(cache):
         assert release.wait(10)
         return "late"
 
-    with pytest.raises(FactoryTimeout, match=r"service-limited: longer than 0\.1 s"):
+    with pytest.raises(FactoryTimeout, match=r"The factory of family service-limited took longer than 0\.1 s\."):
         cache.remember(key, None, slow)
     flight, _ = cache._flights.join_or_lead(key, (), value_missing=True)
     release.set()
@@ -451,13 +451,13 @@ def test_a_value_too_large_is_given_and_not_stored(cache, count):
     factory = Counter("x" * 1_000_000)
     assert [len(cache.remember(PLAIN.key(id=1), None, factory)) for _ in range(2)] == [1_000_000] * 2
     assert (factory.calls, count.count(("service-plain", "refused"))) == (2, 2)
-    with pytest.raises(ValueTooLarge, match="service-plain: a value of 1,000,005 bytes; the limit is 1,000,000"):
+    with pytest.raises(ValueTooLarge, match="A value of family service-plain has 1,000,005 bytes"):
         cache.set(PLAIN.key(id=1), "x" * 1_000_000)
     assert not cache.exists(PLAIN.key(id=1))
 
 
 def test_a_value_that_cannot_be_encoded_is_an_error_and_ends_the_lease(cache):
-    with pytest.raises(TypeError, match="Encoding objects of type object is unsupported"):
+    with pytest.raises(TypeError, match="Objects of type object cannot be stored"):
         cache.remember(PLAIN.key(id=1), None, object)
     assert cache.remember(PLAIN.key(id=1), None, Counter()) == 1
 
@@ -477,7 +477,7 @@ def test_sensitive_values_are_encrypted_and_kept_out_of_memory(cache, settings):
     with connections.guarded_client("cache") as client:
         assert b"the secret" not in client.get(SECRET.key(id=1))
     assert cache.get(SECRET.key(id=1)) == "the secret"
-    assert len(cache._memory) == 0
+    assert len(cache._local_cache) == 0
     settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[::-1]  # rotated: the new one first, the old one still reads
     assert cache.get(SECRET.key(id=1)) == "the secret"
     settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[1:]
@@ -500,7 +500,7 @@ def test_a_sensitive_value_counts_under_its_own_key_only(cache, settings):
 def test_a_sensitive_family_has_no_counters(cache, settings):
     """They would stand in clear, and whoever can write to Redis could set them."""
     settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[:1]
-    with pytest.raises(NotStorable, match="family service-secret is sensitive, a counter stands in clear"):
+    with pytest.raises(NotStorable, match="Family service-secret is encrypted: it cannot have counters"):
         cache.increment(SECRET.key(id=1))
     with connections.guarded_client("cache") as client:
         assert not client.exists(SECRET.key(id=1))
@@ -512,7 +512,7 @@ def test_sensitive_values_are_refused_without_a_key(cache, count):
     assert cache.remember(SECRET.key(id=1), None, lambda: "the secret") == "the secret"
     assert ("service-secret", "refused") in count
     with pytest.raises(
-        EncryptionKeyMissing, match="family service-secret is sensitive and CACHE_ENCRYPTION_KEYS is empty"
+        EncryptionKeyMissing, match="Family service-secret requires encryption: its values are not stored while"
     ):
         cache.set(SECRET.key(id=1), "the secret")
     with connections.guarded_client("cache") as client:
@@ -601,7 +601,7 @@ def test_clearing_takes_a_family_a_prefix_or_all_and_never_state(cache):
 @pytest.mark.parametrize("prefix", ["", "lock:", "*", "service-plai", "service-plain*"])
 def test_a_prefix_that_is_no_familys_clears_nothing(cache, prefix):
     cache.set(PLAIN.key(id=1), 1)
-    with pytest.raises(ValueError, match="no family of the cache has keys that begin with"):
+    with pytest.raises(ValueError, match="No family of the cache role has keys that begin with"):
         cache.clear(prefix)
     assert cache.exists(PLAIN.key(id=1))
 
@@ -633,7 +633,7 @@ def test_a_write_through_under_way_does_not_store_behind_a_clear_and_leaves_noth
 
 def test_tags_are_no_string(cache):
     """Its letters would be taken for tags, and no invalidation would find them."""
-    key, message = PLAIN.key(id=1), "tags are a collection of strings, not the string 'user:7'"
+    key, message = PLAIN.key(id=1), "Tags must be a collection of strings, not the string 'user:7'."
     for call in (
         lambda: cache.remember(key, None, Counter(), tags="user:7"),
         lambda: cache.get(key, tags="user:7"),
@@ -653,18 +653,18 @@ def test_what_takes_longer_than_its_lease_is_stored_the_second_time(cache, caplo
         if len(calls) == 1:
             longer = time.monotonic() + BRIEF.options.lease_seconds
             with connections.guarded_client("cache") as client:
-                while client.exists(leases.lease_of(key)) or time.monotonic() < longer:
+                while client.exists(leases.lease_key(key)) or time.monotonic() < longer:
                     pass
         return len(calls)
 
     assert cache.remember(key, None, outlive_the_lease) == 1
-    assert "service-brief took 0." in caplog.text
-    assert "may have outlived its lease: not stored" in caplog.text
+    assert "A value of family service-brief took 0." in caplog.text
+    assert "probably longer than its lease, and was not stored." in caplog.text
     assert not cache.exists(key)
     with connections.guarded_client("cache") as client:
 
         def see_the_lease():
-            return client.pttl(leases.lease_of(key))
+            return client.pttl(leases.lease_key(key))
 
         assert cache.remember(key, None, see_the_lease) > 1000 * BRIEF.options.lease_seconds
     assert cache.exists(key)
@@ -674,7 +674,7 @@ def test_nothing_found_may_be_kept_for_no_time(cache):
     key, factory = FORGETFUL.key(id=1), Counter(NOT_FOUND)
     assert cache.remember(key, None, factory) is NOT_FOUND
     with connections.guarded_client("cache") as client:
-        assert not client.exists(leases.lease_of(key))
+        assert not client.exists(leases.lease_key(key))
         while client.exists(key):
             pass
     assert cache.remember(key, None, factory) is NOT_FOUND
@@ -687,7 +687,7 @@ def test_what_cannot_be_sealed_leaves_no_lease(cache, settings):
     with pytest.raises(ValueError, match="Fernet key must be 32 url-safe base64-encoded bytes"):
         cache.remember(key, None, Counter())
     with connections.guarded_client("cache") as client:
-        assert not client.exists(leases.lease_of(key))
+        assert not client.exists(leases.lease_key(key))
 
 
 def test_limits_within_limits_do_not_wait_for_each_other(cache, settings):

@@ -16,11 +16,11 @@ def test_canonical_tags_are_once_each_in_order_and_fit_into_keys(names):
     canonical = tags.canonical(names)
     assert list(canonical) == sorted(set(canonical))
     assert len(canonical) == len(set(names))
-    assert all(key.isascii() and len(key) <= len("tag:") + 200 for key in tags.keys(canonical))
+    assert all(key.isascii() and len(key) <= len("tag:") + 200 for key in tags.version_keys(canonical))
 
 
 def test_the_key_of_a_tag_is_what_its_family_prints():
-    assert tags.keys(tags.canonical(["user:1"])) == (tags.TAG_VERSION.key(name="user:1"),) == ("tag:user:1",)
+    assert tags.version_keys(tags.canonical(["user:1"])) == (tags.TAG_VERSION.key(name="user:1"),) == ("tag:user:1",)
 
 
 def test_reading_versions_makes_those_that_are_missing_and_keeps_the_others():
@@ -75,5 +75,5 @@ def test_a_tag_keeps_no_list_of_what_hangs_on_it():
 
 
 def test_a_clear_error_for_what_is_no_tag():
-    with pytest.raises(ValueError, match="a tag is a text that is not empty, not 5"):
+    with pytest.raises(ValueError, match="A tag must be a text that is not empty, not 5"):
         tags.canonical([5])

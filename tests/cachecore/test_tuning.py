@@ -12,9 +12,8 @@ import pytest
 from cachecore import keys, versions
 from cachecore.keys import CacheOptions, Family
 from cachecore.stats import stats
-from cachecore.ttl import dttl, tuning
-from cachecore.ttl.dttl import Bounds, ChangeIntervals
-from cachecore.ttl.tuning import PERIOD_SECONDS, TUNING_STEPPING, TUNING_STEPS, Step
+from cachecore.ttl import tuning
+from cachecore.ttl.tuning import PERIOD_SECONDS, TUNING_STEPPING, TUNING_STEPS, Bounds, ChangeIntervals, Step
 from games.keys import GAMES
 
 FAMILY = "games-list"
@@ -68,7 +67,7 @@ def rate_with_tuning(trace: Trace, target: float, ttl_seconds: float) -> tuple[f
     period_end = PERIOD_SECONDS
     for at, key in trace:
         if at >= period_end:
-            ttl_seconds = dttl.step(ttl_seconds, target=target, served=served, reads=reads, bounds=WIDE)
+            ttl_seconds = tuning.next_ttl(ttl_seconds, target=target, served=served, reads=reads, bounds=WIDE)
             served, reads, period_end = 0, 0, at + max(PERIOD_SECONDS, ttl_seconds)
         hit = at < expires[key]
         if not hit:
@@ -96,7 +95,7 @@ def test_fewer_requests_need_a_longer_ttl():
 
 def test_a_step_goes_the_right_way_and_not_too_far():
     def moved(served: int, reads: int = 1000) -> float:
-        return dttl.step(20, target=0.8, served=served, reads=reads, bounds=WIDE)
+        return tuning.next_ttl(20, target=0.8, served=served, reads=reads, bounds=WIDE)
 
     assert moved(800) == 20
     assert 20 < moved(700) < moved(600) < 40
@@ -114,12 +113,12 @@ def test_a_ttl_stays_in_its_bounds_and_never_above_the_change_interval(ttl, inte
 
 def test_change_intervals_as_they_are_seen():
     seen = ChangeIntervals()
-    seen.see({"a": 1_000_000, "b": None})
+    seen.observe({"a": 1_000_000, "b": None})
     assert seen.shortest(["a", "b"]) is None
-    seen.see({"a": 1_020_000, "b": 1})
-    seen.see({"a": 1_020_000})  # no change, no interval
+    seen.observe({"a": 1_020_000, "b": 1})
+    seen.observe({"a": 1_020_000})  # no change, no interval
     assert seen.shortest(["a", "b"]) == 20
-    seen.see({"a": 1_030_000})
+    seen.observe({"a": 1_030_000})
     assert seen.shortest(["a"]) == 17  # 0.7 * 20 + 0.3 * 10
     assert seen.shortest(["b"]) is None
 
@@ -131,7 +130,7 @@ def at(seconds: float, monkeypatch) -> None:
 def look_again(client) -> None:
     """As after STEPPING_SECONDS, when another process may step."""
     client.delete(TUNING_STEPPING.key())
-    tuning.look()
+    tuning.update_steps()
 
 
 @pytest.fixture
@@ -141,14 +140,14 @@ def state():
 
 
 def test_off_by_default(state):
-    tuning.look()
+    tuning.update_steps()
     assert tuning.ttl_for(keys.registry[FAMILY], 20) == 20
     assert not state.exists(TUNING_STEPS.key())
 
 
 def test_only_the_families_named_are_tuned(settings, state):
     settings.CACHE_TUNING = {FAMILY: 0.8, "lock": 0.8, "nothing": 0.8}
-    tuning.look()
+    tuning.update_steps()
     assert state.hkeys(TUNING_STEPS.key()) == [FAMILY.encode()]
     assert tuning.ttl_for(keys.registry["games-single"], 20) == 20
 
@@ -157,7 +156,7 @@ def test_the_first_step_stands_at_the_familys_own_ttl_and_the_next_moves(setting
     settings.CACHE_TUNING = {FAMILY: 0.8}
     stats.count(FAMILY, "hit", 1_000)  # before tuning: of no account
     at(1000, monkeypatch)
-    tuning.look()
+    tuning.update_steps()
     assert tuning.ttl_for(keys.registry[FAMILY], 20) == 20
     stats.count(FAMILY, "miss", 400)
     stats.count(FAMILY, "hit", 600)
@@ -166,7 +165,7 @@ def test_the_first_step_stands_at_the_familys_own_ttl_and_the_next_moves(setting
     assert tuning.ttl_for(keys.registry[FAMILY], 20) == 20  # not due
     at(1000 + PERIOD_SECONDS, monkeypatch)
     look_again(state)
-    expected = dttl.step(20, target=0.8, served=600, reads=1000, bounds=Bounds(5, 80))
+    expected = tuning.next_ttl(20, target=0.8, served=600, reads=1000, bounds=Bounds(5, 80))
     assert tuning.ttl_for(keys.registry[FAMILY], 20) == pytest.approx(expected)
     assert tuning.newest_steps()[FAMILY] == Step(expected, 0.8, 0.6, 1600, 2000, 1_030_000)
 
@@ -174,24 +173,24 @@ def test_the_first_step_stands_at_the_familys_own_ttl_and_the_next_moves(setting
 def test_another_process_learns_the_step_and_one_at_a_time_takes_it(settings, state, monkeypatch):
     settings.CACHE_TUNING = {FAMILY: 0.8}
     at(1000, monkeypatch)
-    tuning.look()
+    tuning.update_steps()
     stats.count(FAMILY, "miss", 1000)
     at(2000, monkeypatch)
-    tuning.look()  # somebody is stepping, so far as this process knows
+    tuning.update_steps()  # somebody is stepping, so far as this process knows
     assert tuning.ttl_for(keys.registry[FAMILY], 20) == 20
     look_again(state)
     assert tuning.ttl_for(keys.registry[FAMILY], 20) == 40
     monkeypatch.setattr(tuning, "_steps", {})
-    tuning.look()
+    tuning.update_steps()
     assert tuning.ttl_for(keys.registry[FAMILY], 20) == 40
 
 
 def test_a_version_that_rises_often_bounds_the_ttl(settings, state, monkeypatch):
     settings.CACHE_TUNING = {FAMILY: 0.8}
     at(1000, monkeypatch)
-    tuning.look()
+    tuning.update_steps()
     state.set(GAMES.key, 1_000_000)
-    tuning.look()
+    tuning.update_steps()
     state.set(GAMES.key, 1_007_000)
     stats.count(FAMILY, "miss", 1000)
     at(2000, monkeypatch)
@@ -228,10 +227,10 @@ def test_lost_totals_move_nothing(settings, state, monkeypatch):
 def test_without_redis_the_last_ttl_known_holds(settings, state, valkey):
     settings.CACHE_TUNING = {FAMILY: 0.8}
     versions.raise_version(GAMES)
-    tuning.look()
+    tuning.update_steps()
     tuning._steps[FAMILY] = Step(33.0, 0.8, 0.5, 0, 0, 0)
     valkey.stop()
     with pytest.raises(tuning.connections.RedisUnavailable):
-        tuning.look()
+        tuning.update_steps()
     assert tuning.ttl_for(keys.registry[FAMILY], 20) == 33
     assert tuning.newest_steps()[FAMILY].ttl_seconds == 33

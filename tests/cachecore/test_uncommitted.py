@@ -9,7 +9,7 @@ from django.test import TestCase
 
 from cachecore.read_through.effects import drive
 from cachecore.service import Cache
-from cachecore.writes import uncommitted
+from cachecore.writes import transactions
 from tests.cachecore.test_envelope import family
 
 PLAIN = family("uncommitted-plain")
@@ -114,7 +114,7 @@ def test_who_joins_is_not_answered_with_what_another_has_not_committed(cache):
 
         def factory():
             joining.append(pool.submit(drive, cache.reader.remember(ask), cache._driver))
-            while not cache._flights._under_way[KEY].future._condition._waiters:
+            while not cache._flights._by_key[KEY].future._condition._waiters:
                 pass
             Group.objects.create(name="not yet")
             return "uncommitted"
@@ -131,13 +131,13 @@ def test_after_a_savepoints_rollback_nothing_is_written_any_more(cache, elsewher
             Group.objects.create(name="never was")
             assert cache.remember(KEY, None, names) == ["never was"]
             transaction.set_rollback(True)
-        assert not uncommitted.has_uncommitted_writes()
+        assert not transactions.has_uncommitted_writes()
     with transaction.atomic():
         Group.objects.create(name="is")
         with transaction.atomic():
             transaction.set_rollback(True)
-        assert uncommitted.has_uncommitted_writes()
-    assert not uncommitted.has_uncommitted_writes()
+        assert transactions.has_uncommitted_writes()
+    assert not transactions.has_uncommitted_writes()
     assert elsewhere.get(KEY) is None
 
 

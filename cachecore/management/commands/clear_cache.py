@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from cachecore import keys, versions
 from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.service import cache
-from cachecore.storage.clearing import bump_tag, clear_family, has_values
+from cachecore.storage.clearing import clear_family, has_values, raise_namespace_version
 
 
 class Command(BaseCommand):
@@ -52,7 +52,7 @@ class Command(BaseCommand):
 
 def _raised(tag: str) -> str:
     if tag in versions.namespaces:
-        return f"is at version {bump_tag(tag)}"
+        return f"is at version {raise_namespace_version(tag)}"
     cache.invalidate_tag(tag)
     return "has a new version"
 

@@ -1,20 +1,20 @@
--- Take the lease on a missing or outdated value. O(tags). Atomic: one script.
+-- Take the lease on a missing, expired or invalidated value. O(tags). Atomic: one script.
 -- KEYS[1]    value          string, an envelope; cachecore/storage/envelope.py
 -- KEYS[2]    lease          string, token .. the tags' versions; family LEASE
--- KEYS[3]    latch          list, what waiters block on; family LATCH
+-- KEYS[3]    latch          list that waiters block on; family LATCH
 -- KEYS[4..]  tag versions   string, 8 random bytes; family TAG_VERSION
 -- ARGV[1]    token          16 random bytes
--- ARGV[2]    lease_ms       after which a dead holder is outlived
--- ARGV[3]    header         the first bytes of the value that the caller saw, '' for none
--- ARGV[4]    header_bytes   how many
--- ARGV[5]    tag_ttl_ms     TTL of the tags' versions; renewed here
--- ARGV[6..]  new            a random version for each tag, used where there is none
--- Returns    {0, pttl_ms}           somebody holds it
---            {1, version, ...}      taken; the versions as they are before the factory runs
---            {2}                    another value stands there now: read again
+-- ARGV[2]    lease_ms       TTL of the lease: a holder that died delays the others no longer
+-- ARGV[3]    header         the first bytes of the value that the caller has read, '' for none
+-- ARGV[4]    header_bytes   their number
+-- ARGV[5]    tag_ttl_ms     TTL of the versions of the tags; renewed here
+-- ARGV[6..]  new            a random version for each tag, used if it has none
+-- Returns    {0, pttl_ms}           another caller holds the lease
+--            {1, version, ...}      taken; the versions of the tags before the factory runs
+--            {2}                    the value has changed: read it again
 -- Writes     KEYS[2] with its TTL, DEL KEYS[3], tag versions with their TTL
--- A lease taken under older versions is doomed, its holder may not store: it is taken over at once. A call that is
--- repeated because its reply was lost is answered as the first was.
+-- A lease under older versions is replaced at once, because its holder cannot store. A call that is repeated because
+-- its reply was lost gets the same reply.
 if redis.call('GETRANGE', KEYS[1], 0, ARGV[4] - 1) ~= ARGV[3] then
   return {2}
 end

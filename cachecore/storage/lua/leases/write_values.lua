@@ -1,16 +1,17 @@
--- Write or delete values, whatever stood there: leases on them lose the right to store. O(values). Atomic: one script.
+-- Write or delete values unconditionally. End any leases on them, so that their holders cannot store. O(values).
+-- Atomic: one script.
 -- KEYS[3n+1]   value      string, an envelope or a counter
 -- KEYS[3n+2]   lease      string; family LEASE
--- KEYS[3n+3]   latch      list, what waiters block on; family LATCH
+-- KEYS[3n+3]   latch      list that waiters block on; family LATCH
 -- ARGV[1]      latch_ms   TTL of a latch
 -- ARGV[2n+2]   envelope   '' to delete the value
 -- ARGV[2n+3]   ttl_ms     of the value
--- Returns      how many of the values stood there before
--- Writes       the values with their TTLs, DEL of the leases, a latch with its TTL where somebody may wait
-local stood = 0
+-- Returns      how many of the values existed before
+-- Writes       the values with their TTLs; DEL of the leases; for each lease that existed a latch with its TTL
+local existed = 0
 for n = 0, #KEYS / 3 - 1 do
   local value, lease, latch = KEYS[3 * n + 1], KEYS[3 * n + 2], KEYS[3 * n + 3]
-  stood = stood + redis.call('EXISTS', value)
+  existed = existed + redis.call('EXISTS', value)
   if ARGV[2 * n + 2] == '' then
     redis.call('DEL', value)
   else
@@ -22,4 +23,4 @@ for n = 0, #KEYS / 3 - 1 do
     redis.call('PEXPIRE', latch, ARGV[1])
   end
 end
-return stood
+return existed
