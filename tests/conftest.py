@@ -11,7 +11,7 @@ from cachecore.responses import caching
 from cachecore.service import cache
 from cachecore.stats import stats
 from cachecore.writes import retry_queue
-from tests import servers
+from tests import flushing, servers
 
 ROLES = ("cache", "state")
 
@@ -23,6 +23,13 @@ def valkey():
     servers.valkey.resume()
     if not servers.valkey.running:
         servers.valkey.start()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """Set up the test database, and let Django flush it in spite of the triggers on transfers."""
+    with django_db_blocker.unblock():
+        flushing.allow_flush()
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ A scope narrows: the token's user still needs the permission that the view requi
 
 SCOPES = {
     "ingest": "Record games (POST /api/games/)",
+    "play": "Play the step game for the token's user (/api/play/)",
     "monitoring": "Read and clear the cache (/api/admin/monitoring/)",
 }
 

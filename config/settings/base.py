@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "cachecore.apps.CachecoreConfig",
     "tokens.apps.TokensConfig",
     "games.apps.GamesConfig",
+    "games.play.apps.PlayConfig",
     "analytics.apps.AnalyticsConfig",
     "django.contrib.admin",
     "django.contrib.auth",
