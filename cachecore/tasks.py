@@ -1,4 +1,4 @@
-"""Celery tasks of the cache: fetch, call a service."""
+"""Celery tasks of the cache."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ class TaskNotQueued(Exception):
 @shared_task(name="cachecore.tasks.warm")
 @single_run("warm", ttl_seconds=60)
 def warm() -> dict[str, Any]:
-    """Warm what is asked most and every standard answer (hourly, and after a new version: `request_warming`)."""
+    """Warm the most requested and the standard responses, hourly and after a new version (`request_warming`)."""
     warming.begin()
     report = warming.run()
     return {
@@ -31,12 +31,12 @@ def warm() -> dict[str, Any]:
 @shared_task(name="cachecore.tasks.fade_use")
 @single_run("fade-use", ttl_seconds=60)
 def decay_usage() -> dict[str, int]:
-    """Hourly: what was asked an hour ago counts half as much as what is asked now."""
+    """Halve the request counts, hourly: older requests count less than recent ones."""
     return {"asked": usage.decay()}
 
 
 def request_warming() -> None:
-    """Wake one run for the version just raised, at most one per five seconds."""
+    """Queue a warming run for the version just raised, at most one per five seconds."""
     delay = warming.claim_delay_seconds()
     if delay is not None:
         warm.apply_async(countdown=delay)

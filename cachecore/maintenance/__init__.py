@@ -1,1 +1,1 @@
-"""What beat and commands do with the cache: warm it by what was asked, hold it against the truth, document it."""
+"""Maintenance of the cache, by schedule or command: warming by usage, consistency check, generated documentation."""

@@ -1,10 +1,10 @@
-"""Cached answers beside the truth: the standard URLs (warming.py), as the cache keeps them and as their
-views compute them anew for the same version. What a correct cache must show is agreement, every time.
+"""Compare cached responses with recomputed ones: for a correct cache they always agree.
 
-The truth is computed as of the moment that the kept answer names, so answers about the last hours are judged like any
-other. It is not stored; a kept answer that disagrees is deleted, and front doors forget theirs of its family: a check
-mends what it finds. Where a new version rose between the two, or they have different sources, the pair says nothing
-and is skipped.
+The check takes the standard URLs (warming.py). It compares each stored response with one that the view computes for the
+same version and as of the stored response's time, so responses about the last hours can be compared too. The recomputed
+response is not stored. A stored response that differs is deleted, and the ASGI middleware of every process drops the
+local responses of its family. A pair is skipped if a new version was raised between the two, or if their sources
+differ.
 """
 
 import itertools
@@ -27,15 +27,15 @@ from cachecore.responses import caching
 from cachecore.responses.caching import ResponseResult
 from cachecore.storage import clear_times
 
-# Fields by name, wherever they stand in an answer; an app adds its own when it is loaded.
-timestamp_fields = {"generated_at"}  # as of when an answer was made
-coverage_fields = {"from", "to", "source", "epoch"}  # say what it covers: of two that lie apart, neither is wrong
-TRIES_PER_ANSWER = 3
+# Names of fields at any depth of a response; an app may add its own when it is loaded.
+timestamp_fields = {"generated_at"}  # when a response was computed
+coverage_fields = {"from", "to", "source", "epoch"}  # what it covers: two responses that differ here are not comparable
+MAX_TRIES_PER_RESPONSE = 3
 
 
 @dataclass(slots=True)
 class Report:
-    """`skipped` were not comparable: errors, not kept, or overtaken by a new version or by the clock."""
+    """The result of a check. `skipped` counts pairs that could not be compared."""
 
     agreed: int = 0
     skipped: int = 0
@@ -47,7 +47,7 @@ class Report:
 
     @property
     def nines(self) -> float:
-        """-log10 of the share that disagreed; where none did, of what 95 % confidence allows (the rule of three)."""
+        """-log10 of the share that disagreed. If none did, of the share that 95 % confidence allows (rule of three)."""
         if not self.compared:
             return 0.0
         return max(0.0, -math.log10((len(self.disagreeing) or 3) / self.compared))
@@ -55,18 +55,18 @@ class Report:
     def __str__(self) -> str:
         least = "" if self.disagreeing else "at least "
         return (
-            f"{self.agreed} of {self.compared} cached answers agree with the truth ({least}{self.nines:.1f} nines), "
+            f"{self.agreed} of {self.compared} cached responses equal recomputed ones ({least}{self.nines:.1f} nines), "
             f"{self.skipped} could not be compared."
         )
 
 
-def check(wanted: int, *, urls: Iterable[str] | None = None, on_compared: Callable[[], None] = lambda: None) -> Report:
-    """Compare `wanted` answers, the URLs in random order and over again. Raises RedisUnavailable."""
+def check(count: int, *, urls: Iterable[str] | None = None, on_compared: Callable[[], None] = lambda: None) -> Report:
+    """Compare `count` responses, repeating the URLs in random order. Raises RedisUnavailable."""
     report = Report()
     chosen = list(warming.urls() if urls is None else urls)
     random.shuffle(chosen)
-    for url in itertools.islice(itertools.cycle(chosen), TRIES_PER_ANSWER * wanted + len(chosen)):
-        if report.compared >= wanted:
+    for url in itertools.islice(itertools.cycle(chosen), MAX_TRIES_PER_RESPONSE * count + len(chosen)):
+        if report.compared >= count:
             break
         agrees = _agrees(url)
         if agrees is None:
@@ -81,28 +81,30 @@ def check(wanted: int, *, urls: Iterable[str] | None = None, on_compared: Callab
 
 
 def _agrees(url: str) -> bool | None:
-    """None where the two may not be compared."""
-    kept = _asked(url)
-    if kept is not None and kept.outcome == "MISS":  # it is kept from now on
-        kept = _asked(url)
-    if kept is None or kept.outcome != "HIT":
+    """Compare one stored response with a recomputed one. Return None if the two cannot be compared."""
+    cached = _call(url)
+    if cached is not None and cached.outcome == "MISS":  # it is stored now
+        cached = _call(url)
+    if cached is None or cached.outcome != "HIT":
         return None
-    before = msgspec.json.decode(kept.stored.body)
-    with as_of(_moment(before) or kept.stored.stored_at_ms):
-        truth = _asked(url, {caching.BYPASS_META_KEY: True})
-    if truth is None:
+    cached_body = msgspec.json.decode(cached.stored.body)
+    with as_of(_generated_at_ms(cached_body) or cached.stored.stored_at_ms):
+        computed = _call(url, {caching.BYPASS_META_KEY: True})
+    if computed is None:
         return None
-    after = msgspec.json.decode(truth.stored.body)
-    if versions.current(kept.cached_url.policy.namespace) != kept.stored.version or _covered(before) != _covered(after):
+    computed_body = msgspec.json.decode(computed.stored.body)
+    if versions.current(cached.cached_url.policy.namespace) != cached.stored.version:
         return None
-    if _told(before) == _told(after):
+    if _coverage(cached_body) != _coverage(computed_body):
+        return None
+    if _without_timestamps(cached_body) == _without_timestamps(computed_body):
         return True
-    _delete(kept.cached_url.key(kept.stored.version))
+    _delete(cached.cached_url.key(cached.stored.version))
     return False
 
 
-def _asked(url: str, environ: dict[str, Any] | None = None) -> ResponseResult | None:
-    """None for an error, as while the database is away."""
+def _call(url: str, environ: dict[str, Any] | None = None) -> ResponseResult | None:
+    """Call the view. Return None for an error response, for example while the database is unavailable."""
     return getattr(call_view(url, environ=environ), "result", None)
 
 
@@ -112,27 +114,27 @@ def _delete(key: Key) -> None:
     clear_times.record(key.family)
 
 
-def _moment(answer: Any) -> int | None:
-    """Unix ms of when the answer says it was made."""
-    told = next(_values(answer, timestamp_fields), None)
-    return round(datetime.fromisoformat(told).timestamp() * 1000) if told is not None else None
+def _generated_at_ms(body: Any) -> int | None:
+    """Return the time at which the response says that it was computed (unix ms), or None if it does not say so."""
+    generated_at = next(_values(body, timestamp_fields), None)
+    return round(datetime.fromisoformat(generated_at).timestamp() * 1000) if generated_at is not None else None
 
 
-def _covered(answer: Any) -> list[Any]:
-    return list(_values(answer, coverage_fields))
+def _coverage(body: Any) -> list[Any]:
+    return list(_values(body, coverage_fields))
 
 
-def _values(answer: Any, names: set[str]) -> Iterator[Any]:
-    if isinstance(answer, dict):
-        yield from (value for name, value in answer.items() if name in names)
-    for item in answer.values() if isinstance(answer, dict) else answer if isinstance(answer, list) else ():
+def _values(body: Any, names: set[str]) -> Iterator[Any]:
+    if isinstance(body, dict):
+        yield from (value for name, value in body.items() if name in names)
+    for item in body.values() if isinstance(body, dict) else body if isinstance(body, list) else ():
         yield from _values(item, names)
 
 
-def _told(answer: Any) -> Any:
-    """Without when it was made: an answer that depends on that says what it covers, too."""
-    if isinstance(answer, list):
-        return [_told(item) for item in answer]
-    if isinstance(answer, dict):
-        return {name: _told(value) for name, value in answer.items() if name not in timestamp_fields}
-    return answer
+def _without_timestamps(body: Any) -> Any:
+    """Return the body without its timestamps. A response that depends on the time also contains what it covers."""
+    if isinstance(body, list):
+        return [_without_timestamps(item) for item in body]
+    if isinstance(body, dict):
+        return {name: _without_timestamps(value) for name, value in body.items() if name not in timestamp_fields}
+    return body

@@ -1,4 +1,4 @@
-"""Ask a view of this process for what a client would get: no front door, no middleware, no rate limit between."""
+"""Call a view of this process as a request would, without the ASGI middleware, Django's middleware and rate limits."""
 
 import io
 from collections.abc import Mapping
@@ -12,7 +12,10 @@ from cachecore.read_through.request import is_internal_request
 
 
 def call_view(url: str, zone: str = "", environ: Mapping[str, Any] | None = None) -> HttpResponse:
-    """The view's answer to GET. `environ`: what only this process may say. Raises Http404, and what the view raises."""
+    """Return the view's response to a GET request. Raises Http404, and what the view raises.
+
+    `environ` adds entries that no client can set.
+    """
     path, _, query = url.partition("?")
     match = resolve(path)
     request = WSGIRequest(
@@ -28,9 +31,9 @@ def call_view(url: str, zone: str = "", environ: Mapping[str, Any] | None = None
             **(environ or {}),
         }
     )
-    asked = is_internal_request.set(True)
+    token = is_internal_request.set(True)
     try:
         response: HttpResponse = match.func(request, *match.args, **match.kwargs)
     finally:
-        is_internal_request.reset(asked)
+        is_internal_request.reset(token)
     return response

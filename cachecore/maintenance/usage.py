@@ -1,8 +1,8 @@
-"""Count which URLs are requested most, over all processes. `cachecore.maintenance.warming` recomputes those first.
+"""Count the most requested URLs over all processes; `cachecore.maintenance.warming` recomputes those first.
 
-The front door counts on `learned.Known`, one addition a request. The statistics' thread adds what is new to one
-bounded zset of the state role. Only what a view has answered with a stored 200 is known, so nothing else gets in; what
-was asked for once only is not counted.
+The ASGI middleware counts requests on each `url_registry.CachedUrl`, with one addition per request. The statistics'
+thread adds the new counts to one bounded zset in the state role. Only URLs to which a view has sent a stored 200 are
+registered, so no others get in. The request that registers a URL is not counted.
 """
 
 import heapq
@@ -24,9 +24,9 @@ from cachecore.responses.url_registry import CachedUrl, Url, cached_urls
 from cachecore.stats import stats
 
 MAX_MEMBERS = 300
-MAX_BATCH = 300  # the most asked of a process; the counts of others wait in it
+MAX_BATCH = 300  # the most requested URLs of a process; the counts of the others wait for a later batch
 MAX_LENGTH = 500  # characters of a member
-FADED = 1.0  # a lower score is not worth a place
+MIN_SCORE = 1.0  # a member with a lower score is removed
 
 REQUESTED_URLS = Family(
     name="asked-urls",
@@ -34,21 +34,21 @@ REQUESTED_URLS = Family(
     role="state",
     type="zset",
     ttl_seconds=None,
-    holds="URL and zone -> how often it was asked, halved every hour",
-    written_by="cachecore.maintenance.usage (lua/usage/add_asked.lua)",
-    purged_by="cachecore.maintenance.usage.fade; a URL that answers 4xx at once",
+    holds="URL and zone -> number of requests, halved every hour",
+    written_by="cachecore.maintenance.usage (lua/usage/add_requests.lua)",
+    purged_by="cachecore.maintenance.usage.decay; a URL whose response is a 4xx, by warming",
     bounded_by=f"{MAX_MEMBERS} members of at most {MAX_LENGTH} characters",
 )
 
-_add_asked = Script(Path(__file__).parent / "lua/usage/add_asked.lua")
+_add_requests = Script(Path(__file__).parent / "lua/usage/add_requests.lua")
 
-# A path of ours: no host, no scheme, no control characters. Queries are made by urlencode.
+# A path on this site: no host, no scheme, no control characters. Queries are encoded by urlencode.
 _PATH = re.compile(r"/(?!/)[A-Za-z0-9_.,~/+\-]*")
 _ZONE = re.compile(r"[A-Za-z0-9_/+\-]{0,64}")
 
 
 class CanonicalUrl(NamedTuple):
-    """A URL as a client asks it. `zone`: its X-Timezone, or empty."""
+    """A URL with its parameters in canonical form. `zone` is the request's X-Timezone, or empty."""
 
     url: str
     zone: str = ""
@@ -63,76 +63,77 @@ class CanonicalUrl(NamedTuple):
 
 
 def canonical(url: Url) -> CanonicalUrl | None:
-    """Parameters sorted and encoded in one way; None for what is not to be asked again."""
+    """Return the URL with sorted, uniformly encoded parameters. Return None if it is not safe to request again."""
     if not _PATH.fullmatch(url.path) or not _ZONE.fullmatch(url.timezone):
         return None
     parameters = sorted(parse_qsl(url.query, keep_blank_values=True), key=lambda parameter: parameter[0])
-    asked = CanonicalUrl(f"{url.path}?{urlencode(parameters)}" if parameters else url.path, url.timezone)
-    return asked if len(str(asked)) <= MAX_LENGTH else None
+    found = CanonicalUrl(f"{url.path}?{urlencode(parameters)}" if parameters else url.path, url.timezone)
+    return found if len(str(found)) <= MAX_LENGTH else None
 
 
 def flush() -> None:
-    """Add what this process was asked since the last time. Raises RedisUnavailable; then the counts wait."""
-    new = heapq.nlargest(MAX_BATCH, _new(), key=lambda answer: answer.count)
-    batch = [(str(asked), answer.count) for answer in new if (asked := answer.shortest())]
+    """Add this process's new counts to Redis. Raises RedisUnavailable, and keeps the counts for the next call."""
+    new = heapq.nlargest(MAX_BATCH, _unreported(), key=lambda response: response.count)
+    batch = [(str(url), response.count) for response in new if (url := response.shortest_url())]
     if batch:
         with connections.guarded_client("state") as client:
-            _add_asked(client, [REQUESTED_URLS.key()], [MAX_MEMBERS, msgspec.json.encode(batch)])
-    for answer in new:
-        answer.confirm()
+            _add_requests(client, [REQUESTED_URLS.key()], [MAX_MEMBERS, msgspec.json.encode(batch)])
+    for response in new:
+        response.confirm()
 
 
 def top(count: int) -> list[CanonicalUrl]:
-    """The `count` most asked, the first one first. Raises RedisUnavailable."""
+    """Return the `count` most requested URLs, the first one first. Raises RedisUnavailable."""
     if count <= 0:
         return []
     with connections.guarded_client("state") as client:
         return [CanonicalUrl.parse(member) for member in client.zrange(REQUESTED_URLS.key(), 0, count - 1, desc=True)]
 
 
-def drop(asked: CanonicalUrl) -> None:
-    """It cannot be asked any more. Raises RedisUnavailable."""
+def drop(url: CanonicalUrl) -> None:
+    """Remove a URL that is no longer valid. Raises RedisUnavailable."""
     with connections.guarded_client("state") as client:
-        client.zrem(REQUESTED_URLS.key(), str(asked))
+        client.zrem(REQUESTED_URLS.key(), str(url))
 
 
 def decay() -> int:
-    """Halve every score, so that old favourites make room; how many are left. Raises RedisUnavailable."""
+    """Halve every score, so that former favourites make room. Return how many are left. Raises RedisUnavailable."""
     key = REQUESTED_URLS.key()
     with connections.guarded_client("state") as client, client.pipeline() as transaction:
         transaction.zunionstore(key, {key: 0.5})
-        transaction.zremrangebyscore(key, "-inf", f"({FADED}")
+        transaction.zremrangebyscore(key, "-inf", f"({MIN_SCORE}")
         left, removed = transaction.execute()
     return int(left - removed)
 
 
 @dataclass(slots=True)
-class _Answer:
-    """An answer and what asks for it: however a question is spelled, it takes one place."""
+class _RequestedResponse:
+    """A response and the URLs that clients use for it. However they spell it, it takes one member of the zset."""
 
     count: int = 0
-    spellings: list[tuple[Url, CachedUrl, int]] = field(default_factory=list)
+    urls: list[tuple[Url, CachedUrl, int]] = field(default_factory=list)
 
-    def shortest(self) -> CanonicalUrl | None:
-        """None where it is not to be asked again: no spelling is fit for it, or its answers are not kept now."""
-        if any(known.policy.family.name in switches.switched_off() for _, known, _ in self.spellings):
+    def shortest_url(self) -> CanonicalUrl | None:
+        """Return None if no URL is safe to request again, or if the family is switched off."""
+        if any(cached_url.policy.family.name in switches.switched_off() for _, cached_url, _ in self.urls):
             return None
-        fit = [asked for url, _, _ in self.spellings if (asked := canonical(url))]
-        return min(fit, key=lambda asked: (len(str(asked)), asked), default=None)
+        safe = [found for url, _, _ in self.urls if (found := canonical(url))]
+        return min(safe, key=lambda url: (len(str(url)), url), default=None)
 
     def confirm(self) -> None:
-        for _, known, count in self.spellings:
-            known.reported_requests += count
+        """Mark the requests as reported."""
+        for _, cached_url, count in self.urls:
+            cached_url.reported_requests += count
 
 
-def _new() -> Iterable[_Answer]:
-    answers: defaultdict[tuple[str, str], _Answer] = defaultdict(_Answer)
-    for url, known in cached_urls.copy().items():
-        if count := known.requests - known.reported_requests:
-            answer = answers[known.policy.family.name, known.parameters]
-            answer.count += count
-            answer.spellings.append((url, known, count))
-    return answers.values()
+def _unreported() -> Iterable[_RequestedResponse]:
+    responses: defaultdict[tuple[str, str], _RequestedResponse] = defaultdict(_RequestedResponse)
+    for url, cached_url in cached_urls.copy().items():
+        if count := cached_url.requests - cached_url.reported_requests:
+            response = responses[cached_url.policy.family.name, cached_url.parameters]
+            response.count += count
+            response.urls.append((url, cached_url, count))
+    return responses.values()
 
 
 stats.after_flush.append(flush)

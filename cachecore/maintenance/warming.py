@@ -1,9 +1,10 @@
-"""Warming: compute the standard answers before anybody asks, through the very views that serve them.
+"""Warm the response cache: compute responses before clients request them, through the views that serve them.
 
-An app registers a warmer, a function that yields URLs; what was asked most lately (usage.py) comes first.
-A run asks each view in this process, one after the other, which stores its answer in the cache role; a request that
-comes meanwhile waits for it (cachecore/storage/leases.py), and what a request has computed already is not asked. Runs
-after new versions are coalesced to one per `COALESCE_SECONDS`.
+An app registers a warmer, a function that yields the URLs of its standard responses. The URLs that clients recently
+requested most (usage.py) come before them. A run calls the views in this process one after the other, and each stores
+its response in the cache role. A request that arrives meanwhile waits for that (cachecore/storage/leases.py), and a
+response that a request has already computed is skipped. Runs after new versions are coalesced to one per
+`COALESCE_SECONDS`.
 """
 
 import logging
@@ -31,15 +32,15 @@ from cachecore.storage import leases
 logger = logging.getLogger(__name__)
 
 COALESCE_SECONDS = 5
-RUN_SECONDS = COALESCE_SECONDS - 1  # a run is over when the next may begin; what it left, that one or a client computes
-REST_FACTOR = 3  # times as long as computing took; for what nobody has asked lately
+RUN_SECONDS = COALESCE_SECONDS - 1  # a run ends before the next may begin; later runs or requests compute the rest
+REST_FACTOR = 3  # rest this many times as long as a computation took, if no client has recently requested its URL
 WARMING_DUE = Family(
     name="warming-due",
     pattern="warming:due",
     role="state",
     type="string",
     ttl_seconds=2 * COALESCE_SECONDS,
-    holds="set while a warming run is on its way",
+    holds="exists while a warming run is queued",
     written_by="cachecore.maintenance.warming.claim_delay_seconds",
     purged_by="the run when it starts",
 )
@@ -60,29 +61,30 @@ warmers: dict[str, Warmer] = {}
 
 @dataclass(slots=True)
 class Report:
-    """What a run did, by URL."""
+    """What a run did, as lists of URLs."""
 
     warmed: list[str] = field(default_factory=list)
     already_warm: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
-    dropped: list[str] = field(default_factory=list)  # by use, and answering 4xx now
-    switched_off: list[str] = field(default_factory=list)  # its family's answers are not kept now
-    remaining: int = 0  # for want of time, or of Redis
-    redis_error: RedisUnavailable | None = None  # the run is over: there is nowhere to keep an answer
+    dropped: list[str] = field(default_factory=list)  # requested often before, and answered by a 4xx now
+    switched_off: list[str] = field(default_factory=list)  # responses of their families are not stored now
+    remaining: int = 0  # not reached, because time ran out or Redis was unavailable
+    redis_error: RedisUnavailable | None = None  # ended the run: no response can be stored
 
 
 def register(family: str, warmer: Warmer) -> None:
+    """Register the function that yields the URLs of a family's standard responses."""
     warmers[family] = warmer
 
 
 def urls(families: Iterable[str] | None = None) -> Iterator[str]:
-    """What a run would ask. Raises KeyError for a family without a warmer."""
+    """Yield the URLs of the standard responses. Raises KeyError for a family without a warmer."""
     for family in families if families is not None else tuple(warmers):
         yield from warmers[family]()
 
 
 class PlannedUrl(NamedTuple):
-    """`standard`: an app's warmer says so. `lately`: clients asked it, and are likely to ask it again at once."""
+    """A URL of a run. `standard`: from an app's warmer. `recently_requested`: clients probably request it again."""
 
     canonical_url: CanonicalUrl
     standard: bool
@@ -90,65 +92,68 @@ class PlannedUrl(NamedTuple):
 
 
 def plan(families: Iterable[str] | None = None) -> list[PlannedUrl]:
-    """What a run asks, in its order; of families only what is standard. Raises KeyError as `urls`."""
+    """Return the URLs of a run in order, or only the standard ones of some families.
+
+    Raises KeyError for a family without a warmer.
+    """
     standard = dict.fromkeys(map(CanonicalUrl, urls(families)))
-    by_use = dict.fromkeys([] if families else _by_use())
-    return [PlannedUrl(asked, asked in standard, asked in by_use) for asked in dict.fromkeys((*by_use, *standard))]
+    requested = dict.fromkeys([] if families else _most_requested())
+    return [PlannedUrl(url, url in standard, url in requested) for url in dict.fromkeys((*requested, *standard))]
 
 
 def run(clock: Callable[[], float] = time.monotonic, rest: Callable[[float], None] = time.sleep) -> Report:
-    """Warm all of the plan that RUN_SECONDS allow: at once what clients ask, the rest at a quarter of the speed.
+    """Warm as much of the plan as RUN_SECONDS allow: recently requested URLs at full speed, others at a quarter of it.
 
-    Right after a new version the requests themselves need the processors, and for the rest nobody is waiting.
+    Right after a new version the requests themselves need the processors, and no client waits for the others.
     """
     report, until = Report(), clock() + RUN_SECONDS
     for one in plan():
-        began = clock()
-        if began >= until:
+        started = clock()
+        if started >= until:
             report.remaining += 1
             continue
         computed = warm(one, report)
         if computed and not one.recently_requested:
-            rest(REST_FACTOR * (clock() - began))
+            rest(REST_FACTOR * (clock() - started))
     return report
 
 
 def warm(one: PlannedUrl, report: Report) -> bool:
-    """Whether the view was asked. What clients cannot ask any more (a deleted game, another release's) is dropped."""
-    told = str(one.canonical_url)
+    """Warm a URL; return True if its view was called. A URL that is no longer valid (a deleted game) is dropped."""
+    url = str(one.canonical_url)
     if report.redis_error is not None:
         report.remaining += 1
         return False
     if _is_warm(one.canonical_url):
-        report.already_warm.append(told)
+        report.already_warm.append(url)
         return False
-    status, outcome, family = _asked(one.canonical_url)
+    status, outcome, family = _call(one.canonical_url)
     if status == 200 and outcome in ("HIT", "MISS"):
-        (report.already_warm if outcome == "HIT" else report.warmed).append(told)
+        (report.already_warm if outcome == "HIT" else report.warmed).append(url)
     elif family is not None and switches.is_off(family):
-        report.switched_off.append(told)
-    elif outcome == "BYPASS" and (away := redis_failure()) is not None:
-        logger.warning("warming ends: %s", away)
-        report.redis_error = away
-        report.failed.append(told)
+        report.switched_off.append(url)
+    elif outcome == "BYPASS" and (error := redis_failure()) is not None:
+        logger.warning("warming ends: %s", error)
+        report.redis_error = error
+        report.failed.append(url)
     elif 400 <= status < 500 and not one.standard:
-        report.dropped.append(told)
+        report.dropped.append(url)
         with suppress(RedisUnavailable):
             usage.drop(one.canonical_url)
     else:
-        logger.warning("%s was not warmed: status %d, X-Cache %r", told, status, outcome)
+        logger.warning("%s was not warmed: status %d, X-Cache %r", url, status, outcome)
         stats.count(usage.REQUESTED_URLS.name, "error")
-        report.failed.append(told)
+        report.failed.append(url)
     return True
 
 
 def warm_url(url: str, report: Report) -> None:
-    """A standard answer: whatever is wrong with it is a fault of ours."""
+    """Warm a standard URL; any failure of it is reported."""
     warm(PlannedUrl(CanonicalUrl(url), standard=True), report)
 
 
 def claim_delay_seconds() -> float | None:
-    """Seconds until the run that this caller shall start; None when one is on its way already."""
+    """Claim the next run. Return the seconds until it should start, or None if a run is queued already."""
     with connections.guarded_client("state") as client:
         if not client.set(WARMING_DUE.key(), 1, nx=True, ex=WARMING_DUE.ttl_seconds):
             return None
@@ -159,14 +164,14 @@ def claim_delay_seconds() -> float | None:
 
 
 def begin() -> None:
-    """A run starts: versions that rise from now on claim a run of their own."""
+    """Record that a run starts: later versions claim a run of their own."""
     with connections.guarded_client("state") as client:
         client.set(WARMED_AT.key(), now_ms(), ex=WARMED_AT.ttl_seconds)
         client.delete(WARMING_DUE.key())
 
 
 def redis_failure() -> RedisUnavailable | None:
-    """Why nothing can be kept now, where that is so."""
+    """Return why no response can be stored now, or None if both Redis roles are available."""
     try:
         for role in get_args(Role):
             with connections.guarded_client(role) as client:
@@ -176,41 +181,41 @@ def redis_failure() -> RedisUnavailable | None:
     return None
 
 
-def _by_use() -> list[CanonicalUrl]:
-    """CACHE_REWARM_TOP of what was asked most lately; nothing while the state role is away."""
+def _most_requested() -> list[CanonicalUrl]:
+    """Return the CACHE_REWARM_TOP most requested URLs, or none while the state role is unavailable."""
     try:
         return usage.top(conf.rewarm_top())
     except RedisUnavailable as error:
-        logger.warning("what was asked most is not known: %s", error)
+        logger.warning("the most requested URLs could not be read: %s", error)
         return []
 
 
-def _is_warm(asked: CanonicalUrl) -> bool:
-    """Whether its answer stands there, or somebody computes it: known of what this process has asked before.
+def _is_warm(url: CanonicalUrl) -> bool:
+    """Return True if the response is stored or being computed. Only for URLs that this process has called before.
 
-    A quarter of the CPU of a hit inside Django, and not counted as one.
+    This takes a quarter of the CPU of a hit inside Django, and does not count as a hit.
     """
-    path, _, query = asked.url.partition("?")
-    if (known := cached_urls.get(Url(path, query, asked.zone))) is None:
+    path, _, query = url.url.partition("?")
+    if (cached_url := cached_urls.get(Url(path, query, url.zone))) is None:
         return False
     try:
-        if (version := versions.current(known.policy.namespace)) is None:
+        if (version := versions.current(cached_url.policy.namespace)) is None:
             return False
-        key = known.key(version)
+        key = cached_url.key(version)
         with connections.guarded_client("cache") as client:
             return bool(client.exists(key, leases.LEASE.key(key=key)))
     except RedisUnavailable:
         return False
 
 
-def _asked(asked: CanonicalUrl) -> tuple[int, str, Family | None]:
-    """What the view says, its X-Cache, and the family of its answer; (500, "", None) where it raises."""
+def _call(url: CanonicalUrl) -> tuple[int, str, Family | None]:
+    """Call the view. Return its status, its X-Cache and its response's family, or (500, "", None) if it raises."""
     try:
-        response = call_view(asked.url, asked.zone)
-    except Http404:  # no such URL, or a view of Django's own that found nothing
+        response = call_view(url.url, url.zone)
+    except Http404:  # no such URL, or a plain Django view that found no object
         return 404, "", None
     except Exception:
-        logger.exception("warming %s failed", asked)
+        logger.exception("warming %s failed", url)
         return 500, "", None
     result = getattr(response, "result", None)  # cachecore.responses.caching
     family = result.cached_url.policy.family if result is not None else None

@@ -26,7 +26,7 @@ RATE_COUNTER = Family(
     holds="requests let through in the current or the previous window",
     written_by="cachecore.rate_limits.windows.take_in_sliding_window",
     purged_by="its TTL",
-    bounded_by="two windows' length; every write sets it",
+    bounded_by="its TTL of two windows, which every write sets",
 )
 RATE_LOG = Family(
     name="rate-log",
@@ -34,10 +34,10 @@ RATE_LOG = Family(
     role="state",
     type="list",
     ttl_seconds=None,
-    holds="unix seconds of the requests let through, newest first, no more than the limit",
+    holds="unix seconds of the requests let through, newest first, at most as many as the limit",
     written_by="cachecore.rate_limits.windows.take_in_moving_window",
     purged_by="its TTL",
-    bounded_by="one window's length; every write sets it",
+    bounded_by="its TTL of one window, which every write sets",
 )
 
 SERVER_TIME = ""

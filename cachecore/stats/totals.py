@@ -31,7 +31,7 @@ STATS_TOTALS = Family(
     ttl_seconds=None,
     holds="<family>:<measure> -> what all processes counted (integers; times in us); since_ms",
     written_by="cachecore.stats.totals (lua/stats/add_counts.lua)",
-    purged_by="never; a lost one begins at nothing",
+    purged_by="never; a lost one starts again at zero",
     bounded_by="one hash, families in code times about 60 measures",
 )
 STATS_BATCH = Family(

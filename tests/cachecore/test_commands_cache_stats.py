@@ -89,7 +89,7 @@ def test_a_check_compares_answers_and_says_the_nines(capsys):
     services.apply_pending()
     call_command("cache_stats", "--check", "4")
     out = capsys.readouterr().out
-    assert out.startswith("4 of 4 cached answers agree with the truth (at least 0.1 nines), ")
+    assert out.startswith("4 of 4 cached responses equal recomputed ones (at least 0.1 nines), ")
 
 
 @pytest.mark.django_db(transaction=True)

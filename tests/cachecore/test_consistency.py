@@ -1,4 +1,4 @@
-"""Cached answers beside the truth: what agrees, what disagrees, and what may not be compared."""
+"""Cached responses compared with recomputed ones: which agree, which disagree, and which cannot be compared."""
 
 import msgspec
 import pytest
@@ -32,18 +32,18 @@ def _a_game():
 
 
 def change(crash_hundredths: int) -> None:
-    """Past every signal: the cache cannot know."""
+    """Change the row without sending a signal, so that the cache is not invalidated."""
     with connection.cursor() as cursor:
         cursor.execute("UPDATE games_game SET crash_hundredths = %s", [crash_hundredths])
 
 
 def rewrite(old: bytes, new: bytes) -> None:
-    """In the body of the one kept answer."""
-    keep(GAMES_LIST, lambda body: body.replace(old, new))
+    """Replace text in the body of the only stored response."""
+    store(GAMES_LIST, lambda body: body.replace(old, new))
 
 
-def keep(family: Family, changed) -> None:
-    """Another body in the place of the one kept answer's."""
+def store(family: Family, changed) -> None:
+    """Store `changed(body)` in place of the body of the family's only stored response."""
     with connections.guarded_client("cache") as client:
         (name,) = client.scan_iter(match=f"{family.prefix}*")
         key = Key(name.decode(), family)
@@ -54,33 +54,33 @@ def keep(family: Family, changed) -> None:
         client.set(key, envelope.seal(key, payload, envelope.Times(now_ms(), 20, 20), {}))
 
 
-def test_what_the_cache_keeps_agrees(client):
+def test_a_correct_response_agrees(client):
     client.get(LIST)
     report = consistency.check(1, urls=[LIST])
     assert (report.agreed, report.skipped, report.disagreeing) == (1, 0, [])
 
 
-def test_a_url_is_kept_first_where_it_was_not():
+def test_a_response_that_is_not_stored_is_stored_first():
     assert consistency.check(3, urls=[LIST]).agreed == 3
 
 
-def test_an_error_says_nothing():
+def test_an_error_response_is_skipped():
     report = consistency.check(1, urls=["/api/games/?per_page=0"])
     assert (report.compared, report.disagreeing) == (0, [])
     assert report.skipped > 0
 
 
-def test_what_differs_is_named_and_mended(client):
+def test_a_difference_is_reported_and_corrected(client):
     client.get(LIST)
     change(300)
     assert consistency.check(1, urls=[LIST]).disagreeing == [LIST]
-    with connections.guarded_client("state") as redis:  # which every front door looks at
+    with connections.guarded_client("state") as redis:  # every process's ASGI middleware reads it
         assert now_ms() - int(redis.hget(clear_times.CLEARED.key(), GAMES_LIST.name)) < 5_000
     assert client.get(LIST).json()["results"][0]["crash_point"] == 3.0
     assert consistency.check(1, urls=[LIST]).agreed == 1
 
 
-def test_a_field_that_says_when_is_no_difference(client, monkeypatch):
+def test_timestamps_are_not_compared(client, monkeypatch):
     record_games([Round(game_id=2, crash_hundredths=200, end_time=from_unix_ms(1_790_000_000_000))], source="test")
     monkeypatch.setattr(consistency, "timestamp_fields", {"end_time"})
     client.get(LIST)
@@ -88,7 +88,7 @@ def test_a_field_that_says_when_is_no_difference(client, monkeypatch):
     assert consistency.check(1, urls=[LIST]).agreed == 1
 
 
-def test_an_answer_from_another_source_is_not_compared(client, monkeypatch):
+def test_responses_from_different_sources_are_not_compared(client, monkeypatch):
     client.get(LIST)
     rewrite(b'"crash_point":2.0', b'"crash_point":9.0')
     monkeypatch.setattr(consistency, "coverage_fields", {"crash_point"})
@@ -96,22 +96,22 @@ def test_an_answer_from_another_source_is_not_compared(client, monkeypatch):
     assert (report.agreed, report.skipped, report.disagreeing) == (0, 4, [])
 
 
-def test_an_answer_of_another_version_is_not_compared(client, monkeypatch):
+def test_responses_of_different_versions_are_not_compared(client, monkeypatch):
     client.get(LIST)
-    asked, first = consistency._asked, versions.current(GAMES)
+    call, first = consistency._call, versions.current(GAMES)
 
-    def overtaken(url, environ=None):
+    def call_during_a_raise(url, environ=None):
         if environ and versions.current(GAMES) == first:
             change(300)
-            versions.raise_version(GAMES)  # a game is recorded between the two answers
-        return asked(url, environ)
+            versions.raise_version(GAMES)  # a game is recorded between the two calls
+        return call(url, environ)
 
-    monkeypatch.setattr(consistency, "_asked", overtaken)
+    monkeypatch.setattr(consistency, "_call", call_during_a_raise)
     report = consistency.check(1, urls=[LIST])
     assert (report.agreed, report.skipped, report.disagreeing) == (1, 1, [])
 
 
-def test_the_truth_is_not_stored(client):
+def test_the_recomputed_response_is_not_stored(client):
     client.get(LIST)
     with connections.guarded_client("cache") as redis:
         before = {key: redis.get(key) for key in redis.keys("games:list:*")}
@@ -127,7 +127,7 @@ MINUTE_MS = 60_000
 
 @pytest.fixture
 def hour_ago(client):
-    """A kept answer about the last hour as of half an hour ago, when the one game had just been; unix ms."""
+    """Store a response about the last hour as of half an hour ago, which contained one game; its time in unix ms."""
     now = now_ms()
     record_games([Round(game_id=2, crash_hundredths=200, end_time=from_unix_ms(now - 80 * MINUTE_MS))], source="test")
     services.apply_pending()
@@ -135,7 +135,7 @@ def hour_ago(client):
     client.get(HOUR)
     with as_of(then):
         body = call_view(HOUR, environ={caching.BYPASS_META_KEY: True}).content
-    keep(occurrences.FAMILY, lambda _: body)
+    store(occurrences.FAMILY, lambda _: body)
     return then
 
 
@@ -143,36 +143,36 @@ def counts(body: bytes) -> list[int]:
     return [result["count"] for result in msgspec.json.decode(body)["results"]]
 
 
-def test_an_answer_about_the_last_hours_is_held_against_the_truth_as_of_its_moment(client, hour_ago):
-    """Now the game is in no hour's window any more; of the kept answer's moment it was."""
+def test_a_response_about_the_last_hours_is_compared_as_of_its_time(client, hour_ago):
+    """The game has left the window by now; it was in the stored response's window."""
     assert counts(client.get(HOUR).content) == [1]
     assert counts(call_view(HOUR, environ={caching.BYPASS_META_KEY: True}).content) == [0]
     report = consistency.check(1, urls=[HOUR])
     assert (report.agreed, report.skipped, report.disagreeing) == (1, 0, [])
 
 
-def test_a_wrong_answer_about_the_last_hours_is_found_and_mended(client, hour_ago):
-    keep(occurrences.FAMILY, lambda body: body.replace(b'"count":1', b'"count":2'))
+def test_a_wrong_response_about_the_last_hours_is_found_and_corrected(client, hour_ago):
+    store(occurrences.FAMILY, lambda body: body.replace(b'"count":1', b'"count":2'))
     report = consistency.check(1, urls=[HOUR])
     assert (report.agreed, report.skipped, report.disagreeing) == (0, 0, [HOUR])
     assert counts(client.get(HOUR).content) == [0]
 
 
-def test_every_standard_answer_can_be_judged():
+def test_every_standard_response_can_be_compared():
     services.apply_pending()
     urls = list(warming.urls())
     report = consistency.check(len(urls), urls=urls)
     assert (report.agreed, report.skipped, report.disagreeing) == (len(urls), 0, [])
 
 
-def test_nothing_kept_is_nothing_compared(valkey):
+def test_without_redis_nothing_is_compared(valkey):
     valkey.stop()
     report = consistency.check(2, urls=[LIST])
     assert (report.compared, report.nines) == (0, 0.0)
     assert report.skipped == 7
 
 
-def test_the_standard_answers_agree_as_they_are_served():
+def test_the_standard_responses_agree():
     services.apply_pending()
     report = consistency.check(30)
     assert (report.disagreeing, report.agreed) == ([], 30)

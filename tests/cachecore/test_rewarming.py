@@ -1,4 +1,4 @@
-"""What clients ask most is computed anew after a new version: counted at the front door, kept in one bounded zset."""
+"""The most requested URLs are warmed after a new version: the middleware counts them, one bounded zset ranks them."""
 
 import asyncio
 import itertools
@@ -67,26 +67,26 @@ def a_policy():
     return LIST
 
 
-def requests(*asked: tuple[str, str], method="GET", **headers) -> list[int]:
-    """Ask (path, query) at the door of a process; Django behind it says 200 to everything. The statuses."""
+def requests(*urls: tuple[str, str], method="GET", **headers) -> list[int]:
+    """Send each (path, query) to the middleware of a process whose Django always sends 200. Return the statuses."""
 
     async def behind(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
     async def go():
-        door = ResponseCacheASGIMiddleware(behind, VersionWatcher([GAMES]))
-        return [(await send_request(door, path, query, method, **headers)).status for path, query in asked]
+        middleware = ResponseCacheASGIMiddleware(behind, VersionWatcher([GAMES]))
+        return [(await send_request(middleware, path, query, method, **headers)).status for path, query in urls]
 
     return asyncio.run(go())
 
 
-def known(
-    policy: Policy, path: str, query: str = "", zone: str = "", parameters: str = "p", asked: int = 1
+def registered(
+    policy: Policy, path: str, query: str = "", zone: str = "", parameters: str = "p", requests: int = 1
 ) -> CachedUrl:
-    """A URL that a view has answered in this process, and how often it was asked since."""
-    one = cached_urls[Url(path, query, zone)] = CachedUrl(policy, parameters, requests=asked)
-    return one
+    """Register a URL, as if a view had answered it in this process, with its number of requests since."""
+    cached_url = cached_urls[Url(path, query, zone)] = CachedUrl(policy, parameters, requests=requests)
+    return cached_url
 
 
 def scores() -> dict[str, float]:
@@ -102,7 +102,7 @@ def put(of_members: dict[str, float]) -> None:
 # Counting --------------------------------------------------------------------------------------------------------
 
 
-def test_the_door_counts_what_a_view_has_answered(a_game, client):
+def test_the_middleware_counts_requests_for_urls_that_a_view_has_answered(a_game, client):
     client.get(SEVEN)
     assert requests(*3 * [("/api/games/", "per_page=7")]) == [200, 200, 200]
     usage.flush()
@@ -110,26 +110,26 @@ def test_the_door_counts_what_a_view_has_answered(a_game, client):
 
 
 def test_counts_of_two_processes_add_up(a_policy):
-    known(a_policy, "/x/", "a=1", asked=3)
-    known(a_policy, "/y/", parameters="q")
+    registered(a_policy, "/x/", "a=1", requests=3)
+    registered(a_policy, "/y/", parameters="q")
     usage.flush()
     cached_urls.clear()  # another process
-    known(a_policy, "/x/", "a=1", asked=4)
+    registered(a_policy, "/x/", "a=1", requests=4)
     usage.flush()
     assert scores() == {"/x/?a=1": 7.0, "/y/": 1.0}
 
 
-def test_what_was_told_is_not_told_again(a_policy):
-    one = known(a_policy, "/x/", asked=2)
+def test_reported_requests_are_not_reported_again(a_policy):
+    cached_url = registered(a_policy, "/x/", requests=2)
     usage.flush()
     usage.flush()
     assert scores() == {"/x/": 2.0}
-    one.requests += 1
+    cached_url.requests += 1
     usage.flush()
     assert scores() == {"/x/": 3.0}
 
 
-def test_the_statistics_thread_tells_it():
+def test_the_statistics_thread_reports_them():
     assert usage.flush in stats.after_flush
 
 
@@ -141,7 +141,7 @@ def test_head_requests_and_those_with_authorization_are_not_counted(a_game, clie
     assert scores() == {}
 
 
-def test_a_question_takes_one_place_however_it_is_spelled(a_game, client):
+def test_different_spellings_of_a_request_take_one_member(a_game, client):
     for query, zone in [("per_page=7&page=1&tz=Asia/Tokyo", ""), ("per_page=07", "Asia/Tokyo"), ("per_page=7", "UTC")]:
         client.get(f"/api/games/?{query}", headers={"X-Timezone": zone} if zone else {})
     requests(("/api/games/", "per_page=7&page=1&tz=Asia/Tokyo"))
@@ -152,7 +152,7 @@ def test_a_question_takes_one_place_however_it_is_spelled(a_game, client):
 
 
 @pytest.mark.parametrize(
-    ("url", "asked"),
+    ("url", "expected"),
     [
         (Url("/x/"), CanonicalUrl("/x/")),
         (Url("/x/", "b=2&a=1", "", cross_origin=True, forwarded_proto="https"), CanonicalUrl("/x/?a=1&b=2")),
@@ -160,23 +160,23 @@ def test_a_question_takes_one_place_however_it_is_spelled(a_game, client):
         (Url("/x/", "a=1,2&b=", "Asia/Tokyo"), CanonicalUrl("/x/?a=1%2C2&b=", "Asia/Tokyo")),
     ],
 )
-def test_the_canonical_form(url, asked):
-    assert usage.canonical(url) == asked
-    assert CanonicalUrl.parse(str(asked).encode()) == asked
+def test_the_canonical_form(url, expected):
+    assert usage.canonical(url) == expected
+    assert CanonicalUrl.parse(str(expected).encode()) == expected
 
 
-def test_of_what_a_process_was_asked_the_most_asked_goes_first_and_the_rest_waits(a_policy, monkeypatch):
+def test_a_process_reports_its_most_requested_urls_first_and_keeps_the_others(a_policy, monkeypatch):
     monkeypatch.setattr(usage, "MAX_BATCH", 2)
-    for number, asked in enumerate([1, 5, 3]):
-        known(a_policy, f"/{number}/", parameters=str(number), asked=asked)
+    for number, count in enumerate([1, 5, 3]):
+        registered(a_policy, f"/{number}/", parameters=str(number), requests=count)
     usage.flush()
     assert scores() == {"/1/": 5.0, "/2/": 3.0}
     usage.flush()
     assert scores() == {"/0/": 1.0, "/1/": 5.0, "/2/": 3.0}
 
 
-def test_a_family_that_is_switched_off_takes_no_place(a_policy):
-    known(a_policy, "/x/")
+def test_a_family_that_is_switched_off_takes_no_member(a_policy):
+    registered(a_policy, "/x/")
     switches.set_switched_off({a_policy.family.name.encode()})
     try:
         usage.flush()
@@ -188,25 +188,25 @@ def test_a_family_that_is_switched_off_takes_no_place(a_policy):
 # The bound -------------------------------------------------------------------------------------------------------
 
 
-def test_a_newcomer_takes_the_place_of_the_least_asked_and_goes_on_from_its_score(a_policy, monkeypatch):
+def test_a_new_member_replaces_the_least_requested_one_and_starts_from_its_score(a_policy, monkeypatch):
     monkeypatch.setattr(usage, "MAX_MEMBERS", 3)
     put({"/a/": 10, "/b/": 4, "/c/": 7})
-    known(a_policy, "/d/", asked=2)
+    registered(a_policy, "/d/", requests=2)
     usage.flush()
     assert scores() == {"/d/": 6.0, "/c/": 7.0, "/a/": 10.0}
 
 
-def test_thousands_of_questions_that_nobody_asks_again_do_not_drive_out_what_is_asked(a_policy):
+def test_thousands_of_urls_requested_once_do_not_displace_the_most_requested(a_policy):
     put({f"/favourite/{number}/": 100.0 for number in range(50)})
     for number in range(3_000):
-        known(a_policy, f"/scanned/{number}/", parameters=str(number))
-    for _ in range(10):  # a batch is what a process tells at once
+        registered(a_policy, f"/scanned/{number}/", parameters=str(number))
+    for _ in range(10):  # one batch per call
         usage.flush()
     assert len(scores()) == usage.MAX_MEMBERS
-    assert {asked.url for asked in usage.top(50)} == {f"/favourite/{number}/" for number in range(50)}
+    assert {found.url for found in usage.top(50)} == {f"/favourite/{number}/" for number in range(50)}
 
 
-def test_old_favourites_fade_and_the_last_of_them_is_gone():
+def test_scores_decay_until_the_last_member_is_removed():
     put({"/often/": 12, "/seldom/": 2, "/once/": 1})
     assert tasks.decay_usage() == {"asked": 2}
     assert scores() == {"/often/": 6.0, "/seldom/": 1.0}
@@ -222,7 +222,7 @@ def test_scores_are_halved_every_hour():
     assert (entry["task"], entry["schedule"]) == (tasks.decay_usage.name, 3600.0)
 
 
-# What never gets in ----------------------------------------------------------------------------------------------
+# URLs that are never counted -----------------------------------------------------------------------------------------
 
 HOSTILE = [
     ("/api/games/", "per_page=7&x=" + 10_000 * "a", ""),
@@ -240,7 +240,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("path", "query", "zone"), HOSTILE)
-def test_hostile_urls_are_not_remembered(a_game, client, path, query, zone):
+def test_hostile_urls_are_not_counted(a_game, client, path, query, zone):
     client.get(path, QUERY_STRING=query, headers={"X-Timezone": zone})
     requests(*2 * [(path, query)], **({"x_timezone": zone} if zone else {}))
     usage.flush()
@@ -248,29 +248,29 @@ def test_hostile_urls_are_not_remembered(a_game, client, path, query, zone):
 
 
 @pytest.mark.parametrize(("path", "query", "zone"), [one for one in HOSTILE if one[1] not in ("per_page=7%0Ax", "{}")])
-def test_not_even_when_a_view_had_answered_them(a_policy, path, query, zone):
-    known(a_policy, path, query, zone, parameters="hostile", asked=1_000)
-    known(a_policy, "/well/")
+def test_hostile_urls_are_not_counted_even_if_a_view_had_answered_them(a_policy, path, query, zone):
+    registered(a_policy, path, query, zone, parameters="hostile", requests=1_000)
+    registered(a_policy, "/well/")
     usage.flush()
     assert scores() == {"/well/": 1.0}
     usage.flush()
-    assert scores() == {"/well/": 1.0}  # and what was refused does not come again
+    assert scores() == {"/well/": 1.0}  # the rejected URL is not reported later either
 
 
 def test_another_host_is_not_counted(a_game, client):
     client.get(SEVEN)
 
     async def go():
-        door = ResponseCacheASGIMiddleware(lambda *_: asyncio.sleep(0), VersionWatcher([GAMES]))
+        middleware = ResponseCacheASGIMiddleware(lambda *_: asyncio.sleep(0), VersionWatcher([GAMES]))
         scope = {"type": "http", "method": "GET", "path": "/api/games/", "query_string": b"per_page=7"}
-        await door(scope | {"headers": [(b"host", b"evil.example")]}, None, None)
+        await middleware(scope | {"headers": [(b"host", b"evil.example")]}, None, None)
 
     asyncio.run(go())
     usage.flush()
     assert scores() == {}
 
 
-def test_what_a_view_refuses_is_not_remembered(a_game, client):
+def test_requests_that_a_view_rejects_are_not_counted(a_game, client):
     assert client.get("/api/games/?nonsense=1").status_code == 400
     requests(*3 * [("/api/games/", "nonsense=1")])
     usage.flush()
@@ -281,7 +281,7 @@ def test_what_a_view_refuses_is_not_remembered(a_game, client):
 
 
 @pytest.mark.parametrize(("top", "outcome"), [(50, "HIT"), (0, "MISS")])
-def test_what_was_asked_is_a_hit_at_once_under_the_new_version(a_game, client, settings, top, outcome):
+def test_requested_urls_are_hits_at_once_under_a_new_version(a_game, client, settings, top, outcome):
     settings.CACHE_REWARM_TOP = top
     zoned = {"headers": {"X-Timezone": "Asia/Tokyo"}}
     client.get(SEVEN, **zoned)
@@ -293,7 +293,7 @@ def test_what_was_asked_is_a_hit_at_once_under_the_new_version(a_game, client, s
     assert (answer.headers["X-Cache"], answer.json()["count"]) == (outcome, 2)
 
 
-def test_only_the_most_asked_are_computed_and_the_most_asked_first(a_game, settings):
+def test_only_the_most_requested_are_warmed_in_their_order(a_game, settings):
     settings.CACHE_REWARM_TOP = 2
     put({"/api/games/?per_page=5": 3, "/api/games/?per_page=6": 1, SEVEN: 2})
     assert [one for one in warming.run(rest=lambda _: None).warmed if "=" in one] == [
@@ -303,13 +303,13 @@ def test_only_the_most_asked_are_computed_and_the_most_asked_first(a_game, setti
     ]
 
 
-def test_a_standard_answer_that_is_asked_often_is_computed_once_and_first(a_game):
+def test_a_standard_response_that_is_requested_often_is_computed_once_and_first(a_game):
     put({"/api/games/?per_page=100": 3})
     assert warming.run(rest=lambda _: None).warmed == ["/api/games/?per_page=100", "/api/games/"]
 
 
 @pytest.mark.urls(__name__)
-def test_what_fails_is_counted_and_keeps_no_other_from_being_warmed(a_game, caplog):
+def test_a_failure_is_counted_and_does_not_stop_the_run(a_game, caplog):
     stats.reset()
     put({"/broken/": 9, "/refusing/": 8, SEVEN: 7})
     report = warming.Report()
@@ -318,14 +318,14 @@ def test_what_fails_is_counted_and_keeps_no_other_from_being_warmed(a_game, capl
     assert (report.warmed, report.failed) == ([SEVEN], ["/broken/", "/refusing/"])
     assert stats._counters.totals()[(REQUESTED_URLS.name, "error")] == 2
     assert "/refusing/ was not warmed: status 503, X-Cache ''" in caplog.messages
-    assert list(scores()) == [SEVEN, "/refusing/", "/broken/"]  # the next time it may well answer
+    assert list(scores()) == [SEVEN, "/refusing/", "/broken/"]  # they stay: their views may succeed next time
 
 
 @pytest.mark.urls(__name__)
 @pytest.mark.parametrize(
     "url", ["/api/games/?nonsense=1", "/api/games/99/", "/gone/", "/nowhere/", "/api/games/?tz=Nowhere/Land"]
 )
-def test_what_answers_4xx_is_dropped(a_game, url):
+def test_a_url_answered_by_a_4xx_is_dropped(a_game, url):
     put({url: 9, SEVEN: 7})
     report = warming.run(rest=lambda _: None)
     assert (report.dropped, SEVEN in report.warmed) == ([url], True)
@@ -334,7 +334,7 @@ def test_what_answers_4xx_is_dropped(a_game, url):
 
 
 @pytest.mark.parametrize("how", ["by setting", "by admin"])
-def test_what_is_switched_off_is_no_failure(a_game, settings, caplog, how):
+def test_a_family_switched_off_is_no_failure(a_game, settings, caplog, how):
     settings.ANALYTICS_CONDITIONS = []
     stats.reset()
     if how == "by setting":
@@ -352,16 +352,16 @@ def test_what_is_switched_off_is_no_failure(a_game, settings, caplog, how):
     assert "was not warmed" not in caplog.text
 
 
-def test_a_run_is_over_when_the_next_may_begin(a_game):
+def test_a_run_ends_before_the_next_may_begin(a_game):
     put({SEVEN: 7, "/api/games/?per_page=6": 5})
-    ticks = itertools.count(0.0, 1.5)  # the plan begins at 0, the answers are looked at at 1.5, 3, 4.5 ..
+    ticks = itertools.count(0.0, 1.5)  # the run starts at 0 and checks the time at 1.5, 3, 4.5 ...
     report = warming.run(clock=lambda: next(ticks))
     assert report.warmed == [SEVEN, "/api/games/?per_page=6"]
     assert report.remaining == len(warming.plan()) - 2 > 0
 
 
-def test_what_stands_there_is_not_asked_again(a_game):
-    """A hit inside Django costs four times what looking for the key does, and would count as one."""
+def test_a_stored_response_is_not_requested_again(a_game):
+    """A hit inside Django takes four times as long as a check of the key, and would be counted as a hit."""
     put({SEVEN: 7, "/api/games/?per_page=6": 5})
     warming.run(rest=lambda _: None)
     stats.reset()
@@ -372,7 +372,7 @@ def test_what_stands_there_is_not_asked_again(a_game):
     assert warming.run(rest=lambda _: None).warmed == [*report.already_warm]
 
 
-def test_what_a_request_computes_at_this_moment_is_left_to_it(a_game, settings):
+def test_a_response_being_computed_by_a_request_is_skipped(a_game, settings):
     settings.ANALYTICS_CONDITIONS = []
     put({SEVEN: 7})
     warming.run(rest=lambda _: None)
@@ -383,55 +383,55 @@ def test_what_a_request_computes_at_this_moment_is_left_to_it(a_game, settings):
     assert (report.already_warm, report.warmed) == ([SEVEN], ["/api/games/", "/api/games/?per_page=100"])
 
 
-def test_only_what_nobody_asks_is_warmed_at_a_quarter_of_the_speed(a_game, settings):
+def test_only_urls_without_recent_requests_are_warmed_at_a_quarter_of_the_speed(a_game, settings):
     settings.ANALYTICS_CONDITIONS = []
     put({SEVEN: 7, "/api/games/": 5})
     ticks, rests = itertools.count(0.0, 0.125), []
     report = warming.run(clock=lambda: next(ticks), rest=rests.append)
     assert report.warmed == [SEVEN, "/api/games/", "/api/games/?per_page=100"]
-    assert (report.remaining, rests) == (0, [0.375] * (1 + len(report.failed)))  # thrice what each took
+    assert (report.remaining, rests) == (0, [0.375] * (1 + len(report.failed)))  # three times what each took
 
 
-def test_the_task_tells_numbers_only(a_game, settings):
+def test_the_task_returns_numbers_only(a_game, settings):
     settings.ANALYTICS_CONDITIONS = []
     put({"/api/games/?nonsense=1": 9, SEVEN: 7})
-    told = tasks.warm()
-    assert (told["warmed"], told["dropped"], told["left"]) == (3, 1, 0)
-    assert last_run("warm").result == told
+    result = tasks.warm()
+    assert (result["warmed"], result["dropped"], result["left"]) == (3, 1, 0)
+    assert last_run("warm").result == result
 
 
-def test_the_command_tells_what_it_warmed_by_use(a_game, capsys, settings):
+def test_a_dry_run_lists_the_most_requested_urls_first(a_game, capsys, settings):
     settings.ANALYTICS_CONDITIONS = []
     put({SEVEN: 7, "/api/games/": 3, "/api/games/?nonsense=1": 2})
     call_command("warm_cache", "--dry-run")
     listed = capsys.readouterr().out.splitlines()
     assert listed[:3] == [SEVEN, "/api/games/", "/api/games/?nonsense=1"]
-    assert listed[-1] == f"Would warm {len(listed) - 1} answers, 2 of them because they are asked most."
+    assert listed[-1] == f"Would warm {len(listed) - 1} answers, 2 of them because they are requested most."
     assert len(scores()) == 3
 
 
-def test_the_commands_summary(a_game, capsys):
+def test_the_command_prints_a_summary(a_game, capsys):
     apply_pending()
     put({SEVEN: 7, "/api/games/?nonsense=1": 2})
     call_command("warm_cache")
     summary, by_use = capsys.readouterr().out.splitlines()
     assert summary.startswith(f"Warmed {len(warming.plan())} answers in ")
     assert summary.endswith(" s, 0 were warm already, 0 failed.")
-    assert by_use == "2 of them because they are asked most; 1 dropped."
+    assert by_use == "2 of them because they are requested most; 1 dropped."
 
 
-def test_a_family_alone_is_warmed_without_what_is_asked_most(a_game, capsys):
+def test_a_named_family_is_warmed_without_the_most_requested_urls(a_game, capsys):
     put({SEVEN: 7})
     call_command("warm_cache", "games-list", "--dry-run")
     assert capsys.readouterr().out == "/api/games/\n/api/games/?per_page=100\nWould warm 2 answers.\n"
 
 
-# Redis away ------------------------------------------------------------------------------------------------------
+# Redis unavailable -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fault", ["stop", "pause"])
-def test_counts_wait_while_redis_is_away(a_policy, valkey, fault):
-    known(a_policy, "/x/", asked=2)
+def test_counts_are_kept_while_redis_is_unavailable(a_policy, valkey, fault):
+    registered(a_policy, "/x/", requests=2)
     getattr(valkey, fault)()
     with pytest.raises(RedisUnavailable):
         usage.flush()
@@ -441,25 +441,25 @@ def test_counts_wait_while_redis_is_away(a_policy, valkey, fault):
         valkey.start()
     connections.breaker("state").record_success()
     with connections.guarded_client("state") as client:
-        client.delete(REQUESTED_URLS.key())  # what a hung server had received, it executes when it wakes
+        client.delete(REQUESTED_URLS.key())  # a paused server executes what it had received
     usage.flush()
     assert scores() == {"/x/": 2.0}
 
 
 @pytest.mark.parametrize("fault", ["stop", "pause"])
-def test_a_run_ends_where_there_is_nowhere_to_keep_an_answer(a_game, valkey, caplog, fault):
+def test_a_run_ends_if_no_response_can_be_stored(a_game, valkey, caplog, fault):
     stats.reset()
     getattr(valkey, fault)()
     report = warming.run(rest=lambda _: None)
     first, *others = map(str, warming.urls())
     assert (report.failed, report.warmed, report.remaining) == ([first], [], len(others))
-    [told] = [message for message in caplog.messages if message.startswith("warming ends: ")]
-    assert told.startswith("warming ends: Redis role ")
+    [reason] = [message for message in caplog.messages if message.startswith("warming ends: ")]
+    assert reason.startswith("warming ends: Redis role ")
     assert not [message for message in caplog.messages if "was not warmed" in message]
     assert (REQUESTED_URLS.name, "error") not in stats._counters.totals()
 
 
-def test_a_dropped_url_stays_while_redis_is_away(a_game, valkey):
+def test_without_redis_a_dropped_url_is_still_reported(a_game, valkey):
     put({"/nowhere/": 2})
     valkey.stop()
     report = warming.Report()

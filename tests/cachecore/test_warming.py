@@ -19,7 +19,7 @@ from games.services import record_games
 from tests.cachecore.test_envelope import family
 from web.dashboard.api import asked
 
-SEEN = family("warming-seen")
+TAGGED = family("warming-seen")
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,7 +29,7 @@ def a_game():
     record_games([Round(game_id=1, crash_hundredths=200)], source="test")
 
 
-def test_the_command_warms_and_says_what_was_warm_already(a_game, capsys):
+def test_the_command_reports_how_many_it_warmed_and_how_many_were_warm(a_game, capsys):
     call_command("warm_cache", "games-list")
     assert "Warmed 2 answers" in capsys.readouterr().out
     call_command("warm_cache", "games-list")
@@ -37,12 +37,12 @@ def test_the_command_warms_and_says_what_was_warm_already(a_game, capsys):
     assert "2 were warm already, 0 failed." in out
 
 
-def test_what_was_warmed_is_a_hit_for_the_next_caller(a_game, client):
+def test_a_warmed_response_is_a_hit_for_the_next_caller(a_game, client):
     call_command("warm_cache", "games-list")
     assert client.get("/api/games/").headers["X-Cache"] == "HIT"
 
 
-def test_what_the_dashboard_asks_first_is_warm(a_game):
+def test_the_dashboards_first_requests_are_warm(a_game):
     apply_pending()
     call_command("warm_cache", "analytics-series-answer", "analytics-distribution", "analytics-interval")
     panels = [
@@ -59,7 +59,7 @@ def test_the_newest_games_that_met_a_condition_are_warm(a_game, client):
     assert client.get("/api/analytics/last-games/?min=100").headers["X-Cache"] == "HIT"
 
 
-def test_a_dry_run_lists_and_stores_nothing(a_game, capsys):
+def test_a_dry_run_lists_the_urls_and_stores_nothing(a_game, capsys):
     call_command("warm_cache", "games-list", "--dry-run")
     assert capsys.readouterr().out == "/api/games/\n/api/games/?per_page=100\nWould warm 2 answers.\n"
     with connections.guarded_client("cache") as client:
@@ -68,12 +68,12 @@ def test_a_dry_run_lists_and_stores_nothing(a_game, capsys):
 
 def test_an_unknown_family_is_one_line(a_game):
     with pytest.raises(
-        CommandError, match="No warmer for nothing; there are: analytics-distribution, analytics-interval, "
+        CommandError, match="No warmer for nothing; choose from: analytics-distribution, analytics-interval, "
     ):
         call_command("warm_cache", "nothing")
 
 
-def test_what_cannot_be_stored_is_told_as_failed():
+def test_responses_that_cannot_be_stored_are_reported_as_failed():
     with pytest.raises(CommandError, match=r"Not warmed: /api/games/, /api/games/\?per_page=100"):
         call_command("warm_cache", "games-list")  # no game, no version, nothing to store under
 
@@ -82,7 +82,7 @@ def test_what_cannot_be_stored_is_told_as_failed():
     "command",
     ["warm_cache", "warm_cache games-list", "warm_cache --dry-run", "clear_cache --all", "clear_cache --tag games"],
 )
-def test_without_redis_a_command_says_so_in_one_line_and_does_nothing(a_game, valkey, capsys, command):
+def test_without_redis_a_command_fails_with_one_line_and_does_nothing(a_game, valkey, capsys, command):
     valkey.stop()
     with pytest.raises(
         CommandError, match=r"^Redis role '(cache|state)': ConnectionError: .*No such file or directory\.$"
@@ -91,13 +91,13 @@ def test_without_redis_a_command_says_so_in_one_line_and_does_nothing(a_game, va
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_redis_that_goes_away_under_the_command_is_told(a_game, valkey, monkeypatch, capsys):
-    def going_away(plan, *args, **kwargs):
+def test_an_outage_during_the_command_is_reported(a_game, valkey, monkeypatch, capsys):
+    def stopping(plan, *args, **kwargs):
         yield plan[0]
         valkey.stop()
         yield from plan[1:]
 
-    monkeypatch.setattr("cachecore.management.commands.warm_cache.track", going_away)
+    monkeypatch.setattr("cachecore.management.commands.warm_cache.track", stopping)
     with pytest.raises(CommandError, match=r"^2 answers are left: Redis role '(cache|state)': ConnectionError: "):
         call_command("warm_cache", "games-list", "analytics-distribution")
     assert re.match(r"Warmed 1 answers in .* s, 0 were warm already, 1 failed\.\n", capsys.readouterr().out)
@@ -108,21 +108,21 @@ def test_the_task_records_its_run(a_game):
     assert last_run("warm").result["warmed"] == 2
 
 
-def test_runs_after_new_versions_are_one_at_a_time_and_five_seconds_apart():
+def test_runs_after_new_versions_are_coalesced_to_one_per_five_seconds():
     assert warming.claim_delay_seconds() == 0.0
-    assert warming.claim_delay_seconds() is None  # one is on its way
+    assert warming.claim_delay_seconds() is None  # one is queued
     warming.begin()
-    assert 4.0 < warming.claim_delay_seconds() <= 5.0  # a version that rose meanwhile
+    assert 4.0 < warming.claim_delay_seconds() <= 5.0  # for a version raised during the run
 
 
-def test_clearing_by_tag_makes_every_answer_cold(a_game, client, capsys):
+def test_clearing_by_tag_makes_every_next_read_a_miss(a_game, client, capsys):
     client.get("/api/games/")
     call_command("clear_cache", "--tag", "games")
     assert "Tag games is at version " in capsys.readouterr().out
     assert client.get("/api/games/").headers["X-Cache"] == "MISS"
 
 
-def test_clearing_by_family_leaves_the_others(a_game, client, capsys):
+def test_clearing_by_family_leaves_other_families(a_game, client, capsys):
     client.get("/api/games/")
     client.get("/api/games/1/")
     call_command("clear_cache", "--family", "games-list", "--dry-run")
@@ -132,8 +132,8 @@ def test_clearing_by_family_leaves_the_others(a_game, client, capsys):
     assert client.get("/api/games/1/").headers["X-Cache"] == "HIT"
 
 
-def test_any_tag_of_cached_values_is_cleared(capsys):
-    key = SEEN.key(id=7)
+def test_any_tag_of_cached_values_can_be_cleared(capsys):
+    key = TAGGED.key(id=7)
     cache.remember(key, None, lambda: "old", tags=["user:7"])
     call_command("clear_cache", "--tag", "user:7", "--dry-run")
     assert cache.get(key) == "old"
@@ -142,15 +142,15 @@ def test_any_tag_of_cached_values_is_cleared(capsys):
     assert cache.get(key) is None
 
 
-def test_a_tag_that_nothing_hangs_on_is_refused_before_anything_is_cleared(a_game):
+def test_an_unused_tag_is_rejected_before_anything_is_cleared(a_game):
     before = versions.current(GAMES)
-    with pytest.raises(CommandError, match=r"^Nothing hangs on user:8\.$"):
+    with pytest.raises(CommandError, match=r"^No cached value has the tag user:8\.$"):
         call_command("clear_cache", "--tag", "games", "--tag", "user:8")
     assert versions.current(GAMES) == before
 
 
-def test_clearing_nothing_is_refused():
-    with pytest.raises(CommandError, match="Say what to clear: --tag, --family or --all"):
+def test_clearing_without_a_target_is_rejected():
+    with pytest.raises(CommandError, match="Name what to clear: --tag, --family or --all"):
         call_command("clear_cache")
 
 

@@ -11,32 +11,36 @@ from cachecore.storage.clearing import clear_family, has_values, raise_namespace
 
 class Command(BaseCommand):
     help = (
-        "Clear cached answers: by tag (a higher version, at once and for every process) or by family (the keys are "
-        "deleted). Never flushes a server; sessions, locks and the live view stay."
+        "Clear cached values by tag (a new version, in force at once in every process) or by family (the keys are "
+        "deleted). No server is flushed: sessions, locks and the live view stay."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--tag", action="append", default=[], help="A namespace, or any tag of cached values.")
-        parser.add_argument("--family", action="append", default=[], choices=sorted(_clearable()))
-        parser.add_argument("--all", action="store_true", help="Every family of the cache role.")
-        parser.add_argument("--dry-run", action="store_true", help="Say what would be cleared.")
+        parser.add_argument(
+            "--tag", action="append", default=[], help="Namespace, or any tag of cached values; repeatable."
+        )
+        parser.add_argument(
+            "--family", action="append", default=[], choices=sorted(_clearable()), help="Family to clear; repeatable."
+        )
+        parser.add_argument("--all", action="store_true", help="Clear every family of the cache role.")
+        parser.add_argument("--dry-run", action="store_true", help="Only print what would be cleared.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         families = sorted(_clearable()) if options["all"] else options["family"]
         if not families and not options["tag"]:
-            raise CommandError("Say what to clear: --tag, --family or --all.")
+            raise CommandError("Name what to clear: --tag, --family or --all.")
         try:
-            self._refuse_unknown(options["tag"])
+            self._reject_unused(options["tag"])
             self._bump(options["tag"], options["dry_run"])
             self._clear(families, options["dry_run"])
         except RedisUnavailable as error:
             raise CommandError(str(error)) from error
 
-    def _refuse_unknown(self, tags: list[str]) -> None:
-        """Before anything is cleared: a typo would seem to have worked."""
-        unknown = [tag for tag in tags if tag not in versions.namespaces and not has_values(tag)]
-        if unknown:
-            raise CommandError(f"Nothing hangs on {', '.join(unknown)}.")
+    def _reject_unused(self, tags: list[str]) -> None:
+        """Raise CommandError if a tag is not in use. Nothing is cleared then: a typo must not look like a success."""
+        unused = [tag for tag in tags if tag not in versions.namespaces and not has_values(tag)]
+        if unused:
+            raise CommandError(f"No cached value has the tag {', '.join(unused)}.")
 
     def _bump(self, tags: list[str], dry_run: bool) -> None:
         for tag in tags:

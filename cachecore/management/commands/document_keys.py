@@ -11,10 +11,10 @@ PAGES: dict[str, Callable[[], str]] = {"keys.md": documentation.keys_page, "api-
 
 
 class Command(BaseCommand):
-    help = "Write docs/keys.md and docs/api-caching.md from the key families and the policies of the views."
+    help = "Generate docs/keys.md and docs/api-caching.md from the key families and the views' cache policies."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--check", action="store_true", help="Write nothing; fail when a page is out of date.")
+        parser.add_argument("--check", action="store_true", help="Write nothing; fail if a page is out of date.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         directory = documentation.project_directory() / "docs"
