@@ -1,4 +1,4 @@
-"""The async twins: the same answers, the same leases, shared with the threads of the process."""
+"""AsyncCache: the same values and leases as the blocking calls, shared with the threads of the process."""
 
 import asyncio
 
@@ -13,15 +13,10 @@ from tests.cachecore.test_envelope import family
 from tests.cachecore.test_service import age
 
 PLAIN = family("async-plain")
-NEAR = family("async-near", local=True)
+LOCAL = family("async-local", local=True)
 SOFT = family("async-soft", soft_ttl_seconds=1, beta=0, background=True)
 LIMITED = family("async-limited", factory_hard_timeout_seconds=0.05)
 KEY = PLAIN.key(id=1)
-
-
-@pytest.fixture
-def cache():
-    return Cache()
 
 
 def run(cache, scenario):
@@ -32,19 +27,19 @@ def run(cache, scenario):
     return asyncio.run(go())
 
 
-def answering(value):
+def returning(value):
     async def factory():
         return value
 
     return factory
 
 
-@pytest.mark.parametrize("kind", [PLAIN, NEAR], ids=["far", "near"])
-def test_what_one_of_them_stores_the_other_reads(cache, kind):
+@pytest.mark.parametrize("kind", [PLAIN, LOCAL], ids=["remote", "local"])
+def test_tasks_and_threads_read_each_others_values(cache, kind):
     async def scenario(async_cache):
         assert await async_cache.get(kind.key(id=1), "default") == "default"
-        assert await async_cache.remember(kind.key(id=1), None, answering([1]), tags=["a"]) == [1]
-        assert await async_cache.remember(kind.key(id=1), None, answering([2]), tags=["a"]) == [1]
+        assert await async_cache.remember(kind.key(id=1), None, returning([1]), tags=["a"]) == [1]
+        assert await async_cache.remember(kind.key(id=1), None, returning([2]), tags=["a"]) == [1]
         return await async_cache.get(kind.key(id=1))
 
     assert run(cache, scenario) == [1]
@@ -57,7 +52,7 @@ def test_what_one_of_them_stores_the_other_reads(cache, kind):
     assert run(cache, again) is None
 
 
-def test_a_thousand_tasks_are_one_computation(cache):
+def test_a_thousand_tasks_cause_one_computation(cache):
     calls = []
 
     async def scenario(async_cache):
@@ -91,29 +86,29 @@ def test_tasks_and_threads_of_a_process_share_a_computation(cache):
     assert run(cache, scenario) == ("from the task", "from the task")
 
 
-def test_what_was_read_before_a_change_is_not_stored_after_it(cache):
+def test_a_value_read_before_a_change_is_not_stored_after_it(cache):
     async def scenario(async_cache):
-        async def overtaken():
+        async def factory():
             await asyncio.to_thread(Cache().invalidate_tag, "a")
             return "old"
 
-        await async_cache.remember(KEY, None, overtaken, tags=["a"])
+        await async_cache.remember(KEY, None, factory, tags=["a"])
         return await async_cache.get(KEY, "nothing")
 
     assert run(cache, scenario) == "nothing"
 
 
-def test_a_cancelled_caller_ends_its_lease_and_another_takes_over(cache):
+def test_a_cancelled_caller_releases_its_lease_and_another_computes(cache):
     async def scenario(async_cache):
-        begun = asyncio.Event()
+        started = asyncio.Event()
 
-        async def for_ever():
-            begun.set()
+        async def forever():
+            started.set()
             await asyncio.Event().wait()
 
-        leading = asyncio.create_task(async_cache.remember(KEY, None, for_ever))
-        await begun.wait()
-        waiting = asyncio.create_task(async_cache.remember(KEY, None, answering("value")))
+        leading = asyncio.create_task(async_cache.remember(KEY, None, forever))
+        await started.wait()
+        waiting = asyncio.create_task(async_cache.remember(KEY, None, returning("value")))
         leading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await leading
@@ -124,27 +119,27 @@ def test_a_cancelled_caller_ends_its_lease_and_another_takes_over(cache):
         assert not client.exists(leases.LEASE.key(key=KEY))
 
 
-def test_a_lease_held_elsewhere_is_waited_for_and_its_value_taken(cache):
+def test_a_task_waits_for_another_processs_lease_and_returns_its_value(cache):
     other = Cache()
 
     async def scenario(async_cache):
-        def held():
-            loop.call_soon_threadsafe(begun.set)
+        def factory():
+            loop.call_soon_threadsafe(started.set)
             with connections.guarded_client("cache") as client:
                 while client.info("clients")["blocked_clients"] == 0 and not waiting.done():
                     pass
-            return "from elsewhere"
+            return "from the other process"
 
         async def wait():
-            await begun.wait()
-            return await async_cache.remember(KEY, None, answering("here"))
+            await started.wait()
+            return await async_cache.remember(KEY, None, returning("from this process"))
 
-        loop, begun = asyncio.get_running_loop(), asyncio.Event()
+        loop, started = asyncio.get_running_loop(), asyncio.Event()
         waiting = asyncio.create_task(wait())
-        await asyncio.to_thread(other.remember, KEY, None, held)
+        await asyncio.to_thread(other.remember, KEY, None, factory)
         return await waiting
 
-    assert run(cache, scenario) == "from elsewhere"
+    assert run(cache, scenario) == "from the other process"
 
 
 def test_a_stale_value_is_served_while_a_task_refreshes_it(cache):
@@ -153,48 +148,48 @@ def test_a_stale_value_is_served_while_a_task_refreshes_it(cache):
     age(key, 2_000)
 
     async def scenario(async_cache):
-        served = await async_cache.remember(key, None, answering("new"))
+        served = await async_cache.remember(key, None, returning("new"))
         await asyncio.gather(*async_cache._spawned)
         return served, await async_cache.get(key)
 
     assert run(cache, scenario) == ("old", "new")
 
 
-def test_the_hard_limit_holds(cache):
+def test_a_slow_factory_raises_after_the_hard_timeout(cache):
     from cachecore.read_through.single_flight import FactoryTimeout
 
     async def scenario(async_cache):
-        async def for_ever():
+        async def forever():
             await asyncio.Event().wait()
 
         with pytest.raises(FactoryTimeout):
-            await async_cache.remember(LIMITED.key(id=1), None, for_ever)
+            await async_cache.remember(LIMITED.key(id=1), None, forever)
 
     run(cache, scenario)
 
 
-def test_reads_are_computed_while_redis_is_away(cache, valkey):
+def test_reads_are_computed_while_redis_is_unavailable(cache, valkey):
     valkey.stop()
 
     async def scenario(async_cache):
         assert await async_cache.get(KEY, "default") == "default"
-        return [await async_cache.remember(KEY, None, answering(n)) for n in range(3)]
+        return [await async_cache.remember(KEY, None, returning(n)) for n in range(3)]
 
     assert run(cache, scenario) == [0, 1, 2]
 
 
-def test_a_flushed_server_is_sent_its_scripts_again(cache):
+def test_scripts_are_sent_again_after_a_flush(cache):
     with connections.guarded_client("cache") as client:
         client.script_flush()
 
     async def scenario(async_cache):
-        return await async_cache.remember(KEY, None, answering("value"), tags=["a"])
+        return await async_cache.remember(KEY, None, returning("value"), tags=["a"])
 
     assert run(cache, scenario) == "value"
     assert cache.get(KEY) == "value"
 
 
-def test_it_is_used_in_its_block():
+def test_using_it_outside_of_its_block_raises():
     async def outside():
         with pytest.raises(RuntimeError, match="AsyncCache must be used within its `async with` block"):
             await AsyncCache(Cache()).get(KEY)
@@ -203,8 +198,8 @@ def test_it_is_used_in_its_block():
 
 
 @pytest.mark.parametrize("name", ["remember", "get", "get_many"])
-def test_a_blocking_call_in_an_event_loop_is_refused_and_leaves_nothing_behind(cache, name):
-    """It could wait for a task of this very loop."""
+def test_a_blocking_call_in_an_event_loop_raises_and_leaves_no_flight_behind(cache, name):
+    """It could wait for a task of the same loop."""
 
     async def scenario(async_cache):
         calls = {
@@ -226,16 +221,16 @@ def test_a_blocking_call_in_an_event_loop_is_refused_and_leaves_nothing_behind(c
     assert not cache._flights._by_key
 
 
-def test_a_caller_that_is_destroyed_with_its_loop_lands_its_flight(cache):
+def test_a_caller_that_is_destroyed_with_its_loop_finishes_its_flight(cache):
     async def scenario(async_cache):
         async def factory():
-            begun.set()
+            started.set()
             await asyncio.Event().wait()
 
-        begun = asyncio.Event()
+        started = asyncio.Event()
         task = asyncio.create_task(async_cache.remember(KEY, None, factory))
-        await begun.wait()
-        task.get_coro().close()  # RuntimeError where it awaits instead of ending
+        await started.wait()
+        task.get_coro().close()  # raises RuntimeError if it awaits instead of ending
         assert not cache._flights._by_key
         task.cancel()
         await asyncio.wait([task])

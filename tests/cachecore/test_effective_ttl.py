@@ -1,4 +1,4 @@
-"""How long values live: whose word counts, what is refused, how an operator's word reaches every process."""
+"""The TTL of a family: which source wins, what is refused, how an operator's TTL reaches every process."""
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -19,7 +19,7 @@ CHANGE = reverse("admin:cachecore_cache_ask", args=["ttl", GAMES_LIST.name])
 
 
 @pytest.fixture(autouse=True)
-def _nothing_told():
+def _no_operator_ttls():
     effective_ttl._operator_ttls.reset()
     yield
     effective_ttl._operator_ttls.reset()
@@ -31,11 +31,11 @@ def operator(client, db):
     return client
 
 
-def told(response) -> list[str]:
+def shown_messages(response) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 
 
-def test_the_first_that_there_is_of_admin_the_setting_and_the_tier(settings):
+def test_admin_precedes_the_setting_and_the_setting_precedes_the_tier(settings):
     assert effective_ttl.lifetime_of(GAMES_LIST) == Lifetime(20, "tier")
     settings.CACHE_TTLS = {GAMES_LIST.name: 30}
     assert effective_ttl.lifetime_of(GAMES_LIST) == Lifetime(30, "setting")
@@ -45,13 +45,13 @@ def test_the_first_that_there_is_of_admin_the_setting_and_the_tier(settings):
     assert effective_ttl.lifetime_of(GAMES_LIST) == Lifetime(30, "setting")
 
 
-def test_a_family_without_a_tier_has_its_own():
+def test_a_family_without_a_tier_has_its_own_ttl():
     family = next(one for one in registry.values() if one.role == "cache" and one.ttl_seconds and not one.options.tier)
     assert effective_ttl.lifetime_of(family) == Lifetime(family.ttl_seconds, "family")
 
 
 @pytest.mark.parametrize("seconds", [4, 61])
-def test_a_ttl_outside_of_the_tiers_bounds_is_refused(settings, seconds):
+def test_a_ttl_outside_of_the_bounds_of_the_tier_raises(settings, seconds):
     with pytest.raises(ValueError, match=f"The TTL of family games-list must be 5 to 60 s, not {seconds}."):
         effective_ttl.set_ttl(GAMES_LIST, seconds)
     settings.CACHE_TTLS = {GAMES_LIST.name: seconds}
@@ -59,35 +59,35 @@ def test_a_ttl_outside_of_the_tiers_bounds_is_refused(settings, seconds):
         effective_ttl.ttl_of(GAMES_LIST)
 
 
-def test_what_redis_holds_out_of_bounds_counts_for_nothing():
+def test_a_ttl_in_redis_outside_of_the_bounds_is_ignored():
     with connections.guarded_client("state") as client:
         client.hset(TTLS.key(), GAMES_LIST.name, 1_000_000)
     assert effective_ttl.lifetime_of(GAMES_LIST) == Lifetime(20, "tier")
 
 
-def test_another_process_hears_of_it_within_a_second():
+def test_another_process_applies_an_operators_ttl_within_a_second():
     assert effective_ttl.ttl_of(GAMES_LIST) == 20
     with connections.guarded_client("state") as client:  # as another process does
         client.hset(TTLS.key(), GAMES_LIST.name, 50)
-    assert effective_ttl.ttl_of(GAMES_LIST) == 20  # known from less than a second ago
+    assert effective_ttl.ttl_of(GAMES_LIST) == 20  # read less than a second ago
     effective_ttl._operator_ttls.reset()
     assert effective_ttl.ttl_of(GAMES_LIST) == 50
 
 
-def test_without_redis_the_last_word_holds(valkey):
+def test_without_redis_the_last_ttl_applies(valkey):
     effective_ttl.set_ttl(GAMES_LIST, 50)
     valkey.stop()
     effective_ttl._operator_ttls._read_at = float("-inf")
     assert effective_ttl.ttl_of(GAMES_LIST) == 50
 
 
-def test_an_operator_sets_it_in_admin_and_takes_it_back(operator):
+def test_an_operator_sets_a_ttl_in_admin_and_removes_it(operator):
     response = operator.post(CHANGE, {"seconds": "50"}, follow=True)
-    assert told(response) == ["What is stored of games-list from now on lives 50 s at most."]
+    assert shown_messages(response) == ["What is stored of games-list from now on lives 50 s at most."]
     assert effective_ttl.lifetime_of(GAMES_LIST) == Lifetime(50, "admin")
     assert "<td>50</td>\n    <td>admin</td>" in operator.get(OVERVIEW).content.decode()
     response = operator.post(CHANGE, {"seconds": ""}, follow=True)
-    assert told(response) == ["The TTL of games-list is as the settings say."]
+    assert shown_messages(response) == ["The TTL of games-list is as the settings say."]
     assert effective_ttl.lifetime_of(GAMES_LIST) == Lifetime(20, "tier")
     assert sorted(entry.change_message for entry in LogEntry.objects.all()) == [
         "Left the TTL of games-list to the settings.",
@@ -95,7 +95,7 @@ def test_an_operator_sets_it_in_admin_and_takes_it_back(operator):
     ]
 
 
-def test_values_live_as_long_as_the_operator_says(operator):
+def test_values_are_stored_with_the_ttl_of_the_operator(operator):
     key = GAMES_LIST.key(parameters="page:1", version=1)
     operator.post(CHANGE, {"seconds": "50"})
     cache.set(key, 1)
@@ -104,7 +104,7 @@ def test_values_live_as_long_as_the_operator_says(operator):
 
 
 @pytest.mark.parametrize("seconds", ["4", "61", "-1", "1.5", "x", "9" * 400])
-def test_a_wrong_number_is_asked_again_and_changes_nothing(operator, seconds):
+def test_an_invalid_number_shows_the_form_again_and_changes_nothing(operator, seconds):
     response = operator.post(CHANGE, {"seconds": seconds})
     assert response.status_code == 200
     assert 'class="errorlist"' in response.content.decode()
@@ -113,96 +113,98 @@ def test_a_wrong_number_is_asked_again_and_changes_nothing(operator, seconds):
 
 
 @pytest.mark.parametrize("name", ["nothing", "analytics-ledger"])
-def test_only_values_of_the_cache_have_a_ttl_to_set(operator, name):
+def test_only_families_of_the_cache_have_a_ttl_to_set(operator, name):
     url = reverse("admin:cachecore_cache_ask", args=["ttl", name])
     assert operator.post(url, {"seconds": "50"}).status_code == 404
 
 
-def test_the_page_stands_with_a_setting_out_of_bounds(operator, settings):
+def test_the_page_works_with_a_setting_out_of_bounds(operator, settings):
     settings.CACHE_TTLS = {GAMES_LIST.name: 1}
     assert "<td>out of bounds</td>" in operator.get(OVERVIEW).content.decode()
 
 
-def messages(check: str) -> list[str]:
+def check_messages(check: str) -> list[str]:
     return [message.msg for message in run_checks() if message.id == check]
 
 
-def test_a_check_tells_wrong_ttls(settings):
-    assert messages("cachecore.E001") == []
+def test_a_check_reports_invalid_ttls(settings):
+    assert check_messages("cachecore.E001") == []
     settings.CACHE_TTLS = {GAMES_LIST.name: 1, "nothing": 60}
-    assert messages("cachecore.E001") == [
+    assert check_messages("cachecore.E001") == [
         "CACHE_TTLS: The TTL setting of family games-list must be 5 to 60 s, not 1.",
         'CACHE_TTLS: there is no cached family "nothing".',
     ]
 
 
-def test_a_check_tells_wrong_targets(settings):
-    assert messages("cachecore.E002") == []
+def test_a_check_reports_invalid_targets(settings):
+    assert check_messages("cachecore.E002") == []
     settings.CACHE_TUNING = {GAMES_LIST.name: 1, "nothing": 0.5}
-    assert messages("cachecore.E002") == [
+    assert check_messages("cachecore.E002") == [
         "CACHE_TUNING: the target of games-list is 1; a hit rate lies between 0 and 1.",
         'CACHE_TUNING: there is no cached family "nothing".',
     ]
 
 
-def test_a_check_tells_wrong_keys(settings):
-    assert messages("cachecore.E003") == []
+def test_a_check_reports_invalid_encryption_keys(settings):
+    assert check_messages("cachecore.E003") == []
     settings.CACHE_ENCRYPTION_KEYS = ["short"]
-    assert messages("cachecore.E003") == ["CACHE_ENCRYPTION_KEYS: number 1 is no Fernet key."]
+    assert check_messages("cachecore.E003") == ["CACHE_ENCRYPTION_KEYS: number 1 is no Fernet key."]
 
 
-def test_a_check_tells_families_that_cannot_be_off(settings):
-    assert messages("cachecore.E004") == []
+def test_a_check_reports_unknown_families_to_switch_off(settings):
+    assert check_messages("cachecore.E004") == []
     settings.CACHE_RESPONSES_OFF = [GAMES_LIST.name, "game-list"]
-    assert messages("cachecore.E004") == ['CACHE_RESPONSES_OFF: there is no cached family "game-list".']
+    assert check_messages("cachecore.E004") == ['CACHE_RESPONSES_OFF: there is no cached family "game-list".']
 
 
-def test_a_check_tells_a_prefix_that_is_not_heeded(settings):
-    assert messages("cachecore.W002") == []
+def test_a_check_reports_a_prefix_that_is_ignored(settings):
+    assert check_messages("cachecore.W002") == []
     settings.CACHES = {**settings.CACHES, "default": {**settings.CACHES["default"], "KEY_PREFIX": "staging"}}
-    assert messages("cachecore.W002") == ["CACHES['default'] has KEY_PREFIX, which the cache service does not heed."]
+    assert check_messages("cachecore.W002") == [
+        "CACHES['default'] has KEY_PREFIX, which the cache service does not heed."
+    ]
 
 
 LIMITS = {"SOCKET_TIMEOUT": 0.25, "SOCKET_CONNECT_TIMEOUT": 0.25}
 
 
 def an_alias(location, **options):
-    """django-redis makes one pool per location and keeps it: each of these tests has its own."""
+    """Return settings of an alias. Each test uses its own location: django-redis keeps one pool per location."""
     return {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": location, "OPTIONS": options}
 
 
-def test_a_check_tells_a_redis_without_time_limits(settings):
-    assert messages("cachecore.W003") == []
+def test_a_check_reports_a_redis_without_time_limits(settings):
+    assert check_messages("cachecore.W003") == []
     settings.CACHES = {
         "default": an_alias("redis://half/0", SOCKET_TIMEOUT=0.25),
         "state": an_alias("redis://bare/0"),
         "no role's": an_alias("redis://bare/1"),
     }
-    assert messages("cachecore.W003") == [
+    assert check_messages("cachecore.W003") == [
         "CACHES['default'] has no SOCKET_CONNECT_TIMEOUT: a Redis that hangs hangs its callers.",
         "CACHES['state'] has no SOCKET_TIMEOUT and SOCKET_CONNECT_TIMEOUT: a Redis that hangs hangs its callers.",
     ]
 
 
-def test_time_limits_count_wherever_django_redis_takes_them_from(settings):
-    of_the_pool = {name.lower(): seconds for name, seconds in LIMITS.items()}
+def test_time_limits_are_found_wherever_django_redis_reads_them(settings):
+    pool_options = {name.lower(): seconds for name, seconds in LIMITS.items()}
     settings.CACHES = {
         "default": an_alias("redis://limited/0?socket_timeout=0.25&socket_connect_timeout=0.25"),
-        "state": an_alias("redis://limited/1", CONNECTION_POOL_KWARGS=of_the_pool),
+        "state": an_alias("redis://limited/1", CONNECTION_POOL_KWARGS=pool_options),
     }
-    assert messages("cachecore.W003") == []
+    assert check_messages("cachecore.W003") == []
 
 
 @pytest.mark.parametrize(("service", "limits"), [("limited", LIMITS), ("unlimited", {})])
-def test_a_role_that_sentinels_watch_has_limits_too(settings, service, limits):
+def test_a_role_with_sentinels_needs_limits_too(settings, service, limits):
     watched = sentinel.options([("localhost", 26379)], {})
     settings.CACHES = {"default": an_alias(f"redis://{service}/0", **watched, **limits)}
-    assert len(messages("cachecore.W003")) == (not limits)
+    assert len(check_messages("cachecore.W003")) == (not limits)
 
 
-def test_a_check_tells_caches_of_another_kind(settings):
-    assert messages("cachecore.E006") == []
+def test_a_check_reports_an_unsupported_backend(settings):
+    assert check_messages("cachecore.E006") == []
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-    assert messages("cachecore.E006") == [
+    assert check_messages("cachecore.E006") == [
         "CACHES['default'] is a django.core.cache.backends.locmem.LocMemCache, which cachecore cannot work on."
     ]

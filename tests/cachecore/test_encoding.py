@@ -1,4 +1,4 @@
-"""What Django's own types become in the cache, and what is refused with a word of what to do."""
+"""How Django's own types are stored, and which values are refused."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -11,7 +11,7 @@ from tests.cachecore.test_envelope import PLAIN, family, read, stored
 
 
 @pytest.mark.parametrize("encoding", ["msgpack", "json"])
-def test_rendered_and_lazy_texts_are_stored_as_texts(encoding):
+def test_rendered_and_lazy_texts_are_stored_as_plain_texts(encoding):
     kind = family(f"envelope-texts-{encoding}", encoding=encoding)
     value = {"html": format_html("<b>{}</b>", "<&>"), "label": gettext_lazy("Yes"), "bare": mark_safe("<i>")}
     found = read(kind, stored(kind, value))
@@ -28,6 +28,6 @@ def test_rendered_and_lazy_texts_are_stored_as_texts(encoding):
     ],
     ids=["queryset", "model", "anything"],
 )
-def test_what_cannot_be_stored_says_what_can(value, message):
+def test_a_value_that_cannot_be_stored_raises_with_advice(value, message):
     with pytest.raises(TypeError, match=rf"^Family envelope-plain: {message}$"):
         envelopes.pack(PLAIN, value)

@@ -1,3 +1,5 @@
+"""The stored form of a value: encoding, compression, encryption, expiry."""
+
 import msgspec
 import pytest
 import zstandard
@@ -29,7 +31,7 @@ def family(name, **options):
 
 
 PLAIN = family("envelope-plain")
-SENSITIVE = family("envelope-sensitive", encrypted=True)
+ENCRYPTED = family("envelope-encrypted", encrypted=True)
 TIMES = Times(1_000_000, 10, 20, 0.5)
 
 values = st.recursive(
@@ -49,23 +51,23 @@ def read(kind, data):
 
 
 @given(values)
-def test_whatever_goes_in_comes_out(value):
+def test_a_value_is_unchanged_by_storing(value):
     assert read(PLAIN, stored(PLAIN, value)) == value
 
 
-def test_it_carries_its_times_its_cost_and_its_tags():
+def test_an_envelope_contains_times_compute_seconds_and_tags():
     envelope = envelopes.parse(stored(PLAIN, "x", {"a": b"12345678"}))
     assert (envelope.stored_ms, envelope.soft_ms, envelope.hard_ms) == (1_000_000, 1_010_000, 1_020_000)
     assert (envelope.compute_seconds, envelope.tags) == (0.5, {"a": b"12345678"})
 
 
-def test_two_stored_values_never_share_an_identity():
+def test_two_stored_values_have_different_headers():
     one, other = stored(PLAIN, "x"), stored(PLAIN, "x")
     assert one[:HEADER_BYTES] != other[:HEADER_BYTES]
     assert one[HEADER_BYTES:] == other[HEADER_BYTES:]
 
 
-def test_what_repeats_is_compressed_and_what_does_not_is_kept():
+def test_a_value_is_compressed_only_if_that_makes_it_smaller():
     import random
 
     repeating, noise = "x" * 5_000, random.Random(1).randbytes(5_000)
@@ -76,15 +78,15 @@ def test_what_repeats_is_compressed_and_what_does_not_is_kept():
     assert (read(PLAIN, stored(PLAIN, repeating)), read(PLAIN, stored(PLAIN, noise))) == (repeating, noise)
 
 
-def test_what_would_open_to_more_than_the_limit_is_not_opened():
+def test_a_body_that_would_decompress_beyond_the_limit_is_refused():
     bomb = zstandard.ZstdCompressor().compress(bytes(encryption.MAX_OPENED_BYTES + 1))
     assert encryption.unseal(PLAIN.key(id=1), encryption.COMPRESSED, bomb) is None
-    silent = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(10))
-    assert encryption.unseal(PLAIN.key(id=1), encryption.COMPRESSED, silent) is None  # no size: not ours
+    without_size = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(10))
+    assert encryption.unseal(PLAIN.key(id=1), encryption.COMPRESSED, without_size) is None  # not written by us
 
 
-def test_the_limit_is_a_million_bytes_however_well_they_compress():
-    fits = b"x" * (envelopes.MAX_VALUE_BYTES - 5)  # msgpack's own five
+def test_a_value_may_have_a_million_bytes_before_compression():
+    fits = b"x" * (envelopes.MAX_VALUE_BYTES - 5)  # plus five of msgpack
     assert read(PLAIN, stored(PLAIN, fits)) == fits
     with pytest.raises(envelopes.ValueTooLarge, match="has 1,000,001 bytes; at most 1,000,000 are allowed"):
         stored(PLAIN, fits + b"x")
@@ -98,12 +100,12 @@ def test_not_found_is_neither_none_nor_empty():
 @pytest.mark.parametrize(
     "data", [b"", b"12", b"\x80", b'{"a": 1}', b"\xc1\x01", b"\xc1\x01" + b"x" * 30, b"\xc1\x02" + b"x" * 30]
 )
-def test_bytes_of_another_kind_or_release_count_as_nothing(data):
+def test_bytes_of_another_format_or_release_are_not_parsed(data):
     assert envelopes.parse(data) is None
 
 
 @given(st.integers(0, 120), st.integers(0, 255))
-def test_damage_is_never_an_error(position, byte):
+def test_damaged_bytes_never_raise(position, byte):
     data = bytearray(stored(PLAIN, ["x" * 2_000, 1], {"a": b"12345678"}))
     data[position % len(data)] = byte
     envelope = envelopes.parse(bytes(data))
@@ -111,26 +113,26 @@ def test_damage_is_never_an_error(position, byte):
         envelopes.open_payload(PLAIN.key(id=1), envelope)
 
 
-def test_an_encrypted_value_needs_its_key_and_a_sensitive_one_its_encryption(settings):
+def test_an_encrypted_family_opens_only_values_encrypted_for_their_key(settings):
     settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[:1]
-    secret = stored(SENSITIVE, "secret " * 500)
+    secret = stored(ENCRYPTED, "secret " * 500)
     assert b"secret" not in secret
-    assert read(SENSITIVE, secret) == "secret " * 500
-    found = envelopes.parse(stored(SENSITIVE, NOT_FOUND))
-    assert envelopes.open_payload(SENSITIVE.key(id=1), found) == Payload(b"", negative=True)
-    assert envelopes.open_payload(SENSITIVE.key(id=2), found) is None  # nor is it told of another that there is none
-    turned = msgspec.structs.replace(envelopes.parse(secret), negative=True)
-    assert envelopes.open_payload(SENSITIVE.key(id=1), turned) is None
+    assert read(ENCRYPTED, secret) == "secret " * 500
+    found = envelopes.parse(stored(ENCRYPTED, NOT_FOUND))
+    assert envelopes.open_payload(ENCRYPTED.key(id=1), found) == Payload(b"", negative=True)
+    assert envelopes.open_payload(ENCRYPTED.key(id=2), found) is None  # another key's NOT_FOUND
+    negated = msgspec.structs.replace(envelopes.parse(secret), negative=True)
+    assert envelopes.open_payload(ENCRYPTED.key(id=1), negated) is None
     unbound = Fernet(FERNET_KEYS[0]).encrypt(msgspec.msgpack.encode("of an older release"))
-    assert encryption.unseal(SENSITIVE.key(id=1), encryption.ENCRYPTED, unbound) is None
+    assert encryption.unseal(ENCRYPTED.key(id=1), encryption.ENCRYPTED, unbound) is None
     clear = envelopes.parse(stored(PLAIN, "x"))
-    assert envelopes.open_payload(SENSITIVE.key(id=1), clear) is None  # stored before the family became sensitive
+    assert envelopes.open_payload(ENCRYPTED.key(id=1), clear) is None  # stored before the family was encrypted
     settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[1:]
-    assert envelopes.open_payload(SENSITIVE.key(id=1), envelopes.parse(secret)) is None
+    assert envelopes.open_payload(ENCRYPTED.key(id=1), envelopes.parse(secret)) is None
     settings.CACHE_ENCRYPTION_KEYS = []
-    assert envelopes.open_payload(SENSITIVE.key(id=1), envelopes.parse(secret)) is None
+    assert envelopes.open_payload(ENCRYPTED.key(id=1), envelopes.parse(secret)) is None
     with pytest.raises(encryption.EncryptionKeyMissing):
-        stored(SENSITIVE, "x")
+        stored(ENCRYPTED, "x")
 
 
 def aged(soft_ms=10_000, hard_ms=20_000, compute_seconds=0.5):
@@ -147,11 +149,11 @@ def aged(soft_ms=10_000, hard_ms=20_000, compute_seconds=0.5):
         (20_000, Freshness.EXPIRED),
     ],
 )
-def test_a_value_is_fresh_then_stale_then_dead(now_ms, expected):
+def test_a_value_is_fresh_then_stale_then_expired(now_ms, expected):
     assert expiry.classify(aged(), now_ms, beta=0) is expected
 
 
-def test_xfetch_refreshes_earlier_the_longer_the_value_took():
+def test_xfetch_refreshes_earlier_the_longer_the_computation_took():
     """P(early) at a distance d is exp(-d / (compute * beta)): at 0.5 s, half a second before, 1/e of the callers."""
     draws = [(index + 0.5) / 10_000 for index in range(10_000)]
     for distance_ms, beta, expected in [(500, 1.0, 0.3679), (1_000, 1.0, 0.1353), (1_000, 2.0, 0.3679), (500, 0, 0.0)]:
@@ -159,5 +161,5 @@ def test_xfetch_refreshes_earlier_the_longer_the_value_took():
         assert drawn.count(Freshness.EARLY) / len(draws) == pytest.approx(expected, abs=2e-4)
 
 
-def test_a_value_that_took_no_time_is_not_refreshed_early():
+def test_a_value_computed_in_no_time_is_not_refreshed_early():
     assert expiry.classify(aged(compute_seconds=0.0), 9_999, 1.0, lambda: 0.999999) is Freshness.FRESH

@@ -1,5 +1,7 @@
-"""Texts that somebody else chose, wherever the cache takes a text: a clear refusal or a safe key, and never a witness's
-value read, changed or lost."""
+"""Untrusted texts wherever the cache accepts a text: they are refused or make a safe key.
+
+The values of a witness family must never be read, changed or lost.
+"""
 
 import asyncio
 import itertools
@@ -40,7 +42,7 @@ OURS = ("hostile-target:", "hostile-pairs:", "tag:", "lease:", "latch:")
 MONITORING = "/api/admin/monitoring/cache"
 
 HOSTILE = [
-    # blanks, ends of lines, controls
+    # blanks, line ends, control characters
     *(
         " ",
         "  a",
@@ -55,14 +57,14 @@ HOSTILE = [
         "\x1b[2J",
         "\x7f",
     ),
-    # what a pattern of Redis, a format or a shell would read
+    # special in a pattern of Redis, a format or a shell
     *("*", "a*", "**", "?", "[a-z]", "[^a]", "[", "]", "\\", "\\*", "{}", "{0}", "{id}", "{a}b", "%s", "%(id)s", "%d"),
     *("$(id)", "`id`", "a;b", "a|b", "../..", "..", "/etc/passwd", "a/b"),
-    # what a URL, HTML or SQL would read
+    # special in a URL, HTML or SQL
     *("%00", "%2e%2e%2f", "%25", "<script>alert(1)</script>", "' OR 1=1 --", '"', "&family=games-list", "#", "?a=b"),
-    # what Lua would read
+    # special in Lua
     *("redis.call('FLUSHALL')", "return redis.call('KEYS','*')", "]] os.exit() --[[", "KEYS[1]", "ARGV[1]", "nil"),
-    # what reads like a key, a tag or a hash of ours
+    # similar to keys, tags and hashes of the cache
     *(
         ":",
         "::",
@@ -75,19 +77,14 @@ HOSTILE = [
         "version:games",
     ),
     *("blake2:" + "0" * 32, "blake2:", "lock:x", "stats:totals"),
-    # long, other scripts, what cannot be encoded
+    # long texts, other scripts, texts that cannot be encoded
     *("x" * 201, "x" * 10_000, "é", "日本語", "😀" * 100, "\u202egpj", "ﬀ", "İ", "\ufeff", "\ud800", "\udcff"),
 ]
 
 
-@pytest.fixture
-def cache():
-    return Cache()
-
-
 @pytest.fixture(autouse=True)
 def witness(cache):
-    """Values of another family, under tags of their own: they stand as they were after every test."""
+    """Values of another family with other tags. After every test they must be unchanged."""
     stats.reset()
     values = {WITNESS.key(id=number): f"of the witness {number}" for number in range(3)}
     cache.set_many(values, tags=["witness"])
@@ -100,7 +97,7 @@ def witness(cache):
 
 
 def raw(*prefixes):
-    """What stands in Redis under these prefixes, as bytes."""
+    """Return the keys under these prefixes in Redis, with their serialized values."""
     with connections.guarded_client("cache") as client:
         names = [name for name in client.scan_iter(count=1_000) if name.startswith(tuple(p.encode() for p in prefixes))]
         return {name: client.dump(name) for name in names}
@@ -115,14 +112,14 @@ def escaped(text):
     return quote(text.encode("utf-8", "surrogatepass"), safe="")
 
 
-def test_there_are_fifty_or_more():
+def test_there_are_at_least_fifty_different_texts():
     assert len(set(HOSTILE)) == len(HOSTILE) >= 50
 
 
 # Parts of keys
 
 
-def test_every_call_with_every_part_touches_its_own_value_only(cache, witness):
+def test_every_call_with_a_hostile_part_touches_its_own_value_only(cache, witness):
     for number, text in enumerate(HOSTILE):
         key = TARGET.key(id=text)
         assert cache.get(key) is None
@@ -134,7 +131,7 @@ def test_every_call_with_every_part_touches_its_own_value_only(cache, witness):
     assert {name for name in names() if not name.startswith(OURS)} == {*witness}
 
 
-def test_keys_are_plain_short_and_all_different():
+def test_hostile_parts_make_plain_short_and_different_keys():
     keys = [TARGET.key(id=text) for text in HOSTILE]
     assert len(set(keys)) == len(HOSTILE)
     for key in keys:
@@ -145,18 +142,18 @@ def test_keys_are_plain_short_and_all_different():
         assert len(key) <= len("hostile-target:") + 200
 
 
-def test_parts_never_run_into_each_other():
+def test_two_hostile_parts_make_an_unambiguous_key():
     pairs = list(itertools.product(HOSTILE, repeat=2))
     keys = {PAIRS.key(one=one, other=other) for one, other in pairs}
     assert len(keys) == len(pairs)
     assert all(key.startswith("hostile-pairs:") and key.count(":") in (2, 3, 4) for key in keys)
 
 
-def test_parameters_of_an_answer_are_one_part_of_its_key():
-    """`canonical_parameters` joins what views have checked; whatever came through would still be in its family."""
-    answers = Family(
-        name="hostile-answers",
-        pattern="hostile-answers:{parameters}:{version}",
+def test_hostile_parameters_are_one_part_of_a_responses_key():
+    """Views validate parameters; one that they let through would still stay within its family."""
+    responses = Family(
+        name="hostile-responses",
+        pattern="hostile-responses:{parameters}:{version}",
         role="cache",
         type="string",
         ttl_seconds=60,
@@ -164,12 +161,12 @@ def test_parameters_of_an_answer_are_one_part_of_its_key():
         written_by="",
         purged_by="",
     )
-    keys = {answers.key(parameters=canonical_parameters([("min", text)]), version=7) for text in HOSTILE}
+    keys = {responses.key(parameters=canonical_parameters([("min", text)]), version=7) for text in HOSTILE}
     assert len(keys) == len(HOSTILE)
-    assert all(key.startswith("hostile-answers:") and key.endswith(":7") and key.isascii() for key in keys)
+    assert all(key.startswith("hostile-responses:") and key.endswith(":7") and key.isascii() for key in keys)
 
 
-def test_in_an_event_loop_they_are_the_same_keys(cache):
+def test_an_event_loop_uses_the_same_keys(cache):
     async def scenario():
         async with AsyncCache(cache) as async_cache, asyncio.timeout(60):
 
@@ -188,7 +185,7 @@ def test_in_an_event_loop_they_are_the_same_keys(cache):
 # Tags
 
 
-def test_every_tag_makes_cold_what_hangs_on_it_and_nothing_else(cache, witness):
+def test_invalidating_a_hostile_tag_invalidates_its_values_only(cache, witness):
     tagged = {TARGET.key(id=number): text for number, text in enumerate(HOSTILE)}
     for key, text in tagged.items():
         cache.set(key, "tagged", tags=[text])
@@ -199,7 +196,7 @@ def test_every_tag_makes_cold_what_hangs_on_it_and_nothing_else(cache, witness):
     assert {name for name in names() if not name.startswith(OURS)} == {*witness}
 
 
-def test_all_tags_at_once_hang_on_one_value(cache):
+def test_a_value_can_have_all_hostile_tags(cache):
     key = TARGET.key(id=1)
     for text in HOSTILE:
         assert cache.remember(key, None, lambda: "value", tags=HOSTILE) == "value"
@@ -210,7 +207,7 @@ def test_all_tags_at_once_hang_on_one_value(cache):
 # Prefixes
 
 
-def test_no_prefix_reaches_beyond_its_family(cache, witness):
+def test_clearing_a_hostile_prefix_stays_within_its_family(cache, witness):
     for text in HOSTILE:
         kept = TARGET.key(id="kept")
         cache.set(kept, "kept")
@@ -218,12 +215,12 @@ def test_no_prefix_reaches_beyond_its_family(cache, witness):
             cleared = cache.clear(TARGET.prefix + text)
         except ValueError:
             continue
-        assert cleared == 0  # a pattern is no pattern here: it is the text itself that keys begin with, and none does
+        assert cleared == 0  # wildcards are escaped, and no key begins with the text itself
         assert cache.get(kept) == "kept"
         assert cache.get_many(witness) == witness
 
 
-def test_a_prefix_that_is_no_familys_is_refused(cache, witness):
+def test_a_prefix_of_no_family_raises(cache, witness):
     refused = [text for text in HOSTILE if not text.startswith((WITNESS.prefix, "tag:", "lease:"))]
     for text in refused:
         with pytest.raises(ValueError, match="No family of the cache role has keys that begin with"):
@@ -242,47 +239,47 @@ def api(db):
     return client
 
 
-def short_and_json(response):
+def is_short_json(response):
     assert set(response.json()) <= {"detail", "errors"}
     return len(response.content) < 1_000
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_tag_that_nothing_hangs_on_is_a_404_that_says_so(api, text):
+def test_an_unknown_tag_is_a_404(api, text):
     before = names()
     response = api.delete(f"{MONITORING}/invalidate/{escaped(text)}/")
     assert response.status_code == 404
-    assert short_and_json(response)
+    assert is_short_json(response)
     assert names() == before
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_tag_that_something_hangs_on_is_invalidated_and_no_other(api, text):
-    """Whatever texts an application has made tags of, an operator can name them."""
+def test_a_hostile_tag_with_values_is_invalidated_and_no_other(api, text):
+    """An operator can name any text that an application uses as a tag."""
     process_cache.set(TARGET.key(id=1), "tagged", tags=[text])
     process_cache.set(TARGET.key(id=2), "another", tags=["another"])
     response = api.delete(f"{MONITORING}/invalidate/{escaped(text)}/")
-    if text in ("\ud800", "\udcff"):  # no URL can say it
+    if text in ("\ud800", "\udcff"):  # cannot be part of a URL
         assert response.status_code == 404
         return
     assert (response.status_code, response.json()["tag"]) == (200, text)
     (entry,) = LogEntry.objects.all()
-    assert entry.change_message.isprintable()  # no line of a log is forged
+    assert entry.change_message.isprintable()  # it cannot forge a line of a log
     assert process_cache.get_many([TARGET.key(id=1), TARGET.key(id=2)]) == {TARGET.key(id=2): "another"}
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_family_there_is_not_is_a_404_that_says_so(api, text):
+def test_an_unknown_family_is_a_404(api, text):
     before = names()
     response = api.delete(f"{MONITORING}/clear/?family={escaped(text)}")
     assert response.status_code == 404
-    assert short_and_json(response)
+    assert is_short_json(response)
     assert response.json()["detail"].startswith('There is no cached family "')
     assert names() == before
 
 
 @pytest.mark.parametrize(("method", "path"), [("get", "stats/"), ("delete", "clear/"), ("delete", "invalidate/games/")])
-def test_a_parameter_there_is_not_is_a_400_that_names_it(api, method, path):
+def test_an_unknown_parameter_is_a_400_that_names_it(api, method, path):
     before = names()
     for text in HOSTILE:
         response = getattr(api, method)(f"{MONITORING}/{path}?{escaped(text)}=1")
@@ -292,7 +289,7 @@ def test_a_parameter_there_is_not_is_a_400_that_names_it(api, method, path):
 
 
 @pytest.mark.parametrize("verb", ["clear", "bump", "off", "warm"])
-def test_the_admin_page_knows_no_such_name(db, client, verb):
+def test_the_admin_page_has_no_hostile_name(db, client, verb):
     client.force_login(User.objects.create(username="root", is_staff=True, is_superuser=True))
     before = names()
     url = reverse("admin:cachecore_cache_ask", args=[verb, "NAME"])
@@ -302,24 +299,24 @@ def test_the_admin_page_knows_no_such_name(db, client, verb):
     assert names() == before
 
 
-# The answers of the API, whose parameters are parts of keys
+# Responses of the API, whose parameters are parts of keys
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_parameter_of_a_cached_answer_reaches_another_answer(client):
+def test_a_hostile_parameter_reaches_no_other_response(client):
     record_games([Round(game_id=1, crash_hundredths=200)], source="test")
     before, body = client.get("/api/games/"), client.get("/api/games/").content
     keys = {name for name in names() if name.startswith("games:")}
     for text in HOSTILE:
-        answers = [
+        responses = [
             client.get(f"/api/games/?{escaped(text)}={escaped(text)}"),
             client.get(f"/api/games/?page={escaped(text)}"),
             client.get(f"/api/games/?tz={escaped(text)}"),
             client.get("/api/games/1/", headers={"X-Timezone": escaped(text)}),
             client.get(f"/api/games/{escaped(text)}/"),
         ]
-        assert {answer.status_code for answer in answers} <= {400, 404}, text
-        assert all(answer.json().keys() <= {"detail", "errors"} for answer in answers)
+        assert {response.status_code for response in responses} <= {400, 404}, text
+        assert all(response.json().keys() <= {"detail", "errors"} for response in responses)
     after = client.get("/api/games/")
     assert (before.headers["X-Cache"], after.headers["X-Cache"], after.content) == ("MISS", "HIT", body)
     assert {name for name in names() if name.startswith("games:")} == keys
@@ -329,38 +326,37 @@ def test_no_parameter_of_a_cached_answer_reaches_another_answer(client):
 
 
 @pytest.mark.parametrize("text", ["\ud800", "a\udcffb", "", None, 5, b"bytes"], ids=repr)
-def test_a_channel_that_is_none_is_refused_and_the_others_are_heard(text):
-    """The server cannot be told of it: the one connection of the process would end again and again, and with it all
-    that others subscribed to."""
-    heard, pubsub = [], PubSub()
+def test_an_invalid_channel_raises_and_other_channels_still_work(text):
+    """Such a subscription would end the shared connection of the process again and again."""
+    received, pubsub = [], PubSub()
     try:
-        pubsub.subscribe("hostile-channel", heard.append)
+        pubsub.subscribe("hostile-channel", received.append)
         assert pubsub.ready(10)
         for call in (pubsub.subscribe, pubsub.psubscribe, pubsub.publish):
             with pytest.raises(
                 (TypeError, ValueError), match="a channel is a text that is not empty and that UTF-8 can"
             ):
-                call(text, heard.append)
-        assert pubsub.publish("hostile-channel", "word") == 1
+                call(text, received.append)
+        assert pubsub.publish("hostile-channel", "message") == 1
         assert pubsub.ready(10)
         assert pubsub.counts["gaps"] == 0
     finally:
         pubsub.close()
 
 
-def test_every_other_channel_is_a_channel_of_its_own():
+def test_every_valid_hostile_channel_is_separate():
     channels = [text for text in HOSTILE if text not in ("\ud800", "\udcff")]
-    heard, pubsub = [], PubSub()
+    received, pubsub = [], PubSub()
     try:
         for text in channels:
-            pubsub.subscribe(text, heard.append)
+            pubsub.subscribe(text, received.append)
         assert pubsub.ready(10)
         assert [pubsub.publish(text, number) for number, text in enumerate(channels)] == [1] * len(channels)
-        while len(heard) < len(channels):
+        while len(received) < len(channels):
             assert pubsub.ready(10)
     finally:
         pubsub.close()
-    assert [(message.channel, message.data) for message in heard] == [(text, n) for n, text in enumerate(channels)]
+    assert [(message.channel, message.data) for message in received] == [(text, n) for n, text in enumerate(channels)]
 
 
 @pytest.mark.parametrize(
@@ -368,19 +364,19 @@ def test_every_other_channel_is_a_channel_of_its_own():
     [b"", b"\xff", b"null", b"[]", b"{}", b'{"keys": 1, "tags": []}', b'{"keys": [null], "tags": []}'],
     ids=repr,
 )
-def test_a_word_that_is_not_ours_is_refused_and_drops_nothing(message):
-    near = family("hostile-near", local=True)
+def test_an_invalid_message_raises_and_drops_nothing(message):
+    local = family("hostile-local", local=True)
     cache = Cache(local_seconds=60)
-    cache.remember(near.key(id=1), None, lambda: "near", tags=["a"])
+    cache.remember(local.key(id=1), None, lambda: "local", tags=["a"])
     with pytest.raises(msgspec.DecodeError):
         cache.on_invalidation_message(message)
     assert cache.stats().local_entries == 1
 
 
-def test_words_with_hostile_names_drop_what_they_name_and_nothing_else():
-    near = family("hostile-near", local=True)
+def test_a_message_with_hostile_names_drops_only_the_values_it_names():
+    local = family("hostile-local", local=True)
     cache = Cache(local_seconds=60)
-    cache.remember(near.key(id=1), None, lambda: "near", tags=["a"])
+    cache.remember(local.key(id=1), None, lambda: "local", tags=["a"])
     sendable = [text for text in HOSTILE if text not in ("\ud800", "\udcff")]
     cache.on_invalidation_message(msgspec.json.encode({"keys": sendable, "tags": sendable}))
-    assert cache.remember(near.key(id=1), None, lambda: "computed", tags=["a"]) == "near"
+    assert cache.remember(local.key(id=1), None, lambda: "computed", tags=["a"]) == "local"

@@ -1,4 +1,4 @@
-"""Model -> tags: what a save, a deletion and a changed relation make cold, on commit."""
+"""ModelTags: what a save, a deletion and a changed relation invalidate, on commit."""
 
 import json
 from contextlib import nullcontext
@@ -13,7 +13,7 @@ from cachecore.redis_client import connections
 from cachecore.service import Cache
 from cachecore.storage import redis_writes
 from tests.cachecore.test_envelope import family
-from tests.cachecore.test_service import elsewhere
+from tests.cachecore.test_service import in_other_thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,40 +22,40 @@ CACHE = Cache()
 
 
 def tags_of(user):
-    """The object, the list, and the groups it stands in: the cascade."""
+    """Return the tags of the user, the list, and the groups that contain the user."""
     return [f"user:{user.pk}", "users", f"named:{user.last_name}", *(f"group:{g.pk}" for g in user.groups.all())]
 
 
 @pytest.fixture
 def users():
-    cached = ModelTags(User, read=lambda pk: [f"user:{pk}"], purge=tags_of, purge_old_row=True, cache=CACHE)
-    yield cached
-    cached.disconnect()
+    model_tags = ModelTags(User, read=lambda pk: [f"user:{pk}"], purge=tags_of, purge_old_row=True, cache=CACHE)
+    yield model_tags
+    model_tags.disconnect()
 
 
 @pytest.fixture
-def cold(users):
-    """Which of these tags' values have become cold since the last question."""
+def invalidated(users):
+    """A function that returns the tags whose values have been invalidated since its last call."""
     names = ["users", "user:1", "user:2", "group:1", "group:2", "named:Old", "named:New"]
 
-    def asked():
+    def since_last_call():
         found = CACHE.get_many(PLAIN.key(id=name) for name in names)
         for name in names:
             CACHE.set(PLAIN.key(id=name), name, tags=[name])
         return {name for name in names if PLAIN.key(id=name) not in found}
 
-    return asked
+    return since_last_call
 
 
-def test_a_save_purges_the_object_and_its_lists(users, cold):
+def test_a_save_invalidates_the_object_and_its_lists(users, invalidated):
     user = User.objects.create(pk=1, username="one")
-    cold()
+    invalidated()
     user.email = "one@example.com"
     user.save()
-    assert cold() == {"users", "user:1"}
+    assert invalidated() == {"users", "user:1"}
 
 
-def test_a_read_names_the_tags_of_what_it_shows(users):
+def test_a_value_under_the_tags_of_an_object_is_computed_again_after_a_save(users):
     user = User.objects.create(pk=1, username="one")
 
     def shown():
@@ -68,28 +68,31 @@ def test_a_read_names_the_tags_of_what_it_shows(users):
 
 
 @pytest.mark.parametrize("within", [nullcontext, transaction.atomic], ids=["autocommit", "a transaction of its own"])
-def test_what_is_written_through_outlives_the_purges_of_its_own_save(users, cold, within):
+def test_a_write_through_value_survives_the_invalidation_by_its_own_save(users, invalidated, within):
     key, user = PLAIN.key(id="written"), User.objects.create(pk=1, username="one")
 
     def save():
         with within():
             user.save()
 
-    cold()
+    invalidated()
     CACHE.write_through(key, "one", save, tags=["user:1", "users"])
-    assert (CACHE.get(key), cold()) == ("one", {"users", "user:1"})  # all else under its tags went cold
+    assert (CACHE.get(key), invalidated()) == (
+        "one",
+        {"users", "user:1"},
+    )  # the other values under its tags were invalidated
     user.save()
     assert CACHE.get(key) is None
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_what_is_written_through_does_not_outlive_the_purge_of_another_writer(users, when):
+def test_a_write_through_value_does_not_survive_an_invalidation_by_another_writer(users, when):
     key, user, other = PLAIN.key(id="written"), User.objects.create(pk=1, username="one"), Cache()
 
     def save():
         if when == "after":
             user.save()
-        elsewhere(lambda: other.invalidate_tag("user:1"))
+        in_other_thread(lambda: other.invalidate_tag("user:1"))
         if when == "before":
             user.save()
 
@@ -97,20 +100,20 @@ def test_what_is_written_through_does_not_outlive_the_purge_of_another_writer(us
     assert CACHE.get(key) is None
 
 
-def test_an_object_that_moves_purges_the_list_it_left(users, cold):
+def test_a_save_that_moves_an_object_invalidates_its_old_list_too(users, invalidated):
     user = User.objects.create(pk=1, username="one", last_name="Old")
-    cold()
+    invalidated()
     user.last_name = "New"
     user.save()
-    assert cold() == {"users", "user:1", "named:Old", "named:New"}
+    assert invalidated() == {"users", "user:1", "named:Old", "named:New"}
 
 
-def test_a_deletion_purges_what_it_stood_in(users, cold):
+def test_a_deletion_invalidates_the_lists_that_contained_the_object(users, invalidated):
     user = User.objects.create(pk=1, username="one")
     user.groups.add(Group.objects.create(pk=1, name="first"))
-    cold()
+    invalidated()
     user.delete()
-    assert cold() == {"users", "user:1", "group:1"}
+    assert invalidated() == {"users", "user:1", "group:1"}
 
 
 @pytest.mark.parametrize(
@@ -126,41 +129,41 @@ def test_a_deletion_purges_what_it_stood_in(users, cold):
     ],
     ids=["add", "remove", "clear", "set", "reverse remove", "reverse clear", "reverse add"],
 )
-def test_a_changed_relation_purges_both_ends_as_they_were_and_are(users, cold, change, expected):
+def test_a_changed_relation_invalidates_the_objects_related_before_and_after(users, invalidated, change, expected):
     user, _ = User.objects.create(pk=1, username="one"), User.objects.create(pk=2, username="two")
     group, _ = Group.objects.create(pk=1, name="first"), Group.objects.create(pk=2, name="second")
     user.groups.add(group)
-    cold()
+    invalidated()
     change(user, group)
-    assert cold() == expected
+    assert invalidated() == expected
 
 
-def test_it_happens_on_commit_and_not_on_rollback(users, cold):
+def test_invalidation_happens_on_commit_and_not_on_rollback(users, invalidated):
     user = User.objects.create(pk=1, username="one")
-    cold()
+    invalidated()
     with transaction.atomic():
         user.save()
         with connections.guarded_client("cache") as client:
             before = client.get("tag:users")
     with connections.guarded_client("cache") as client:
         assert client.get("tag:users") != before
-    cold()
+    invalidated()
     with transaction.atomic():
         user.save()
         transaction.set_rollback(True)
-    assert cold() == set()
+    assert invalidated() == set()
 
 
-def test_a_write_without_signals_is_purged_by_hand(users, cold):
+def test_purge_now_invalidates_after_a_write_without_signals(users, invalidated):
     user = User.objects.create(pk=1, username="one")
-    cold()
+    invalidated()
     User.objects.filter(pk=1).update(email="x@example.com")
-    assert cold() == set()
+    assert invalidated() == set()
     users.purge_now(user)
-    assert cold() == {"users", "user:1"}
+    assert invalidated() == {"users", "user:1"}
 
 
-def test_it_is_told_on_the_channel(users):
+def test_an_invalidation_is_published_on_the_channel(users):
     with connections.guarded_client("cache") as client:
         listener = client.pubsub(ignore_subscribe_messages=True)
         listener.subscribe(redis_writes.CHANNEL)
@@ -171,7 +174,7 @@ def test_it_is_told_on_the_channel(users):
     assert json.loads(message["data"]) == {"keys": [], "tags": ["named:New", "user:1", "users"]}
 
 
-def test_a_save_does_not_fail_with_redis_in_a_transaction(users, valkey):
+def test_a_save_in_a_transaction_succeeds_without_redis(users, valkey):
     valkey.stop()
     with transaction.atomic():
         User.objects.create(pk=1, username="one")
@@ -179,7 +182,7 @@ def test_a_save_does_not_fail_with_redis_in_a_transaction(users, valkey):
     CACHE.reset()
 
 
-def test_a_save_does_not_fail_with_redis_outside_of_one_either(users, valkey, caplog):
+def test_a_save_outside_of_a_transaction_succeeds_without_redis(users, valkey, caplog):
     valkey.stop()
     User.objects.create(pk=1, username="one")
     assert User.objects.filter(pk=1).exists()
@@ -189,39 +192,39 @@ def test_a_save_does_not_fail_with_redis_outside_of_one_either(users, valkey, ca
 
 
 class Person(User):
-    """Prepared before the declaration."""
+    """A proxy that is defined before the declaration."""
 
     class Meta:
         app_label = "auth"
         proxy = True
 
 
-def test_a_save_and_a_deletion_through_a_proxy_purge(users, cold):
+def test_a_save_and_a_deletion_of_a_proxy_invalidate(users, invalidated):
     User.objects.create(pk=1, username="one")
-    cold()
+    invalidated()
     person = Person.objects.get(pk=1)
     person.save()
-    assert cold() == {"users", "user:1"}
+    assert invalidated() == {"users", "user:1"}
     person.delete()
-    assert cold() == {"users", "user:1"}
+    assert invalidated() == {"users", "user:1"}
 
 
 @isolate_apps("django.contrib.auth")
-def test_a_proxy_that_is_defined_later_purges_too(users, cold):
+def test_a_proxy_that_is_defined_later_invalidates_too(users, invalidated):
     class Late(User):
         class Meta:
             app_label = "auth"
             proxy = True
 
     User.objects.create(pk=1, username="one")
-    cold()
+    invalidated()
     Late.objects.get(pk=1).save()
-    assert cold() == {"users", "user:1"}
+    assert invalidated() == {"users", "user:1"}
 
 
-def test_what_is_undeclared_purges_nothing(users, cold):
+def test_a_disconnected_declaration_invalidates_nothing(users, invalidated):
     users.disconnect()
-    cold()
+    invalidated()
     User.objects.create(pk=1, username="one")
-    assert cold() == set()
+    assert invalidated() == set()
     assert User not in declared

@@ -1,3 +1,5 @@
+"""Locks: exclusion, ownership, time limits."""
+
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -6,7 +8,7 @@ from cachecore.locks import LOCK, LockHeld, LockLost, lock
 from cachecore.redis_client import connections
 
 
-def test_a_held_lock_is_refused_and_free_again_afterwards():
+def test_a_held_lock_cannot_be_taken_until_it_is_released():
     with lock("job", 10):
         with pytest.raises(LockHeld), lock("job", 10):
             pass
@@ -16,21 +18,21 @@ def test_a_held_lock_is_refused_and_free_again_afterwards():
         pass
 
 
-def test_it_is_released_when_its_block_fails():
+def test_a_lock_is_released_if_its_block_fails():
     with pytest.raises(RuntimeError), lock("job", 10):
         raise RuntimeError
     with lock("job", 10):
         pass
 
 
-def test_an_owner_that_lost_it_does_not_release_the_next_owners():
+def test_a_holder_that_has_lost_its_lock_does_not_release_the_next_one():
     with lock("job", 10), connections.guarded_client("state") as client:
         client.set(LOCK.key(name="job"), "the next owner", px=10_000)
     with connections.guarded_client("state") as client:
         assert client.get(LOCK.key(name="job")) == b"the next owner"
 
 
-def test_a_lock_that_was_lost_is_told_when_it_is_renewed_and_when_its_block_ends(caplog):
+def test_a_lost_lock_raises_on_renewal_and_is_logged_at_the_end_of_its_block(caplog):
     with lock("job", 10) as held:
         with connections.guarded_client("state") as client:
             client.delete(LOCK.key(name="job"))
@@ -39,17 +41,17 @@ def test_a_lock_that_was_lost_is_told_when_it_is_renewed_and_when_its_block_ends
     assert "The lock job expired before its block ended; another holder may have taken it." in caplog.text
 
 
-def test_renewing_begins_its_time_limit_anew():
+def test_renewing_restarts_the_time_limit():
     with lock("job", 10) as held, connections.guarded_client("state") as client:
         client.pexpire(LOCK.key(name="job"), 500)
         held.renew()
         assert client.pttl(LOCK.key(name="job")) > 500
 
 
-def test_who_waits_for_a_lock_keeps_nobody_from_redis(monkeypatch):
-    """The breaker is half-open: one probe goes through, and waiting must not be it."""
+def test_waiting_for_a_lock_does_not_occupy_the_probe_of_the_breaker(monkeypatch):
+    """The breaker is half-open: one probe is allowed, and a waiting caller must not be it."""
     with connections.guarded_client("state") as client:
-        client.set(LOCK.key(name="job"), "somebody", px=10_000)
+        client.set(LOCK.key(name="job"), "another holder", px=10_000)
     circuit = connections.breaker("state")
     monkeypatch.setattr(circuit, "_open_seconds", 0.0)
     circuit.record_failure()
@@ -67,12 +69,12 @@ def hold_once() -> str:
         return "held"
 
 
-def test_it_has_a_time_limit():
+def test_a_lock_has_a_time_limit():
     with lock("job", 10), connections.guarded_client("state") as client:
         assert 0 < client.pttl(LOCK.key(name="job")) <= 10_000
 
 
-def test_it_fails_loudly_without_redis(valkey):
+def test_taking_a_lock_without_redis_raises(valkey):
     valkey.stop()
     with pytest.raises(connections.RedisUnavailable), lock("job", 10):
         pass

@@ -16,6 +16,8 @@ from cachecore.redis_client import connections
 from cachecore.service import cache
 from cachecore.stats import stats
 from games.keys import GAMES, GAMES_LIST, GAMES_SINGLE
+from games.rounds import Round
+from games.services import record_games
 from tests import test_schema
 from tests.factories.tokens import authorization
 
@@ -253,3 +255,71 @@ def test_a_parameter_given_twice_is_refused(api):
 @pytest.mark.parametrize(("method", "path"), [("post", "stats/"), ("get", "clear/"), ("get", "invalidate/games/")])
 def test_other_methods_are_405(api, method, path):
     assert getattr(api, method)(f"{BASE}/{path}").status_code == 405
+
+
+# Permissions, with a response of the API in the cache
+
+
+STATS, CLEAR, INVALIDATE = (f"{BASE}/{path}/" for path in ("stats", "clear", "invalidate/games"))
+ACTIONS = [("get", STATS), ("delete", CLEAR), ("delete", INVALIDATE)]
+
+
+def api_of(*permissions, staff) -> APIClient:
+    user = User.objects.create(username="someone", is_staff=staff)
+    user.user_permissions.add(*Permission.objects.filter(codename__in=permissions))
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=authorization(user, "monitoring"))
+    return client
+
+
+def outcome(client):
+    return client.get("/api/games/").headers["X-Cache"]
+
+
+@pytest.fixture
+def cached_response(client):
+    record_games([Round(game_id=1, crash_hundredths=200)], source="test")
+    assert [outcome(client) for _ in range(2)] == ["MISS", "HIT"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("method", "url"), ACTIONS)
+def test_an_anonymous_caller_leaves_the_response_cached(client, cached_response, method, url):
+    assert getattr(client, method)(url).status_code == 401
+    assert outcome(client) == "HIT"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("method", "url"), ACTIONS)
+@pytest.mark.parametrize(
+    ("permissions", "staff"),
+    [((), False), (("view_cache", "change_cache"), False), ((), True)],
+    ids=["a plain user", "a plain user with the permission", "staff without it"],
+)
+def test_only_staff_with_the_permission_is_allowed(client, cached_response, method, url, permissions, staff):
+    assert getattr(api_of(*permissions, staff=staff), method)(url).status_code == 403
+    assert outcome(client) == "HIT"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_permission_to_view_does_not_allow_changes(client, cached_response):
+    api = api_of("view_cache", staff=True)
+    assert api.get(STATS).status_code == 200
+    assert [api.delete(url).status_code for url in (CLEAR, INVALIDATE)] == [403, 403]
+    assert outcome(client) == "HIT"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_operator_reads_the_hit_rate(client, cached_response):
+    for _ in range(8):
+        client.get("/api/games/")
+    body = api_of("view_cache", staff=True).get(STATS).json()
+    assert (body["status"], body["stats"]["hits"], body["stats"]["misses"]) == ("ok", 9, 1)
+    assert body["stats"]["hitRate"] == 0.9
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("url", [f"{CLEAR}?family=games-list", CLEAR, INVALIDATE])
+def test_an_operator_clears_or_invalidates_cached_responses(client, cached_response, url):
+    assert api_of("change_cache", staff=True).delete(url).status_code == 200
+    assert outcome(client) == "MISS"

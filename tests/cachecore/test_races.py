@@ -1,6 +1,6 @@
-"""Races between real processes on a real Valkey. Nothing here is timed: processes tell each other where they are.
+"""Races between real processes on a real Valkey. Nothing depends on timing: processes report where they are.
 
-CACHE_RACES=long runs what the suite cannot afford: 20 cold keys, 1,000 callers, 100,000 random operations.
+CACHE_RACES=long runs more than the suite can afford: 20 missing keys, 1,000 callers, 100,000 random operations.
 """
 
 import multiprocessing
@@ -24,19 +24,19 @@ from tests.cachecore.test_envelope import family
 LONG = os.environ.get("CACHE_RACES") == "long"
 PROCESSES = 4
 SILENT_SECONDS = 600 if LONG else 100
-MARKER_SECONDS = 0.6
+LEASE_SECONDS = 0.6
 
 RACED = family("raced", lease_seconds=10)
-SHORT = family("raced-short", lease_seconds=MARKER_SECONDS)
-NEAR = family("raced-near", local=True)
+SHORT = family("raced-short", lease_seconds=LEASE_SECONDS)
+LOCAL = family("raced-local", local=True)
 TRUTH = "truth"
 
 
 class Worker:
-    """A process that runs functions of this module; each gets the pipe to speak to the test."""
+    """A process that runs functions of this module. Each gets the pipe to the test as its first argument."""
 
     def __init__(self):
-        # Four processes on busy cores: what is raced for is the order of things, not the time limit.
+        # Four processes on busy cores need longer time limits. The tests are about the order of events only.
         os.environ["REDIS_TIMEOUT_SECONDS"] = "5"
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
@@ -45,28 +45,28 @@ class Worker:
         del os.environ["REDIS_TIMEOUT_SECONDS"]
         theirs.close()
 
-    def begin(self, function, *args):
+    def start(self, function, *args):
         self.pipe.send((function.__name__, args))
 
-    def heard(self):
+    def receive(self):
         assert self.pipe.poll(SILENT_SECONDS), "a worker is silent"
-        kind, word = self.pipe.recv()
-        assert kind != "failed", word
-        return word
+        kind, message = self.pipe.recv()
+        assert kind != "failed", message
+        return message
 
-    def tell(self, word="go"):
-        self.pipe.send(word)
+    def send(self, message="continue"):
+        self.pipe.send(message)
 
-    def ask(self, function, *args):
-        self.begin(function, *args)
-        return self.heard()
+    def call(self, function, *args):
+        self.start(function, *args)
+        return self.receive()
 
-    def leave(self):
+    def request_exit(self):
         with suppress(OSError):
             self.pipe.send((None, ()))
 
     def stop(self):
-        self.leave()
+        self.request_exit()
         self.process.join(5)
         if self.process.is_alive():
             self.process.kill()
@@ -79,8 +79,8 @@ class Pipe:
     def __init__(self, pipe):
         self.pipe = pipe
 
-    def say(self, word):
-        self.pipe.send(("said", word))
+    def report(self, message):
+        self.pipe.send(("reported", message))
 
     def wait(self):
         return self.pipe.recv()
@@ -96,7 +96,7 @@ def serve(pipe):
             return
         try:
             pipe.send(("done", globals()[name](Pipe(pipe), *args)))
-        except BaseException as error:  # noqa: BLE001  the test shall see it
+        except BaseException as error:  # noqa: BLE001  reported to the test
             pipe.send(("failed", repr(error)))
 
 
@@ -105,7 +105,7 @@ def workers():
     started = [Worker() for _ in range(PROCESSES)]
     yield started
     for worker in started:
-        worker.leave()
+        worker.request_exit()
     for worker in started:
         worker.stop()
 
@@ -122,14 +122,14 @@ def truth_now():
 # A value read before a change and stored after it
 
 
-def fill_slowly(pipe, number, names):
-    """Miss, read the truth, and stop there until told."""
+def compute_slowly(pipe, number, names):
+    """Miss, read the truth, and wait there for a message."""
 
     def factory():
-        read = truth_now()
-        pipe.say("read")
+        truth = truth_now()
+        pipe.report("read")
         pipe.wait()
-        return read
+        return truth
 
     return cache.remember(RACED.key(id=number), None, factory, tags=names)
 
@@ -148,18 +148,18 @@ def read(pipe, number, names):
 
 
 @pytest.mark.parametrize("names", [(), ("changing", "other")], ids=["key", "tag"])
-def test_what_was_read_before_a_change_is_never_served_after_it(workers, names):
-    filling, changing, *reading = workers
+def test_a_value_read_before_a_change_is_never_served_after_it(workers, names):
+    computing, changing, *reading = workers
     stale = 0
     for number in range(200):
-        filling.begin(fill_slowly, number, names)
-        assert filling.heard() == "read"
-        changing.ask(change, number, names)
-        filling.tell()
-        filling.heard()
+        computing.start(compute_slowly, number, names)
+        assert computing.receive() == "read"
+        changing.call(change, number, names)
+        computing.send()
+        computing.receive()
         for reader in reading:
-            reader.begin(read, number, names)
-        stale += sum(reader.heard() != number + 1 for reader in reading)
+            reader.start(read, number, names)
+        stale += sum(reader.receive() != number + 1 for reader in reading)
     assert stale == 0
 
 
@@ -173,23 +173,23 @@ def clear(pipe, how):
 
 
 @pytest.mark.parametrize("how", ["service", "operators"])
-def test_what_was_read_before_a_clear_is_never_served_after_it(workers, how):
-    filling, clearing, *reading = workers
+def test_a_value_read_before_a_clear_is_never_served_after_it(workers, how):
+    computing, clearing, *reading = workers
     stale = 0
     for number in range(20):
-        filling.begin(fill_slowly, number, ())
-        assert filling.heard() == "read"
-        clearing.ask(clear, how)
-        filling.tell()
-        filling.heard()
+        computing.start(compute_slowly, number, ())
+        assert computing.receive() == "read"
+        clearing.call(clear, how)
+        computing.send()
+        computing.receive()
         for reader in reading:
-            reader.begin(read, number, ())
-        stale += sum(reader.heard() != number + 1 for reader in reading)
+            reader.start(read, number, ())
+        stale += sum(reader.receive() != number + 1 for reader in reading)
     assert stale == 0
 
 
 def test_the_same_interleaving_leaves_a_stale_value_in_djangos_cache():
-    """Else the test above would show nothing."""
+    """Without this the two tests before would prove nothing."""
     from django.core.cache import cache as django_cache
 
     with state() as client:
@@ -205,14 +205,14 @@ def test_the_same_interleaving_leaves_a_stale_value_in_djangos_cache():
 # One computation
 
 
-def fill_with_many(pipe, number, threads):
-    """So many callers at once; each factory call is counted, and waits for the gate."""
+def read_with_many(pipe, number, threads):
+    """Read with `threads` concurrent callers. Each factory call is counted and waits for a message."""
     barrier = threading.Barrier(threads + 1)
 
     def factory():
         with state() as client:
             client.incr("calls")
-            pipe.say("computing")
+            pipe.report("computing")
         pipe.wait()
         return "value"
 
@@ -223,45 +223,44 @@ def fill_with_many(pipe, number, threads):
     with ThreadPoolExecutor(threads) as pool:
         calls = [pool.submit(call) for _ in range(threads)]
         barrier.wait(30)
-        pipe.say("begun")
+        pipe.report("started")
         return {call.result() for call in calls}
 
 
-def cold_key(workers, number, threads):
-    """(what all were answered, how often the factory was called)"""
+def read_missing_key(workers, number, threads):
+    """Return the values that all callers got, and how often the factory was called."""
     for worker in workers:
-        worker.begin(fill_with_many, number, threads)
-    answers, begun = set(), 0
+        worker.start(read_with_many, number, threads)
+    values, started = set(), 0
     computing = None
-    while begun < len(workers) or computing is None:
+    while started < len(workers) or computing is None:
         for worker in workers:
             while worker.pipe.poll(0.001):
-                word = worker.heard()
-                begun += word == "begun"
-                computing = worker if word == "computing" else computing
-    computing.tell()
+                message = worker.receive()
+                started += message == "started"
+                computing = worker if message == "computing" else computing
+    computing.send()
     for worker in workers:
-        answer = worker.heard()
-        answers |= answer
+        values |= worker.receive()
     with state() as client:
-        return answers, int(client.getdel("calls"))
+        return values, int(client.getdel("calls"))
 
 
 @pytest.mark.parametrize("number", range(20 if LONG else 4))
-def test_a_cold_key_is_computed_once_for_a_hundred_callers_in_four_processes(workers, number):
-    assert cold_key(workers, number, 25) == ({"value"}, 1)
+def test_a_missing_key_is_computed_once_for_a_hundred_callers_in_four_processes(workers, number):
+    assert read_missing_key(workers, number, 25) == ({"value"}, 1)
 
 
 @pytest.mark.skipif(not LONG, reason="CACHE_RACES=long runs it")
-def test_a_cold_key_is_computed_once_for_a_thousand_callers(workers):
-    assert cold_key(workers, 0, 250) == ({"value"}, 1)
+def test_a_missing_key_is_computed_once_for_a_thousand_callers(workers):
+    assert read_missing_key(workers, 0, 250) == ({"value"}, 1)
 
 
-def hold_for_ever(pipe):
+def hold_forever(pipe):
     def factory():
         with state() as client:
             client.incr("calls")
-        pipe.say("computing")
+        pipe.report("computing")
         return pipe.wait()
 
     cache.remember(SHORT.key(id=1), None, factory)
@@ -274,31 +273,31 @@ def take_over(pipe):
         return "value"
 
     began = time.monotonic()
-    answer = cache.remember(SHORT.key(id=1), None, factory)
-    return answer, time.monotonic() - began
+    value = cache.remember(SHORT.key(id=1), None, factory)
+    return value, time.monotonic() - began
 
 
-def test_a_killed_holder_delays_the_others_by_its_marker_and_one_takes_over(workers):
+def test_a_killed_holder_delays_the_others_until_its_lease_expires(workers):
     holder = Worker()
     try:
-        holder.begin(hold_for_ever)
-        assert holder.heard() == "computing"
+        holder.start(hold_forever)
+        assert holder.receive() == "computing"
         for worker in workers:
-            worker.begin(take_over)
+            worker.start(take_over)
         with connections.guarded_client("cache") as client:
-            while client.info("clients")["blocked_clients"] == 0:  # somebody waits
+            while client.info("clients")["blocked_clients"] == 0:  # until one of them waits
                 pass
         holder.process.kill()
-        answers = [worker.heard() for worker in workers]
+        results = [worker.receive() for worker in workers]
     finally:
         holder.stop()
     with state() as client:
         assert int(client.get("calls")) == 2
-    assert {answer for answer, _ in answers} == {"value"}
-    assert max(seconds for _, seconds in answers) < MARKER_SECONDS + 4.0  # and a busy machine's scheduling
+    assert {value for value, _ in results} == {"value"}
+    assert max(seconds for _, seconds in results) < LEASE_SECONDS + 4.0  # plus the scheduling of a busy machine
 
 
-# Writers through
+# Write-through
 
 
 def write_through(pipe, writer, rounds, tags):
@@ -310,19 +309,19 @@ def write_through(pipe, writer, rounds, tags):
     for number in range(rounds):
         value = writer * 1_000_000 + number
         if tags and writer % 2:
-            save(value)  # half of the writers know the tag alone
+            save(value)  # half of the writers only invalidate the tag
         else:
             cache.write_through(RACED.key(id="written"), value, lambda value=value: save(value), tags=tags)
         cache.remember(RACED.key(id="written"), None, truth_now, tags=tags)
 
 
 @pytest.mark.parametrize("tags", [(), ("written",)], ids=["by key", "by tag"])
-def test_writers_through_leave_the_truth_or_nothing(workers, tags):
+def test_concurrent_write_throughs_leave_the_truth_or_nothing(workers, tags):
     for _ in range(10):
         for writer, worker in enumerate(workers):
-            worker.begin(write_through, writer, 10, tags)
+            worker.start(write_through, writer, 10, tags)
         for worker in workers:
-            worker.heard()
+            worker.receive()
         assert cache.get(RACED.key(id="written"), truth_now()) == truth_now()
 
 
@@ -333,26 +332,26 @@ OBJECTS = 5
 
 
 def operate(pipe, seed, operations):
-    """Random reads, writes and losses. A read must answer what was written and told before it began, or later."""
+    """Perform random reads, writes and losses. Return the reads that missed a write published before they began."""
     rng = random.Random(seed)
     wrong = []
     for _ in range(operations):
         number = rng.randrange(OBJECTS)
-        rng.choices([check_read, write_and_tell, lose], [80, 18, 2])[0](rng, number, wrong)
+        rng.choices([check_read, write_and_publish, lose], [80, 18, 2])[0](rng, number, wrong)
     return wrong
 
 
 def check_read(rng, number, wrong):
     kind = rng.choice([RACED, SHORT])
     with state() as client:
-        told = client.zscore("told", number) or 0
+        published = client.zscore("published", number) or 0
     value = cache.remember(kind.key(id=number), None, lambda: row(number), tags=(f"object:{number}", "all"))
-    if value < told:
-        wrong.append((number, value, told))
+    if value < published:
+        wrong.append((number, value, published))
 
 
-def write_and_tell(rng, number, wrong):
-    """The database first, then the cache, then the word that readers are held to."""
+def write_and_publish(rng, number, wrong):
+    """Write to the database, invalidate the cache, then publish the write: later reads must return it."""
     with state() as client:
         written = client.incr(f"row:{number}")
     how = rng.randrange(3)
@@ -361,11 +360,11 @@ def write_and_tell(rng, number, wrong):
     else:
         cache.invalidate_tag(f"object:{number}" if how == 1 else "all")
     with state() as client:
-        client.zadd("told", {number: written}, gt=True)
+        client.zadd("published", {number: written}, gt=True)
 
 
 def lose(rng, number, wrong):
-    """What eviction does."""
+    """Delete a random key of a value, as eviction does."""
     key = RACED.key(id=number)
     lost = [key, leases.LEASE.key(key=key), tags.TAG_VERSION.key(name=f"object:{number}"), leases.LATCH.key(key=key)]
     with connections.guarded_client("cache") as client:
@@ -377,59 +376,59 @@ def row(number):
         return int(client.get(f"row:{number}") or 0)
 
 
-def test_a_random_run_never_reads_back_in_time(workers):
+def test_random_operations_never_return_a_value_older_than_a_published_write(workers):
     operations = 100_000 if LONG else 5_000
     seed = random.randrange(10**6)
     for number, worker in enumerate(workers):
-        worker.begin(operate, seed + number, operations // PROCESSES)
-    wrong = [found for worker in workers for found in worker.heard()]
+        worker.start(operate, seed + number, operations // PROCESSES)
+    wrong = [found for worker in workers for found in worker.receive()]
     assert wrong == [], f"seed {seed}"
 
 
-# The process's memory, with nobody subscribed to anything
+# The local cache, without any subscription
 
 
 def write_counting(pipe, seconds):
-    """Raise the number and invalidate; [(number, when everybody has been told)]"""
-    told, ends = [], time.monotonic() + seconds
+    """Raise the number and invalidate. Return [(number, when it was invalidated)]."""
+    published, ends = [], time.monotonic() + seconds
     while time.monotonic() < ends:
         with state() as client:
             number = client.incr(TRUTH)
         if number % 2:
             cache.invalidate_tag("counted")
         else:
-            cache.delete(NEAR.key(id=1))
-        told.append((number, time.monotonic()))
-    return told
+            cache.delete(LOCAL.key(id=1))
+        published.append((number, time.monotonic()))
+    return published
 
 
 def read_counting(pipe, bound, seconds):
-    """[(when the read began, the number it was answered)], from memory that is trusted for `bound` seconds."""
-    near, answers, ends = Cache(local_seconds=bound), [], time.monotonic() + seconds
+    """Read from a local cache of this maximum age. Return [(when the read began, the number it returned)]."""
+    local, reads, ends = Cache(local_seconds=bound), [], time.monotonic() + seconds
     while (began := time.monotonic()) < ends:
-        answers.append((began, near.remember(NEAR.key(id=1), None, truth_now, tags=("counted",))))
-    return answers
+        reads.append((began, local.remember(LOCAL.key(id=1), None, truth_now, tags=("counted",))))
+    return reads
 
 
-def test_no_read_from_memory_is_older_than_its_bound(workers):
+def test_no_local_read_is_older_than_the_maximum_age(workers):
     bound, seconds = (1.0, 10.0) if LONG else (0.2, 1.0)
     writing, *reading = workers
-    writing.begin(write_counting, seconds)
+    writing.start(write_counting, seconds)
     for worker in reading:
-        worker.begin(read_counting, bound, seconds)
-    told = writing.heard()
-    answers = [answer for worker in reading for answer in worker.heard()]
-    oldest = max(staleness(began, number, told) for began, number in answers)
-    assert len(answers) > 5_000
-    assert 0.0 < oldest < bound + 0.001  # it is served from memory, and never beyond the bound
+        worker.start(read_counting, bound, seconds)
+    published = writing.receive()
+    reads = [one for worker in reading for one in worker.receive()]
+    oldest = max(staleness(began, number, published) for began, number in reads)
+    assert len(reads) > 5_000
+    assert 0.0 < oldest < bound + 0.001  # served locally, and never beyond the bound
 
 
-def staleness(began, number, told):
-    """For how long a newer number had been told when the read began."""
-    first = told[0][0]
+def staleness(began, number, published):
+    """Return for how long a newer number had been published when the read began."""
+    first = published[0][0]
     newer = number + 1 - first
-    return max(0.0, began - told[newer][1]) if 0 <= newer < len(told) else 0.0
+    return max(0.0, began - published[newer][1]) if 0 <= newer < len(published) else 0.0
 
 
 def test_the_families_of_these_tests_are_registered():
-    assert {"raced", "raced-short", "raced-near"} <= registry.keys()
+    assert {"raced", "raced-short", "raced-local"} <= registry.keys()

@@ -1,3 +1,5 @@
+"""Jobs that run once at a time, and the record of their last run."""
+
 import pytest
 
 from cachecore.clock import now_ms
@@ -41,7 +43,7 @@ def test_a_failure_is_recorded_and_raised():
     assert (last_run("fail").outcome, last_run("fail").result) == ("failed", "RuntimeError")
 
 
-def test_a_job_that_was_done_is_done_though_redis_went_away_meanwhile(valkey, caplog):
+def test_a_job_succeeds_although_its_run_cannot_be_recorded(valkey, caplog):
     @single_run("leave", 10)
     def leave() -> str:
         valkey.stop()
@@ -51,7 +53,7 @@ def test_a_job_that_was_done_is_done_though_redis_went_away_meanwhile(valkey, ca
     assert "The job leave ended (done), but its run was not recorded: Redis role 'state'" in caplog.text
 
 
-def test_a_result_that_is_no_json_is_recorded_as_it_reads():
+def test_a_result_that_json_cannot_encode_is_recorded_as_its_repr():
     @single_run("odd", 10)
     def odd() -> object:
         return 1j

@@ -1,4 +1,4 @@
-"""The cache service on a real Valkey: what a read finds, what a write ends, how fresh a value is."""
+"""The cache service on a real Valkey: reads, writes, freshness, time limits."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ from cachecore.ttl import effective_ttl
 from tests.cachecore.test_envelope import FERNET_KEYS, family
 
 PLAIN = family("service-plain")
-NEAR = family("service-near", local=True)
+LOCAL = family("service-local", local=True)
 SOFT = family("service-soft", soft_ttl_seconds=1, beta=0)
 BACKGROUND = family("service-background", soft_ttl_seconds=1, beta=0, background=True)
 LIMITED = family(
@@ -32,9 +32,9 @@ LIMITED = family(
 )
 SECRET = family("service-secret", encrypted=True, local=True)
 BRIEF = family("service-brief", lease_seconds=0.05)
-FORGETFUL = family("service-forgetful", negative_ttl_seconds=0)
-PATIENT = family("service-patient", factory_hard_timeout_seconds=5)
-LONG_KEYED = Family(
+NO_NEGATIVE_TTL = family("service-no-negative-ttl", negative_ttl_seconds=0)
+HARD_LIMIT = family("service-hard-limit", factory_hard_timeout_seconds=5)
+LONG_KEYS = Family(
     name="service-long",
     pattern="service-long:{a}:{b}",
     role="cache",
@@ -47,21 +47,16 @@ LONG_KEYED = Family(
 JSON = family("service-json", encoding="json", value_type=dict[str, Decimal])
 
 
-class Counter:
-    """A factory that counts its calls and answers with the count."""
+class CountingFactory:
+    """A factory that counts its calls and returns `value`, or the count."""
 
-    def __init__(self, answer=None):
+    def __init__(self, value=None):
         self.calls = 0
-        self.answer = answer
+        self.value = value
 
     def __call__(self):
         self.calls += 1
-        return self.calls if self.answer is None else self.answer
-
-
-@pytest.fixture
-def cache():
-    return Cache()
+        return self.calls if self.value is None else self.value
 
 
 @pytest.fixture
@@ -72,7 +67,7 @@ def count(monkeypatch):
 
 
 def age(key, milliseconds):
-    """Move a stored value's times into the past, as if it had been stored earlier."""
+    """Move the times of a stored value into the past, as if it had been stored earlier."""
     import msgspec
 
     from cachecore.storage import envelope as envelopes
@@ -80,17 +75,17 @@ def age(key, milliseconds):
     with connections.guarded_client("cache") as client:
         data = client.get(key)
         old = envelopes.parse(data)
-        moved = msgspec.structs.replace(
+        aged = msgspec.structs.replace(
             old,
             stored_ms=old.stored_ms - milliseconds,
             soft_ms=old.soft_ms - milliseconds,
             hard_ms=old.hard_ms - milliseconds,
         )
-        client.set(key, data[: envelopes.HEADER_BYTES] + msgspec.msgpack.encode(moved), keepttl=True)
+        client.set(key, data[: envelopes.HEADER_BYTES] + msgspec.msgpack.encode(aged), keepttl=True)
 
 
-def elsewhere(job):
-    """In a thread, which knows nothing of the factory around it."""
+def in_other_thread(job):
+    """Run a job in another thread, which is not within the factory of the calling one."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(job).result(10)
 
@@ -103,7 +98,7 @@ def raising(error):
 
 
 def test_a_miss_computes_and_stores_and_a_hit_does_not_compute(cache, count):
-    factory = Counter()
+    factory = CountingFactory()
     assert [cache.remember(PLAIN.key(id=1), None, factory) for _ in range(3)] == [1, 1, 1]
     assert [event for _, event in count] == ["miss", "stored", "hit", "hit"]
     with connections.guarded_client("cache") as client:
@@ -111,10 +106,10 @@ def test_a_miss_computes_and_stores_and_a_hit_does_not_compute(cache, count):
 
 
 def test_a_hit_is_one_command(cache):
-    cache.remember(PLAIN.key(id=1), None, Counter(), tags=["a", "b"])
+    cache.remember(PLAIN.key(id=1), None, CountingFactory(), tags=["a", "b"])
     with connections.guarded_client("cache") as client:
         before = client.info("commandstats")
-        cache.remember(PLAIN.key(id=1), None, Counter(), tags=["a", "b"])
+        cache.remember(PLAIN.key(id=1), None, CountingFactory(), tags=["a", "b"])
         after = client.info("commandstats")
     used = {name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after}
     assert {name: calls for name, calls in used.items() if calls} == {"cmdstat_mget": 1, "cmdstat_info": 1}
@@ -125,20 +120,20 @@ def test_none_is_a_value_and_a_miss_is_the_default(cache):
     assert cache.get(PLAIN.key(id=1), "default") is None
     assert cache.get(PLAIN.key(id=2), "default") == "default"
     assert (cache.exists(PLAIN.key(id=1)), cache.exists(PLAIN.key(id=2))) == (True, False)
-    factory = Counter()
+    factory = CountingFactory()
     assert cache.remember(PLAIN.key(id=1), None, factory) is None
     assert factory.calls == 0
 
 
-def test_a_miss_answers_exactly_what_a_hit_will(cache):
-    answers = [cache.remember(PLAIN.key(id=1), None, lambda: (1, Decimal("1.50"))) for _ in range(2)]
-    assert answers == [[1, "1.50"]] * 2
+def test_a_miss_returns_exactly_what_a_hit_will(cache):
+    values = [cache.remember(PLAIN.key(id=1), None, lambda: (1, Decimal("1.50"))) for _ in range(2)]
+    assert values == [[1, "1.50"]] * 2
     typed = [cache.remember(JSON.key(id=1), None, lambda: {"a": Decimal("1.50")}) for _ in range(2)]
     assert typed == [{"a": Decimal("1.50")}] * 2
 
 
-@pytest.mark.parametrize("kind", [PLAIN, NEAR], ids=["far", "near"])
-def test_what_a_caller_does_to_a_value_nobody_else_sees(cache, kind):
+@pytest.mark.parametrize("kind", [PLAIN, LOCAL], ids=["remote", "local"])
+def test_changing_a_returned_value_does_not_change_the_cached_one(cache, kind):
     cache.remember(kind.key(id=1), None, lambda: [1]).append(2)
     cache.remember(kind.key(id=1), None, lambda: [1]).append(3)
     assert cache.remember(kind.key(id=1), None, lambda: [1]) == [1]
@@ -154,7 +149,7 @@ def test_many_values_are_set_read_and_deleted(cache):
     assert cache.get_many(keys) == {}
 
 
-def test_a_counter_gets_its_ttl_with_its_first_step_whatever_that_is(cache):
+def test_a_counter_gets_its_ttl_when_it_is_created(cache):
     key = PLAIN.key(id="counter")
     assert [cache.increment(key, 2, ttl=30), cache.increment(key, 3, ttl=999), cache.increment(key, -10)] == [2, 5, -5]
     with connections.guarded_client("cache") as client:
@@ -162,10 +157,10 @@ def test_a_counter_gets_its_ttl_with_its_first_step_whatever_that_is(cache):
     assert cache.get(key) == -5
 
 
-@pytest.mark.parametrize("counting", ["elsewhere", "here"])
-def test_what_is_computed_while_somebody_counts_does_not_overwrite_the_counter(cache, counting):
-    key, counter = PLAIN.key(id="counter"), Cache() if counting == "elsewhere" else cache
-    assert cache.remember(key, None, lambda: elsewhere(lambda: counter.increment(key)) + 41) == 42
+@pytest.mark.parametrize("process", ["other process", "this process"])
+def test_a_computed_value_does_not_overwrite_a_counter_incremented_meanwhile(cache, process):
+    key, counter = PLAIN.key(id="counter"), Cache() if process == "other process" else cache
+    assert cache.remember(key, None, lambda: in_other_thread(lambda: counter.increment(key)) + 41) == 42
     assert (counter.get(key), counter.increment(key)) == (1, 2)
 
 
@@ -179,47 +174,47 @@ def test_what_is_computed_while_somebody_counts_does_not_overwrite_the_counter(c
         ("medum", "ttl must be one of list, "),
     ],
 )
-def test_a_ttl_that_is_none_is_refused_and_nothing_is_stored(cache, ttl, message):
+def test_an_invalid_ttl_raises_and_nothing_is_stored(cache, ttl, message):
     with pytest.raises(ValueError, match=message):
         cache.set(PLAIN.key(id=1), 1, ttl)
     assert not cache.exists(PLAIN.key(id=1))
 
 
-def test_a_tiers_name_is_a_ttl(cache):
+def test_the_name_of_a_tier_is_a_ttl(cache):
     cache.set(PLAIN.key(id=1), 1, "list")
     with connections.guarded_client("cache") as client:
         assert 17_900 < client.pttl(PLAIN.key(id=1)) <= 20_000
 
 
-def test_jitter_only_shortens():
-    assert effective_ttl.jittered(100, lambda least, most: least) == 90
-    assert effective_ttl.jittered(100, lambda least, most: most) == 100
+def test_jitter_only_shortens_a_ttl():
+    assert effective_ttl.jittered(100, lambda low, high: low) == 90
+    assert effective_ttl.jittered(100, lambda low, high: high) == 100
 
 
-def test_keys_come_from_families_of_the_cache_role(cache):
+def test_a_key_must_come_from_a_family_of_the_cache_role(cache):
     with pytest.raises(TypeError, match=r"A key must come from Family.key\(...\), but is 'text'."):
         cache.get("text")
     with pytest.raises(ValueError, match="Family lock is of the state role, not of the cache role"):
         cache.set(registry["lock"].key(name="x"), 1)
-    with pytest.raises(ValueError, match="The key service-plain:1 is of family service-plain, not service-near"):
-        cache.remember(PLAIN.key(id=1), None, Counter(), family=NEAR)
+    with pytest.raises(ValueError, match="The key service-plain:1 is of family service-plain, not service-local"):
+        cache.remember(PLAIN.key(id=1), None, CountingFactory(), family=LOCAL)
 
 
-# Fifty texts that somebody else chose, as a part of a key and as a tag.
+# Untrusted texts, used as parts of keys and as tags.
 HOSTILE = [
     *("a b", "a\nb", "a\r\nDEL x", "a\tb", "\0", "{a}", "{}", "{0}", "a}b{c", "*", "a*", "?", "[a]", "a\\b", '"', "'"),
     *("x" * 201, "x" * 10_000, "é", "日本語", "😀", "\ud800", "\u202e", "ﬀ", "..", "../a", "%0a", "$(a)", "`a`", "a;b"),
     *("a|b", "a&b", "<a>", "a:b", ":a", "a:", "::", "blake2:00", "blake2", "1", "01", "1.0", "None", "True", "-1"),
-    *("service-near:1", "lease:service-plain:1", "tag:a", "latch:", "service-plain:1", " "),
+    *("service-local:1", "lease:service-plain:1", "tag:a", "latch:", "service-plain:1", " "),
 ]
 
 
-def test_there_are_fifty_hostile_texts_or_more():
+def test_there_are_at_least_fifty_different_hostile_texts():
     assert len(set(HOSTILE)) == len(HOSTILE) >= 50
 
 
-def test_no_hostile_key_is_unsafe_or_reaches_anothers_value(cache):
-    cache.set(NEAR.key(id=1), "another family's")
+def test_a_hostile_part_makes_a_safe_key_and_reaches_no_other_value(cache):
+    cache.set(LOCAL.key(id=1), "a value of another family")
     keys = [PLAIN.key(id=text) for text in HOSTILE]
     assert len(set(keys)) == len(HOSTILE)
     assert all(key.startswith("service-plain:") and key.isascii() and key.isprintable() for key in keys)
@@ -230,7 +225,7 @@ def test_no_hostile_key_is_unsafe_or_reaches_anothers_value(cache):
     assert list(cache.get_many(keys).values()) == list(range(len(HOSTILE)))
 
 
-def test_two_parts_cannot_be_shifted_into_each_other():
+def test_parts_cannot_be_shifted_into_each_other():
     two = Family(
         name="service-two",
         pattern="service-two:{a}:{b}",
@@ -245,7 +240,7 @@ def test_two_parts_cannot_be_shifted_into_each_other():
     assert two.key(a="1", b="2") == "service-two:1:2"
 
 
-def test_every_hostile_tag_is_a_tag_of_its_own(cache):
+def test_every_hostile_text_is_a_separate_tag(cache):
     for number, text in enumerate(HOSTILE):
         cache.set(PLAIN.key(id=f"tagged-{number}"), number, tags=[text])
     for number, text in enumerate(HOSTILE):
@@ -256,12 +251,12 @@ def test_every_hostile_tag_is_a_tag_of_its_own(cache):
 
 
 @pytest.mark.parametrize("tag", ["", None, 5, b"x"], ids=repr)
-def test_a_tag_that_is_none_is_refused(cache, tag):
+def test_an_invalid_tag_raises(cache, tag):
     with pytest.raises(ValueError, match="A tag must be a text that is not empty, not"):
         cache.invalidate_tag(tag)
 
 
-def test_a_text_in_place_of_tags_is_refused(cache):
+def test_invalidating_a_text_instead_of_a_collection_of_tags_raises(cache):
     with pytest.raises(TypeError, match="Tags must be a collection of strings"):
         cache.invalidate_tags("user:1")
 
@@ -269,33 +264,33 @@ def test_a_text_in_place_of_tags_is_refused(cache):
 # Tags
 
 
-def test_invalidating_one_of_its_tags_makes_a_value_cold(cache):
-    factory = Counter()
+def test_invalidating_any_tag_of_a_value_turns_it_into_a_miss(cache):
+    factory = CountingFactory()
     for tag in ("a", "b"):
         cache.remember(PLAIN.key(id=1), None, factory, tags=["a", "b"])
         cache.invalidate_tag(tag)
     assert cache.remember(PLAIN.key(id=1), None, factory, tags=["b", "a"]) == 3
 
 
-def test_a_reader_that_names_no_tags_sees_the_invalidation_too(cache):
+def test_a_reader_that_names_no_tags_misses_an_invalidated_value_too(cache):
     cache.set(PLAIN.key(id=1), "x", tags=["a"])
     assert cache.get(PLAIN.key(id=1)) == "x"
     cache.invalidate_tag("a")
     assert cache.get(PLAIN.key(id=1)) is None
 
 
-def test_a_value_stored_without_a_tag_that_its_reader_names_does_not_count(cache):
+def test_a_value_stored_without_a_requested_tag_is_a_miss(cache):
     cache.set(PLAIN.key(id=1), "untagged")
-    assert cache.remember(PLAIN.key(id=1), None, Counter("tagged"), tags=["a"]) == "tagged"
+    assert cache.remember(PLAIN.key(id=1), None, CountingFactory("tagged"), tags=["a"]) == "tagged"
     cache.invalidate_tag("a")
     assert cache.get(PLAIN.key(id=1)) is None
 
 
 @pytest.mark.parametrize("end", ["delete", "invalidate", "set"])
-def test_what_was_read_before_a_change_is_not_stored_after_it(cache, count, end):
-    """The race that every cache without leases loses."""
+def test_a_value_read_before_a_change_is_not_stored_after_it(cache, count, end):
+    """Without leases every cache loses this race."""
 
-    def overtaken():
+    def factory():
         {
             "delete": lambda: other.delete(key),
             "invalidate": lambda: other.invalidate_tag("a"),
@@ -304,35 +299,35 @@ def test_what_was_read_before_a_change_is_not_stored_after_it(cache, count, end)
         return "old"
 
     other, key = Cache(), PLAIN.key(id=1)
-    assert cache.remember(key, None, overtaken, tags=["a"]) == "old"  # its caller asked before the change
+    assert cache.remember(key, None, factory, tags=["a"]) == "old"  # its caller read before the change
     assert ("service-plain", "lease_lost") in count
     assert cache.get(key) == ("new" if end == "set" else None)
 
 
-def test_a_doomed_lease_delays_nobody(cache):
+def test_a_lease_with_an_old_tag_version_delays_no_other_caller(cache):
     other, key = Cache(), PLAIN.key(id=1)
 
-    def overtaken():
+    def factory():
         other.invalidate_tag("a")
-        found = elsewhere(lambda: other.remember(key, None, Counter("new"), tags=["a"]))
+        found = in_other_thread(lambda: other.remember(key, None, CountingFactory("new"), tags=["a"]))
         assert found == "new"  # while the old lease is held
         return "old"
 
-    cache.remember(key, None, overtaken, tags=["a"])
+    cache.remember(key, None, factory, tags=["a"])
     assert cache.get(key) == "new"
 
 
-def test_a_flushed_server_loses_the_lease_and_the_value_is_computed_again(cache):
-    def flushed():
+def test_a_value_is_not_stored_if_the_server_was_flushed_meanwhile(cache):
+    def factory():
         with connections.guarded_client("cache") as client:
             client.flushall()
         return "old"
 
-    assert cache.remember(PLAIN.key(id=1), None, flushed, tags=["a"]) == "old"
+    assert cache.remember(PLAIN.key(id=1), None, factory, tags=["a"]) == "old"
     assert cache.get(PLAIN.key(id=1)) is None
 
 
-def test_a_factory_that_asks_for_its_own_value_does_not_wait_for_itself(cache):
+def test_a_factory_that_reads_its_own_key_does_not_wait_for_itself(cache):
     key = PLAIN.key(id=1)
     assert cache.remember(key, None, lambda: 1 + cache.remember(key, None, lambda: 1)) == 2
 
@@ -340,25 +335,25 @@ def test_a_factory_that_asks_for_its_own_value_does_not_wait_for_itself(cache):
 # Freshness
 
 
-def test_a_stale_value_is_refreshed_by_its_caller_and_served_to_the_others(cache, count):
-    key, factory = SOFT.key(id=1), Counter()
+def test_one_caller_refreshes_a_stale_value_and_the_others_are_served_it(cache, count):
+    key, factory = SOFT.key(id=1), CountingFactory()
     cache.remember(key, None, factory)
     age(key, 2_000)
     served = []
 
-    def refreshing():
+    def refresh():
         others = (cache, Cache())  # this process and another
-        served.extend(elsewhere(lambda other=other: other.remember(key, None, factory)) for other in others)
+        served.extend(in_other_thread(lambda other=other: other.remember(key, None, factory)) for other in others)
         return "new"
 
-    assert cache.remember(key, None, refreshing) == "new"
+    assert cache.remember(key, None, refresh) == "new"
     assert served == [1, 1]
     assert count.count(("service-soft", "stale")) == 2
     assert count.count(("service-soft", "refreshed")) == 1
     assert cache.get(key) == "new"
 
 
-def test_a_stale_value_is_refreshed_in_the_background_where_the_family_asks(cache):
+def test_a_background_family_serves_the_stale_value_and_refreshes_it_in_a_thread(cache):
     key, stored = BACKGROUND.key(id=1), threading.Event()
     cache.set(key, "old")
     age(key, 2_000)
@@ -376,7 +371,7 @@ def test_a_stale_value_is_refreshed_in_the_background_where_the_family_asks(cach
     assert cache.get(key) == "new"
 
 
-def test_after_the_soft_limit_the_old_value_is_served_and_the_late_one_fills(cache):
+def test_after_the_soft_timeout_the_stale_value_is_served_and_the_late_one_stored(cache):
     key, release = LIMITED.key(id=1), threading.Event()
     cache.set(key, "old")
     age(key, 2_000)
@@ -393,7 +388,7 @@ def test_after_the_soft_limit_the_old_value_is_served_and_the_late_one_fills(cac
     assert cache.get(key) == "late"
 
 
-def test_after_the_hard_limit_there_is_an_error_and_the_late_one_fills(cache):
+def test_after_the_hard_timeout_an_error_is_raised_and_the_late_value_stored(cache):
     key, release = LIMITED.key(id=1), threading.Event()
 
     def slow():
@@ -408,7 +403,7 @@ def test_after_the_hard_limit_there_is_an_error_and_the_late_one_fills(cache):
     assert cache.get(key) == "late"
 
 
-def test_a_factory_that_fails_leaves_the_old_value_within_its_hard_life(cache, count):
+def test_a_failing_factory_is_answered_with_the_stale_value_until_its_hard_ttl(cache, count):
     key = SOFT.key(id=1)
     cache.set(key, "old")
     age(key, 2_000)
@@ -419,7 +414,7 @@ def test_a_factory_that_fails_leaves_the_old_value_within_its_hard_life(cache, c
         cache.remember(key, None, raising(RuntimeError("no")))
 
 
-def test_a_factory_that_fails_never_brings_back_what_was_invalidated(cache):
+def test_a_failing_factory_is_never_answered_with_an_invalidated_value(cache):
     key = SOFT.key(id=1)
     cache.set(key, "old", tags=["a"])
     cache.invalidate_tag("a")
@@ -427,16 +422,16 @@ def test_a_factory_that_fails_never_brings_back_what_was_invalidated(cache):
         cache.remember(key, None, raising(RuntimeError()), tags=["a"])
 
 
-def test_a_failed_factory_ends_its_lease(cache):
+def test_a_failing_factory_releases_its_lease(cache):
     with pytest.raises(RuntimeError):
         cache.remember(PLAIN.key(id=1), None, raising(RuntimeError()))
     with connections.guarded_client("cache") as client:
         assert not client.exists(leases.LEASE.key(key=PLAIN.key(id=1)))
-    assert Cache().remember(PLAIN.key(id=1), None, Counter()) == 1
+    assert Cache().remember(PLAIN.key(id=1), None, CountingFactory()) == 1
 
 
-def test_what_is_not_there_is_remembered_shortly(cache):
-    factory = Counter(NOT_FOUND)
+def test_not_found_is_cached_for_the_negative_ttl(cache):
+    factory = CountingFactory(NOT_FOUND)
     assert [cache.remember(PLAIN.key(id=1), None, factory) for _ in range(2)] == [NOT_FOUND] * 2
     assert factory.calls == 1
     assert cache.get(PLAIN.key(id=1)) is NOT_FOUND
@@ -447,8 +442,8 @@ def test_what_is_not_there_is_remembered_shortly(cache):
 # Sizes and secrets
 
 
-def test_a_value_too_large_is_given_and_not_stored(cache, count):
-    factory = Counter("x" * 1_000_000)
+def test_a_value_that_is_too_large_is_returned_and_not_stored(cache, count):
+    factory = CountingFactory("x" * 1_000_000)
     assert [len(cache.remember(PLAIN.key(id=1), None, factory)) for _ in range(2)] == [1_000_000] * 2
     assert (factory.calls, count.count(("service-plain", "refused"))) == (2, 2)
     with pytest.raises(ValueTooLarge, match="A value of family service-plain has 1,000,005 bytes"):
@@ -456,13 +451,13 @@ def test_a_value_too_large_is_given_and_not_stored(cache, count):
     assert not cache.exists(PLAIN.key(id=1))
 
 
-def test_a_value_that_cannot_be_encoded_is_an_error_and_ends_the_lease(cache):
+def test_a_value_that_cannot_be_encoded_raises_and_releases_the_lease(cache):
     with pytest.raises(TypeError, match="Objects of type object cannot be stored"):
         cache.remember(PLAIN.key(id=1), None, object)
-    assert cache.remember(PLAIN.key(id=1), None, Counter()) == 1
+    assert cache.remember(PLAIN.key(id=1), None, CountingFactory()) == 1
 
 
-def test_a_value_of_another_release_is_computed_anew(cache, monkeypatch):
+def test_a_value_of_another_releases_type_is_computed_again(cache, monkeypatch):
     cache.set(PLAIN.key(id=1), "a text")
     monkeypatch.delitem(registry, PLAIN.name)
     typed = family("service-plain", value_type=dict[str, int])  # the next release
@@ -471,34 +466,34 @@ def test_a_value_of_another_release_is_computed_anew(cache, monkeypatch):
     assert cache.get(typed.key(id=1)) == {"a": 1}
 
 
-def test_sensitive_values_are_encrypted_and_kept_out_of_memory(cache, settings):
+def test_encrypted_values_are_not_stored_locally(cache, settings):
     settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[:1]
     cache.remember(SECRET.key(id=1), None, lambda: "the secret")
     with connections.guarded_client("cache") as client:
         assert b"the secret" not in client.get(SECRET.key(id=1))
     assert cache.get(SECRET.key(id=1)) == "the secret"
     assert len(cache._local_cache) == 0
-    settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[::-1]  # rotated: the new one first, the old one still reads
+    settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[::-1]  # rotated: the first one encrypts, the other still decrypts
     assert cache.get(SECRET.key(id=1)) == "the secret"
     settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[1:]
-    assert cache.remember(SECRET.key(id=1), None, Counter("again")) == "again"
+    assert cache.remember(SECRET.key(id=1), None, CountingFactory("again")) == "again"
 
 
-def test_a_sensitive_value_counts_under_its_own_key_only(cache, settings):
+def test_an_encrypted_value_is_valid_under_its_own_key_only(cache, settings):
     settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[:1]
-    cache.set_many({SECRET.key(id=1): "the first one's", SECRET.key(id=2): NOT_FOUND})
+    cache.set_many({SECRET.key(id=1): "the first user's", SECRET.key(id=2): NOT_FOUND})
     with connections.guarded_client("cache") as client:
         client.copy(SECRET.key(id=1), SECRET.key(id=3))
         client.copy(SECRET.key(id=2), SECRET.key(id=4))
     assert cache.get_many([SECRET.key(id=pk) for pk in range(1, 5)]) == {
-        SECRET.key(id=1): "the first one's",
+        SECRET.key(id=1): "the first user's",
         SECRET.key(id=2): NOT_FOUND,
     }
-    assert cache.remember(SECRET.key(id=3), None, lambda: "the third one's") == "the third one's"
+    assert cache.remember(SECRET.key(id=3), None, lambda: "the third user's") == "the third user's"
 
 
-def test_a_sensitive_family_has_no_counters(cache, settings):
-    """They would stand in clear, and whoever can write to Redis could set them."""
+def test_an_encrypted_family_has_no_counters(cache, settings):
+    """They would be in clear, and anybody who can write to Redis could set them."""
     settings.CACHE_ENCRYPTION_KEYS = FERNET_KEYS[:1]
     with pytest.raises(NotStorable, match="Family service-secret is encrypted: it cannot have counters"):
         cache.increment(SECRET.key(id=1))
@@ -508,7 +503,7 @@ def test_a_sensitive_family_has_no_counters(cache, settings):
     assert cache.get(SECRET.key(id=1)) is None
 
 
-def test_sensitive_values_are_refused_without_a_key(cache, count):
+def test_values_of_an_encrypted_family_are_refused_without_an_encryption_key(cache, count):
     assert cache.remember(SECRET.key(id=1), None, lambda: "the secret") == "the secret"
     assert ("service-secret", "refused") in count
     with pytest.raises(
@@ -519,11 +514,12 @@ def test_sensitive_values_are_refused_without_a_key(cache, count):
         assert client.get(SECRET.key(id=1)) is None
 
 
-def test_an_invalidation_replaces_whatever_stands_in_a_tag_s_place(cache):
+def test_an_invalidation_replaces_a_tag_version_of_any_type(cache):
     with connections.guarded_client("cache") as client:
         client.rpush(tags.TAG_VERSION.key(name="a"), "no version")
     cache.invalidate_tag("a")
-    assert [cache.remember(PLAIN.key(id=1), None, Counter("value"), tags=["a"]) for _ in range(2)] == ["value"] * 2
+    values = [cache.remember(PLAIN.key(id=1), None, CountingFactory("value"), tags=["a"]) for _ in range(2)]
+    assert values == ["value"] * 2
 
 
 # Write-through, warming, clearing, stats
@@ -538,17 +534,17 @@ def test_write_through_saves_and_then_stores(cache):
     assert cache.get(key) is None
 
 
-def test_write_through_stores_nothing_when_the_save_fails(cache):
+def test_write_through_stores_nothing_if_the_save_fails(cache):
     key = PLAIN.key(id=1)
     cache.set(key, "old")
     with pytest.raises(RuntimeError):
         cache.write_through(key, "new", raising(RuntimeError()))
     assert cache.get(key) == "old"
     cache.delete(key)
-    assert Cache().remember(key, None, Counter()) == 1  # and nobody waits for the writer
+    assert Cache().remember(key, None, CountingFactory()) == 1  # no reader waits for the lease of a writer
 
 
-def test_two_writers_through_at_once_leave_nothing_rather_than_the_wrong_value(cache):
+def test_two_concurrent_write_throughs_leave_nothing_rather_than_the_wrong_value(cache):
     key, truth = PLAIN.key(id=1), []
 
     def first_save():
@@ -559,7 +555,7 @@ def test_two_writers_through_at_once_leave_nothing_rather_than_the_wrong_value(c
     assert (truth[-1], cache.get(key)) == ("first", None)
 
 
-def test_a_reader_during_a_write_through_does_not_leave_the_old_value(cache):
+def test_a_read_during_a_write_through_does_not_leave_the_old_value(cache):
     key, truth = PLAIN.key(id=1), ["old"]
 
     def save():
@@ -570,27 +566,27 @@ def test_a_reader_during_a_write_through_does_not_leave_the_old_value(cache):
     assert cache.get(key, "new") == "new"
 
 
-def test_warming_computes_what_is_not_there(cache):
+def test_warming_computes_only_missing_values(cache):
     cache.set(PLAIN.key(id=1), "warm")
     entries = [
-        WarmupEntry(PLAIN.key(id=1), Counter()),
-        WarmupEntry(PLAIN.key(id=2), Counter(), tags=("a",)),
+        WarmupEntry(PLAIN.key(id=1), CountingFactory()),
+        WarmupEntry(PLAIN.key(id=2), CountingFactory(), tags=("a",)),
         WarmupEntry(PLAIN.key(id=3), raising(RuntimeError("no"))),
     ]
     assert cache.warm(entries) == (1, 1, 1)
     assert cache.get_many([PLAIN.key(id=n) for n in (1, 2, 3)]) == {"service-plain:1": "warm", "service-plain:2": 1}
 
 
-def test_clearing_takes_a_family_a_prefix_or_all_and_never_state(cache):
-    def fill():
+def test_clearing_deletes_a_family_a_prefix_or_everything_but_never_state(cache):
+    def store_all():
         cache.set_many({PLAIN.key(id=n): n for n in (10, 11, 20)} | {SOFT.key(id=1): 1}, tags=["a"])
 
     with connections.guarded_client("state") as client:
         client.set("lock:x", "kept")
-    fill()
+    store_all()
     assert cache.clear(PLAIN) == 3
     assert cache.get(SOFT.key(id=1)) == 1
-    fill()
+    store_all()
     assert cache.clear("service-plain:1") == 2
     assert cache.clear() >= 2
     assert cache.get_many([PLAIN.key(id=20), SOFT.key(id=1)]) == {}
@@ -599,7 +595,7 @@ def test_clearing_takes_a_family_a_prefix_or_all_and_never_state(cache):
 
 
 @pytest.mark.parametrize("prefix", ["", "lock:", "*", "service-plai", "service-plain*"])
-def test_a_prefix_that_is_no_familys_clears_nothing(cache, prefix):
+def test_a_prefix_of_no_family_clears_nothing(cache, prefix):
     cache.set(PLAIN.key(id=1), 1)
     with pytest.raises(ValueError, match="No family of the cache role has keys that begin with"):
         cache.clear(prefix)
@@ -607,53 +603,53 @@ def test_a_prefix_that_is_no_familys_clears_nothing(cache, prefix):
 
 
 CLEARS = {
-    "family": lambda: Cache().clear(LONG_KEYED),
+    "family": lambda: Cache().clear(LONG_KEYS),
     "prefix": lambda: Cache().clear("service-long:7"),
     "all": lambda: Cache().clear(),
-    "operators": lambda: clearing.clear_family(LONG_KEYED),
+    "operators": lambda: clearing.clear_family(LONG_KEYS),
     "command": lambda: call_command("clear_cache", "--family", "service-long"),
 }
 
 
 @pytest.mark.parametrize("part", ["short", "long" * 40])
 @pytest.mark.parametrize("how", CLEARS)
-def test_a_fill_under_way_is_not_stored_behind_a_clear(cache, how, part):
-    key = LONG_KEYED.key(a=f"7-{part}", b=part)
+def test_a_value_computed_during_a_clear_is_not_stored(cache, how, part):
+    key = LONG_KEYS.key(a=f"7-{part}", b=part)
     assert cache.remember(key, None, lambda: (CLEARS[how](), "old")[1]) == "old"
     assert cache.get(key) is None
     assert cache.remember(key, None, lambda: "new") == "new"
     assert cache.get(key) == "new"
 
 
-def test_a_write_through_under_way_does_not_store_behind_a_clear_and_leaves_nothing(cache):
+def test_a_write_through_during_a_clear_leaves_nothing(cache):
     key = PLAIN.key(id=1)
     assert cache.write_through(key, "old", lambda: Cache().clear(PLAIN)) == 0
     assert cache.get(key) is None
 
 
-def test_tags_are_no_string(cache):
-    """Its letters would be taken for tags, and no invalidation would find them."""
+def test_a_text_instead_of_a_collection_of_tags_raises(cache):
+    """Its letters would be taken for tags, and no invalidation would match them."""
     key, message = PLAIN.key(id=1), "Tags must be a collection of strings, not the string 'user:7'."
     for call in (
-        lambda: cache.remember(key, None, Counter(), tags="user:7"),
+        lambda: cache.remember(key, None, CountingFactory(), tags="user:7"),
         lambda: cache.get(key, tags="user:7"),
         lambda: cache.set(key, 1, tags="user:7"),
-        lambda: cache.write_through(key, 1, Counter(), tags="user:7"),
+        lambda: cache.write_through(key, 1, CountingFactory(), tags="user:7"),
         lambda: cache.invalidate_tags("user:7"),
     ):
         with pytest.raises(TypeError, match=message):
             call()
 
 
-def test_what_takes_longer_than_its_lease_is_stored_the_second_time(cache, caplog):
+def test_a_value_that_takes_longer_than_its_lease_is_stored_the_second_time(cache, caplog):
     key, calls = BRIEF.key(id=1), []
 
     def outlive_the_lease():
         calls.append(1)
         if len(calls) == 1:
-            longer = time.monotonic() + BRIEF.options.lease_seconds
+            end = time.monotonic() + BRIEF.options.lease_seconds
             with connections.guarded_client("cache") as client:
-                while client.exists(leases.lease_key(key)) or time.monotonic() < longer:
+                while client.exists(leases.lease_key(key)) or time.monotonic() < end:
                     pass
         return len(calls)
 
@@ -663,15 +659,15 @@ def test_what_takes_longer_than_its_lease_is_stored_the_second_time(cache, caplo
     assert not cache.exists(key)
     with connections.guarded_client("cache") as client:
 
-        def see_the_lease():
+        def remaining_lease_ms():
             return client.pttl(leases.lease_key(key))
 
-        assert cache.remember(key, None, see_the_lease) > 1000 * BRIEF.options.lease_seconds
+        assert cache.remember(key, None, remaining_lease_ms) > 1000 * BRIEF.options.lease_seconds
     assert cache.exists(key)
 
 
-def test_nothing_found_may_be_kept_for_no_time(cache):
-    key, factory = FORGETFUL.key(id=1), Counter(NOT_FOUND)
+def test_with_a_negative_ttl_of_zero_not_found_is_not_cached(cache):
+    key, factory = NO_NEGATIVE_TTL.key(id=1), CountingFactory(NOT_FOUND)
     assert cache.remember(key, None, factory) is NOT_FOUND
     with connections.guarded_client("cache") as client:
         assert not client.exists(leases.lease_key(key))
@@ -681,36 +677,36 @@ def test_nothing_found_may_be_kept_for_no_time(cache):
     assert factory.calls == 2
 
 
-def test_what_cannot_be_sealed_leaves_no_lease(cache, settings):
-    settings.CACHE_ENCRYPTION_KEYS = ["no key of Fernet's"]
+def test_a_value_that_cannot_be_sealed_leaves_no_lease(cache, settings):
+    settings.CACHE_ENCRYPTION_KEYS = ["not a Fernet key"]
     key = SECRET.key(id=1)
     with pytest.raises(ValueError, match="Fernet key must be 32 url-safe base64-encoded bytes"):
-        cache.remember(key, None, Counter())
+        cache.remember(key, None, CountingFactory())
     with connections.guarded_client("cache") as client:
         assert not client.exists(leases.lease_key(key))
 
 
-def test_limits_within_limits_do_not_wait_for_each_other(cache, settings):
-    """As many at once as there are threads for a family, and each waits for another value of it under a limit."""
+def test_nested_factories_with_time_limits_do_not_wait_for_a_thread(cache, settings):
+    """All threads of a family are busy, and each of their factories reads another value with a time limit."""
     settings.CACHE_REFRESH_THREADS = 4
     barrier = threading.Barrier(2)
 
     def outer(number):
         barrier.wait(10)
-        return cache.remember(PATIENT.key(id=f"inner-{number}"), None, Counter())
+        return cache.remember(HARD_LIMIT.key(id=f"inner-{number}"), None, CountingFactory())
 
     with ThreadPoolExecutor(2) as pool:
-        calls = [pool.submit(cache.remember, PATIENT.key(id=n), None, lambda n=n: outer(n)) for n in range(2)]
+        calls = [pool.submit(cache.remember, HARD_LIMIT.key(id=n), None, lambda n=n: outer(n)) for n in range(2)]
         assert [call.result(20) for call in calls] == [1, 1]
 
 
-def test_factories_that_ask_for_each_other_s_values_wait_and_then_compute_alone(cache):
-    """Twice a lease here; docs/cachecore.md says why nobody looks for circles."""
+def test_factories_that_read_each_others_values_wait_and_then_compute_uncached(cache):
+    """They wait for twice the lease; docs/cachecore.md says why such cycles are not detected."""
     barrier, one, other = threading.Barrier(2), BRIEF.key(id="one"), BRIEF.key(id="other")
 
     def crossing(inner):
         barrier.wait(10)
-        return cache.remember(inner, None, Counter())
+        return cache.remember(inner, None, CountingFactory())
 
     with ThreadPoolExecutor(2) as pool:
         calls = [pool.submit(cache.remember, a, None, lambda b=b: crossing(b)) for a, b in ((one, other), (other, one))]
@@ -719,7 +715,7 @@ def test_factories_that_ask_for_each_other_s_values_wait_and_then_compute_alone(
 
 @pytest.fixture
 def hung(cache, settings, monkeypatch):
-    """Three callers of a family whose factory hangs: one has a thread, one waits for one, one is too many."""
+    """Two callers of a family whose factory hangs: one job runs, the other is queued, and a third would be refused."""
     settings.CACHE_REFRESH_THREADS = 2
     monkeypatch.setattr(refresh_pool, "MAX_QUEUED", 1)
     end, begun = threading.Event(), threading.Event()
@@ -737,20 +733,20 @@ def hung(cache, settings, monkeypatch):
         end.set()
 
 
-def test_a_family_that_hangs_leaves_the_others_their_threads(cache, hung):
-    assert cache.remember(PATIENT.key(id=1), None, Counter()) == 1
+def test_hanging_factories_of_a_family_leave_threads_to_other_families(cache, hung):
+    assert cache.remember(HARD_LIMIT.key(id=1), None, CountingFactory()) == 1
 
 
-def test_too_many_of_a_family_that_hangs_are_refused_at_once_or_served_the_old_value(cache, hung):
+def test_beyond_the_queue_a_caller_gets_the_stale_value_or_an_error_at_once(cache, hung):
     key = LIMITED.key(id=1)
     with pytest.raises(FactoryTimeout):
-        cache.remember(key, None, Counter())
+        cache.remember(key, None, CountingFactory())
     cache.set(key, "old")
     age(key, 2_000)
-    assert cache.remember(key, None, Counter()) == "old"
+    assert cache.remember(key, None, CountingFactory()) == "old"
 
 
-def test_an_operators_error_is_no_familys_option():
+def test_invalid_options_raise():
     for option, message in (
         ({"lease_seconds": -1}, "lease_seconds must be greater than 0, not -1."),
         ({"soft_ttl_seconds": 0}, "soft_ttl_seconds must be greater than 0, not 0."),
@@ -761,20 +757,20 @@ def test_an_operators_error_is_no_familys_option():
             CacheOptions(**option)
 
 
-def test_its_status_says_what_it_keeps(cache):
-    cache.remember(NEAR.key(id=1), None, Counter("x"))
+def test_the_status_reports_the_local_cache(cache):
+    cache.remember(LOCAL.key(id=1), None, CountingFactory("x"))
     status = cache.stats()
     assert (status.local_entries, status.breaker, status.pending_invalidations) == (1, "closed", 0)
     assert 600 < status.local_bytes < 1_000
 
 
-def test_tag_versions_outlive_every_value(cache):
-    cache.remember(PLAIN.key(id=1), tiers.MAX_TTL_SECONDS, Counter(), tags=["a"])
+def test_a_tag_version_outlives_every_value(cache):
+    cache.remember(PLAIN.key(id=1), tiers.MAX_TTL_SECONDS, CountingFactory(), tags=["a"])
     with connections.guarded_client("cache") as client:
         assert client.pttl(tags.TAG_VERSION.key(name="a")) > tiers.MAX_TTL_SECONDS * 1000
 
 
-def test_setting_without_redis_is_no_error_and_counting_is_one(cache, count, valkey):
+def test_without_redis_set_returns_false_and_other_writes_raise(cache, count, valkey):
     valkey.stop()
     assert cache.set(PLAIN.key(id=1), 1) is False
     assert ("service-plain", "error") in count
@@ -786,19 +782,19 @@ def test_setting_without_redis_is_no_error_and_counting_is_one(cache, count, val
         cache.delete(PLAIN.key(id=1))
 
 
-def test_options_are_those_of_the_family():
+def test_a_family_has_default_options():
     assert PLAIN.options == CacheOptions()
 
 
-@pytest.mark.parametrize("kind", [PATIENT, BACKGROUND, LIMITED], ids=["hard", "background", "soft"])
-def test_a_read_whose_value_is_computed_aside_counts_once(cache, count, kind):
+@pytest.mark.parametrize("kind", [HARD_LIMIT, BACKGROUND, LIMITED], ids=["hard", "background", "soft"])
+def test_a_read_whose_value_another_thread_computes_is_counted_once(cache, count, kind):
     key = kind.key(id=1)
-    cache.remember(key, None, Counter())
+    cache.remember(key, None, CountingFactory())
     age(key, 2_000)
-    cache.remember(key, None, Counter())
+    cache.remember(key, None, CountingFactory())
     flight, leads = cache._flights.join_or_lead(key, (), value_missing=True)
     if not leads:
         flight.future.result(10)
     events = [event for _, event in count]
     assert len([event for event in events if event in READS]) == 2
-    assert events.count("stored") == (1 if kind is PATIENT else 2)  # of PATIENT it is fresh still
+    assert events.count("stored") == (1 if kind is HARD_LIMIT else 2)  # of HARD_LIMIT the value is still fresh

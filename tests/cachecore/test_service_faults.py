@@ -1,4 +1,4 @@
-"""Redis refused, hung, flushed, evicting: reads go on, writes say what they must, and it recovers without a hand."""
+"""A Redis that refuses, hangs, is flushed or evicts: reads go on, writes report it, the cache recovers."""
 
 import threading
 import time
@@ -15,12 +15,7 @@ from cachecore.writes import retry_queue
 from tests.cachecore.test_envelope import family
 
 PLAIN = family("faults-plain")
-NEAR = family("faults-near", local=True)
-
-
-@pytest.fixture
-def cache():
-    return Cache()
+LOCAL = family("faults-local", local=True)
 
 
 @pytest.fixture
@@ -31,11 +26,11 @@ def count(monkeypatch):
 
 
 def failing():
-    raise RuntimeError("the database is away too")
+    raise RuntimeError("the database is down too")
 
 
 @pytest.mark.parametrize("fault", ["stop", "pause"])
-def test_reads_are_computed_while_redis_is_away(cache, valkey, count, fault):
+def test_reads_are_computed_while_redis_is_unavailable(cache, valkey, count, fault):
     cache.set(PLAIN.key(id=1), "stored")
     count.clear()
     getattr(valkey, fault)()
@@ -59,12 +54,12 @@ def test_twenty_reads_during_a_hang_cost_one_time_limit(cache, valkey, monkeypat
         started = time.monotonic()
         assert cache.remember(PLAIN.key(id=1), None, lambda: "computed") == "computed"
         spent.append(time.monotonic() - started)
-    assert opened.count(threading.current_thread()) == 1  # one time-out; what earlier tests left may run into it too
+    assert opened.count(threading.current_thread()) == 1  # one timeout; a thread of an earlier test may run into it too
     assert spent[0] < settings.REDIS_TIMEOUT_SECONDS + 1.0
     assert sorted(spent[1:])[9] <= 0.005  # the others touch no socket
 
 
-def test_it_recovers_without_a_hand_and_probes_once(cache, valkey):
+def test_it_recovers_by_itself_and_probes_once(cache, valkey):
     key = PLAIN.key(id=1)
     valkey.stop()
     cache.remember(key, None, lambda: 1)
@@ -76,7 +71,7 @@ def test_it_recovers_without_a_hand_and_probes_once(cache, valkey):
     assert connections.breaker("cache").state == "closed"
 
 
-def test_a_flushed_server_is_a_miss_and_nothing_else(cache):
+def test_a_flushed_server_causes_one_miss(cache):
     factory = iter(range(9))
     assert cache.remember(PLAIN.key(id=1), None, lambda: next(factory), tags=["a"]) == 0
     with connections.guarded_client("cache") as client:
@@ -94,7 +89,7 @@ def test_an_evicted_value_or_version_is_a_miss(cache, lost):
     assert cache.remember(PLAIN.key(id=1), None, lambda: "new", tags=["a"]) == "new"
 
 
-def test_an_evicting_server_answers_rightly(cache, valkey):
+def test_an_evicting_server_never_causes_a_wrong_value(cache, valkey):
     admin = redis.Redis.from_url(valkey.url)
     used = admin.info("memory")["used_memory"]
     admin.config_set("maxmemory-policy", "allkeys-lru")
@@ -118,7 +113,7 @@ def test_an_evicting_server_answers_rightly(cache, valkey):
         admin.close()
 
 
-def test_a_full_server_that_does_not_evict_refuses_and_reads_go_on(cache, valkey):
+def test_with_a_full_server_reads_are_computed_and_invalidations_raise(cache, valkey):
     admin = redis.Redis.from_url(valkey.url)
     admin.config_set("maxmemory", 1)
     try:
@@ -130,29 +125,29 @@ def test_a_full_server_that_does_not_evict_refuses_and_reads_go_on(cache, valkey
         admin.close()
 
 
-def test_without_redis_and_database_the_value_in_memory_is_served_within_its_hard_life(valkey):
-    near = Cache(local_seconds=1e-9)  # never trusted: only the fail-safe may serve it
-    near.remember(NEAR.key(id=1), None, lambda: "old", tags=["a"])
+def test_without_redis_and_database_the_local_value_is_served_until_its_hard_ttl(valkey):
+    local = Cache(local_seconds=1e-9)  # always due for revalidation: only stale-if-error may serve it
+    local.remember(LOCAL.key(id=1), None, lambda: "old", tags=["a"])
     valkey.stop()
-    assert near.remember(NEAR.key(id=1), None, lambda: "computed", tags=["a"]) == "computed"  # the database first
-    assert near.remember(NEAR.key(id=1), None, failing, tags=["a"]) == "old"
-    with pytest.raises(RuntimeError, match="the database is away too"):
-        near.remember(NEAR.key(id=1), None, failing, tags=["b"])  # not what was asked for
+    assert local.remember(LOCAL.key(id=1), None, lambda: "computed", tags=["a"]) == "computed"  # the database first
+    assert local.remember(LOCAL.key(id=1), None, failing, tags=["a"]) == "old"
+    with pytest.raises(RuntimeError, match="the database is down too"):
+        local.remember(LOCAL.key(id=1), None, failing, tags=["b"])  # a value with other tags
     with pytest.raises(RedisUnavailable):
-        near.invalidate_tag("a")
-    with pytest.raises(RuntimeError, match="the database is away too"):
-        near.remember(NEAR.key(id=1), None, failing, tags=["a"])  # known to be invalid
+        local.invalidate_tag("a")
+    with pytest.raises(RuntimeError, match="the database is down too"):
+        local.remember(LOCAL.key(id=1), None, failing, tags=["a"])  # this process has invalidated it
 
 
-def test_memory_that_cannot_be_verified_is_not_served(valkey):
-    near = Cache(local_seconds=1e-9)
-    near.remember(NEAR.key(id=1), None, lambda: "old")
+def test_a_local_value_that_cannot_be_revalidated_is_not_served(valkey):
+    local = Cache(local_seconds=1e-9)
+    local.remember(LOCAL.key(id=1), None, lambda: "old")
     valkey.pause()
-    assert near.remember(NEAR.key(id=1), None, lambda: "computed") == "computed"
+    assert local.remember(LOCAL.key(id=1), None, lambda: "computed") == "computed"
 
 
-def test_callers_of_one_process_share_a_computation_while_redis_is_away(cache, valkey):
-    """Six come while the first computes. What they are answered was begun after they came: by one of them, for all."""
+def test_callers_of_a_process_share_a_computation_while_redis_is_unavailable(cache, valkey):
+    """Six callers join while the first one computes. One of them then computes for all six, after their calls began."""
     valkey.stop()
     key, calls, others = PLAIN.key(id=1), [], []
 
@@ -170,9 +165,9 @@ def test_callers_of_one_process_share_a_computation_while_redis_is_away(cache, v
         assert [other.result(10) for other in others] == [2] * 6
 
 
-def test_what_redis_did_not_take_is_owed_although_the_caller_was_told(cache, monkeypatch):
-    monkeypatch.setattr(retry_queue.RetryWorker, "wake", lambda worker: None)  # the test pays
-    key, elsewhere = PLAIN.key(id=1), Cache()
+def test_a_failed_invalidation_is_retried_although_it_raised(cache, monkeypatch):
+    monkeypatch.setattr(retry_queue.RetryWorker, "wake", lambda worker: None)  # the test retries itself
+    key, other_process = PLAIN.key(id=1), Cache()
     for change in (lambda: cache.invalidate_tag("a"), lambda: cache.delete(key)):
         cache.set(key, "old", tags=["a"])
         connections.breaker("cache").record_failure()
@@ -180,15 +175,15 @@ def test_what_redis_did_not_take_is_owed_although_the_caller_was_told(cache, mon
             change()
         assert cache.stats().pending_invalidations == 1
         connections.breaker("cache").record_success()
-        assert elsewhere.get(key) == "old"
+        assert other_process.get(key) == "old"
         cache._invalidator.retry()
         assert cache.get(key) is None
-        assert (elsewhere.get(key), cache.stats().pending_invalidations) == (None, 0)
+        assert (other_process.get(key), cache.stats().pending_invalidations) == (None, 0)
 
 
-def test_a_debt_that_cannot_be_paid_stays_and_is_logged(cache, monkeypatch, caplog):
-    """As under an ACL that forbids to publish or to write."""
-    monkeypatch.setattr(retry_queue.RetryWorker, "wake", lambda worker: None)  # the test pays
+def test_a_retry_that_fails_is_logged_and_stays_queued(cache, monkeypatch, caplog):
+    """For example if an ACL forbids writing."""
+    monkeypatch.setattr(retry_queue.RetryWorker, "wake", lambda worker: None)  # the test retries itself
     connections.breaker("cache").record_failure()
     with pytest.raises(RedisUnavailable):
         cache.invalidate_tag("a")
@@ -205,7 +200,7 @@ def test_a_debt_that_cannot_be_paid_stays_and_is_logged(cache, monkeypatch, capl
     assert cache.stats().pending_invalidations == 0
 
 
-def test_a_failure_of_the_factorys_own_redis_is_not_taken_for_the_caches(cache):
+def test_redis_unavailable_raised_by_the_factory_is_not_taken_for_the_caches(cache):
     calls = []
 
     def factory():
@@ -217,7 +212,7 @@ def test_a_failure_of_the_factorys_own_redis_is_not_taken_for_the_caches(cache):
     assert calls == [1]
 
 
-def test_a_fault_of_ours_stays_loud(cache):
+def test_a_key_of_the_wrong_type_raises(cache):
     with connections.guarded_client("cache") as client:
         client.rpush(PLAIN.key(id=1), "a list")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):

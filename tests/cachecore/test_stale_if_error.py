@@ -1,4 +1,4 @@
-"""A factory that fails: when the old value stands in, how often it is tried, and what is an answer and no failure."""
+"""A failing factory: when the stale value is served, how often it is retried, which errors are authoritative."""
 
 import pytest
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
@@ -11,13 +11,8 @@ from tests.cachecore.test_envelope import family
 from tests.cachecore.test_service import age
 
 SOFT = family("failing-soft", soft_ttl_seconds=1, beta=0)
-NEAR = family("failing-near", soft_ttl_seconds=1, beta=0, local=True)
+LOCAL = family("failing-local", soft_ttl_seconds=1, beta=0, local=True)
 KEY = SOFT.key(id=1)
-
-
-@pytest.fixture
-def cache():
-    return Cache()
 
 
 class Failing:
@@ -31,8 +26,8 @@ class Failing:
 
 
 @pytest.mark.parametrize("error", [ObjectDoesNotExist, Http404, PermissionDenied])
-@pytest.mark.parametrize("kind", [SOFT, NEAR], ids=["far", "near"])
-def test_that_there_is_nothing_is_an_answer_and_the_old_value_goes(cache, kind, error):
+@pytest.mark.parametrize("kind", [SOFT, LOCAL], ids=["remote", "local"])
+def test_an_authoritative_error_is_raised_and_deletes_the_stale_value(cache, kind, error):
     key = kind.key(id=1)
     cache.set(key, "old")
     age(key, 2_000)
@@ -40,10 +35,10 @@ def test_that_there_is_nothing_is_an_answer_and_the_old_value_goes(cache, kind, 
     with pytest.raises(error):
         cache.remember(key, None, Failing(error()))
     assert (cache.get(key), Cache().get(key)) == (None, None)
-    assert cache.remember(key, None, lambda: "there again") == "there again"
+    assert cache.remember(key, None, lambda: "found again") == "found again"
 
 
-def test_what_is_for_its_own_caller_leaves_the_old_value_to_others(cache, caplog):
+def test_do_not_serve_stale_is_raised_and_leaves_the_stale_value_to_others(cache, caplog):
     cache.set(KEY, "old")
     age(KEY, 2_000)
     with pytest.raises(DoNotServeStale):
@@ -54,17 +49,17 @@ def test_what_is_for_its_own_caller_leaves_the_old_value_to_others(cache, caplog
 
 
 @pytest.mark.parametrize("error", [ObjectDoesNotExist, DoNotServeStale])
-def test_an_answer_is_one_also_while_redis_is_away(valkey, error):
-    near = Cache(local_seconds=1e-9)
-    near.remember(NEAR.key(id=1), None, lambda: "old")
+def test_such_an_error_is_raised_while_redis_is_unavailable_too(valkey, error):
+    local = Cache(local_seconds=1e-9)
+    local.remember(LOCAL.key(id=1), None, lambda: "old")
     valkey.stop()
-    assert near.remember(NEAR.key(id=1), None, Failing(RuntimeError())) == "old"
+    assert local.remember(LOCAL.key(id=1), None, Failing(RuntimeError())) == "old"
     with pytest.raises(error):
-        near.remember(NEAR.key(id=1), None, Failing(error()))
+        local.remember(LOCAL.key(id=1), None, Failing(error()))
 
 
-def test_with_an_old_value_at_hand_a_failing_factory_is_tried_once_a_lease(cache):
-    factory = Failing(RuntimeError("the database is away"))
+def test_while_there_is_a_stale_value_a_failing_factory_is_retried_once_per_lease(cache):
+    factory = Failing(RuntimeError("the database is down"))
     cache.set(KEY, "old")
     age(KEY, 2_000)
     processes = [cache, Cache(), Cache()]
@@ -72,14 +67,14 @@ def test_with_an_old_value_at_hand_a_failing_factory_is_tried_once_a_lease(cache
     assert factory.calls == 1
     with connections.guarded_client("cache") as client:
         assert 0 < client.pttl(f"lease:{KEY}") <= 5_000
-        client.delete(f"lease:{KEY}")  # as when its time is over
+        client.delete(f"lease:{KEY}")  # as if it had expired
     assert cache.remember(KEY, None, lambda: "new") == "new"
 
 
-def test_what_is_invalidated_meanwhile_waits_for_no_lease_of_a_failed_factory(cache):
+def test_an_invalidated_value_does_not_wait_for_the_lease_of_a_failed_factory(cache):
     cache.set(KEY, "old", tags=["a"])
     age(KEY, 2_000)
     assert cache.remember(KEY, None, Failing(RuntimeError()), tags=["a"]) == "old"
     cache.invalidate_tag("a")
     assert cache.remember(KEY, None, lambda: "new", tags=["a"]) == "new"
-    assert Cache().get(KEY) == "new"  # stored: the lease under the old version was taken over
+    assert Cache().get(KEY) == "new"  # stored: the lease under the old tag version was replaced

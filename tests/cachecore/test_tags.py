@@ -1,3 +1,5 @@
+"""Tags: canonical names, versions, the cost of an invalidation."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,18 +14,18 @@ PLAIN = family("tags-plain")
 
 
 @given(st.lists(st.text(min_size=1), max_size=8))
-def test_canonical_tags_are_once_each_in_order_and_fit_into_keys(names):
+def test_canonical_tags_are_unique_sorted_and_short(names):
     canonical = tags.canonical(names)
     assert list(canonical) == sorted(set(canonical))
     assert len(canonical) == len(set(names))
     assert all(key.isascii() and len(key) <= len("tag:") + 200 for key in tags.version_keys(canonical))
 
 
-def test_the_key_of_a_tag_is_what_its_family_prints():
+def test_the_key_of_a_tag_is_that_of_its_family():
     assert tags.version_keys(tags.canonical(["user:1"])) == (tags.TAG_VERSION.key(name="user:1"),) == ("tag:user:1",)
 
 
-def test_reading_versions_makes_those_that_are_missing_and_keeps_the_others():
+def test_reading_versions_creates_missing_ones_and_keeps_the_others():
     first = redis_writes.tag_versions(("a",))
     both = redis_writes.tag_versions(("a", "b"))
     assert both["a"] == first["a"]
@@ -32,7 +34,7 @@ def test_reading_versions_makes_those_that_are_missing_and_keeps_the_others():
         assert client.pttl("tag:a") > tags.TAG_TTL_MS - 10_000
 
 
-def test_reading_a_version_renews_its_life():
+def test_reading_a_version_renews_its_ttl():
     redis_writes.tag_versions(("a",))
     with connections.guarded_client("cache") as client:
         client.pexpire("tag:a", 5_000)
@@ -40,20 +42,20 @@ def test_reading_a_version_renews_its_life():
         assert client.pttl("tag:a") > 5_000
 
 
-def test_a_version_never_comes_back():
+def test_a_version_never_repeats():
     cache = Cache()
-    seen = set()
+    versions = set()
     for _ in range(200):
         cache.invalidate_tag("a")
-        seen.add(redis_writes.tag_versions(("a",))["a"])
-    assert len(seen) == 200
+        versions.add(redis_writes.tag_versions(("a",))["a"])
+    assert len(versions) == 200
 
 
-@pytest.mark.parametrize("dependants", [1, 1_000])
-def test_invalidating_is_one_write_whatever_hangs_on_it(dependants):
+@pytest.mark.parametrize("values", [1, 1_000])
+def test_invalidating_a_tag_is_one_write_for_any_number_of_values(values):
     cache = Cache()
-    cache.set_many({PLAIN.key(id=number): number for number in range(dependants)}, tags=["a"])
-    cache.invalidate_tag("another")  # it connects, which is not what is counted
+    cache.set_many({PLAIN.key(id=number): number for number in range(values)}, tags=["a"])
+    cache.invalidate_tag("another")  # opens the connection, which is not counted
     with connections.guarded_client("cache") as client:
         before = client.info("commandstats")
         cache.invalidate_tag("a")
@@ -64,16 +66,16 @@ def test_invalidating_is_one_write_whatever_hangs_on_it(dependants):
         "cmdstat_publish": 1,
         "cmdstat_info": 1,
     }
-    assert cache.get_many(PLAIN.key(id=number) for number in range(dependants)) == {}
+    assert cache.get_many(PLAIN.key(id=number) for number in range(values)) == {}
 
 
-def test_a_tag_keeps_no_list_of_what_hangs_on_it():
+def test_a_tag_keeps_no_list_of_its_values():
     cache = Cache()
     cache.set_many({PLAIN.key(id=number): number for number in range(100)}, tags=["a"])
     with connections.guarded_client("cache") as client:
         assert client.strlen("tag:a") == tags.VERSION_BYTES
 
 
-def test_a_clear_error_for_what_is_no_tag():
+def test_an_invalid_tag_raises():
     with pytest.raises(ValueError, match="A tag must be a text that is not empty, not 5"):
         tags.canonical([5])

@@ -1,4 +1,4 @@
-"""The tutorial of docs/cachecore.md, as it stands there, in a project that has never heard of this one."""
+"""Run the tutorial of docs/cachecore.md in a new project."""
 
 import re
 import shutil
@@ -37,7 +37,7 @@ profile(ann.pk + 1)
 
 
 def blocks() -> dict[str, str]:
-    """File -> text."""
+    """Return the code blocks of the tutorial by file name."""
     page = (BASE_DIR / "docs/cachecore.md").read_text()
     found = re.findall(r"^```python\n# (\S+\.py)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     return dict(found)
@@ -53,21 +53,21 @@ class Shop:
             with (directory / name).open("a" if name == "shop/settings.py" else "w") as file:
                 file.write(text.replace("redis://localhost:6379/0", redis_url))
 
-    def manage(self, *arguments: str, told: str = "") -> str:
-        return self._run("manage.py", *arguments, told=told)
+    def manage(self, *arguments: str, stdin: str = "") -> str:
+        return self._run("manage.py", *arguments, stdin=stdin)
 
-    def _run(self, *arguments: str, told: str = "") -> str:
-        done = subprocess.run(
+    def _run(self, *arguments: str, stdin: str = "") -> str:
+        process = subprocess.run(
             [sys.executable, *arguments],
             cwd=self._directory,
             env={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "300"},
-            input=told,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=60,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert process.returncode == 0, process.stdout + process.stderr
+        return process.stdout
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def shop(tmp_path, valkey):
     shutil.rmtree(tmp_path, ignore_errors=True)
 
 
-def test_every_step_of_it_works(shop):
+def test_every_step_of_the_tutorial_works(shop):
     assert list(blocks()) == [
         "shop/settings.py",
         "profiles/keys.py",
@@ -86,11 +86,11 @@ def test_every_step_of_it_works(shop):
     ]
     assert shop.manage("check") == "System check identified no issues (0 silenced).\n"
     shop.manage("migrate", "--verbosity", "0")
-    said = shop.manage("shell", "--verbosity", "0", told=STORY).splitlines()
-    assert said == ["ann True", "anna anna", "200", "NOT_FOUND", "ben", "NOT_FOUND"]
+    output = shop.manage("shell", "--verbosity", "0", stdin=STORY).splitlines()
+    assert output == ["ann True", "anna anna", "200", "NOT_FOUND", "ben", "NOT_FOUND"]
     assert re.search(r"│ profile +│", shop.manage("cache_stats"))
     assert shop.manage("clear_cache", "--tag", "user:2") == "Tag user:2 has a new version.\n"
     cleared = shop.manage("clear_cache", "--family", "profile")
-    assert re.fullmatch(r"Cleared [12] keys of profile\.\n", cleared)  # NOT_FOUND is kept for five seconds
+    assert re.fullmatch(r"Cleared [12] keys of profile\.\n", cleared)  # NOT_FOUND is cached for five seconds
     assert "Wrote docs/keys.md" in shop.manage("document_keys")
     assert "Warmed 0 answers" in shop.manage("warm_cache")
