@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
 from analytics.database.large_reads import TableBusy
-from web.database_unavailable import DATABASE_AWAY, RETRY_SECONDS
+from web.database_unavailable import DATABASE_UNAVAILABLE_ERRORS, RETRY_SECONDS
 from web.errors import DATABASE_DETAIL
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class BodyTooLarge(APIException):
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF EXCEPTION_HANDLER. None (an unexpected error) becomes Django's 500, which is logged with its stack."""
-    if isinstance(error, DATABASE_AWAY):
+    if isinstance(error, DATABASE_UNAVAILABLE_ERRORS):
         logger.error("database unavailable: %s", error.__class__.__name__)
         error = DatabaseUnavailable()
     elif isinstance(error, TableBusy):

@@ -209,7 +209,7 @@ def test_without_the_database_the_view_still_answers_and_the_rest_says_so(proces
         with pytest.raises(urllib.error.HTTPError) as refusal:
             get(f"{base}{path}")
         assert (refusal.value.code, refusal.value.headers["Retry-After"]) == (503, "5")
-        assert json.load(refusal.value) == {"detail": "The database does not answer now."}
+        assert json.load(refusal.value) == {"detail": "The database is unavailable. Try again later."}
     with pytest.raises(urllib.error.HTTPError) as unready:
         get(f"{base}/readyz")
     parts = json.load(unready.value)

@@ -1,4 +1,4 @@
-"""What the API answers at a URL, for a page of the same process: same cache, same key, computed once for both."""
+"""Call the API from a page of the same process: same cache, same key, so each result is computed once for both."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -10,29 +10,30 @@ from cachecore.responses.caching import ComputedResult, Policy, get_or_compute
 from games.query import Query
 
 
-class Answer(NamedTuple):
-    """`url`: where anybody may ask the same. `outcome`: its X-Cache."""
+class ApiResult(NamedTuple):
+    """What the API returns at `url`, at which a client gets the same. `outcome` is the X-Cache header's value."""
 
     url: str
     body: dict[str, Any]
     outcome: str
 
 
-def ask(
+def call_api(
     path: str,
     policy: Policy,
     query: Query,
     compute: Callable[[], ComputedResult],
     identity: tuple[tuple[str, object], ...] = (),
     before_computing: Callable[[], None] = lambda: None,
-) -> Answer:
-    """`query` is valid; `identity` comes first in the key, as in the API's view.
+) -> ApiResult:
+    """Return the cached result of a valid query, or compute and store it.
 
-    Raises what `compute` and `before_computing` raise.
+    `identity` comes first in the cache key, as in the API's own view. Raises what `compute` and `before_computing`
+    raise.
     """
-    answered = get_or_compute(policy, [*identity, *query.parameters()], compute, before_computing)
-    return Answer(url_of(path, query.initial_data), msgspec.json.decode(answered.stored.body), answered.outcome)
+    response = get_or_compute(policy, [*identity, *query.parameters()], compute, before_computing)
+    return ApiResult(build_url(path, query.initial_data), msgspec.json.decode(response.stored.body), response.outcome)
 
 
-def url_of(path: str, parameters: Mapping[str, Any]) -> str:
+def build_url(path: str, parameters: Mapping[str, Any]) -> str:
     return f"{path}?{urlencode(parameters, safe=',/:')}" if parameters else path

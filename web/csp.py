@@ -1,7 +1,7 @@
 """Content-Security-Policy on every page. Django 5.2 has none of its own.
 
-The pages, the admin's too, load nothing from elsewhere and hold neither inline script nor inline style. The API's
-documentation sets styles from its scripts, which only it may.
+The pages, those of the admin included, load nothing from other sites and contain neither inline scripts nor inline
+styles. Only the API's documentation sets styles from its scripts, so only its policy allows them.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ LENIENT_PATH: Final = "/api/docs/"
 
 
 class ContentSecurityPolicy:
-    """On HTML only: on a cached JSON answer it would protect nothing and cost its bytes each time."""
+    """Middleware that adds the header to HTML only: on a cached JSON response it would only cost its bytes."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response

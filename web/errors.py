@@ -1,4 +1,4 @@
-"""Error pages for people, and the same errors as JSON under /api/: Django's handler400, handler404 and handler500."""
+"""Django's handler400, handler404 and handler500: error pages, and the same errors as JSON under /api/."""
 
 import sys
 
@@ -6,9 +6,9 @@ from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views import defaults
 
-from web.database_unavailable import DATABASE_AWAY, RETRY_SECONDS, unavailable
+from web.database_unavailable import DATABASE_UNAVAILABLE_ERRORS, RETRY_SECONDS, database_unavailable_page
 
-DATABASE_DETAIL = "The database does not answer now."
+DATABASE_DETAIL = "The database is unavailable. Try again later."
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
@@ -24,20 +24,20 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """Answer 503 if the database is unavailable, else 500. Django calls it while it handles the exception.
+    """Respond with 503 if the database is unavailable, else with 500. Django calls it while it handles the exception.
 
     The admin and its sessions cannot work without the database, so its errors arrive here.
     """
-    if isinstance(sys.exception(), DATABASE_AWAY):
+    if isinstance(sys.exception(), DATABASE_UNAVAILABLE_ERRORS):
         return _database_unavailable(request)
     if not _wants_json(request):
         return defaults.server_error(request)
-    return JsonResponse({"detail": "The server could not answer; the error is logged."}, status=500)
+    return JsonResponse({"detail": "Internal server error. It has been logged."}, status=500)
 
 
 def _database_unavailable(request: HttpRequest) -> HttpResponseBase:
     if not _wants_json(request):
-        return unavailable(request)
+        return database_unavailable_page(request)
     return JsonResponse({"detail": DATABASE_DETAIL}, status=503, headers={"Retry-After": str(RETRY_SECONDS)})
 
 

@@ -1,4 +1,4 @@
-"""The state of the whole system, for the first page of admin."""
+"""The state of the whole system, for the first page of the admin."""
 
 import logging
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ CACHE_JOBS = ("warm", "fade-use")  # cachecore/tasks.py
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """None stands for what is not known now."""
+    """None means unknown: the database, Redis or the broker that supplies the value is unavailable."""
 
     games_last_hour: int | None
     view: dict[str, Any] | None
@@ -34,7 +34,7 @@ class Overview:
 
 
 def overview() -> Overview:
-    """Never raises: what does not answer is told as unknown."""
+    """Return the state of the system. Never raises: a value that cannot be read is None."""
     snapshot = stats.snapshot()
     total = snapshot.total
     return Overview(
@@ -63,7 +63,7 @@ def _view() -> dict[str, Any] | None:
 
 
 def _queue_length() -> int | None:
-    """Messages that no worker has taken yet."""
+    """Return the number of messages that no worker has taken yet."""
     seconds = settings.REDIS_CONNECT_TIMEOUT_SECONDS
     try:
         with redis.Redis.from_url(
@@ -71,5 +71,5 @@ def _queue_length() -> int | None:
         ) as broker:
             return int(broker.llen(QUEUE))
     except redis.RedisError as error:
-        logger.warning("the broker does not say how long its queue is: %r", error)
+        logger.warning("the length of the broker's queue is unknown: %r", error)
         return None

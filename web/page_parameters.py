@@ -1,7 +1,8 @@
-"""The parameters of a page: those of the API, but a form may leave them empty and name times without an offset."""
+"""The parameters of a page: those of the API, but a form may leave them empty and send times without a UTC offset."""
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest
@@ -15,33 +16,42 @@ Errors = dict[str, list[str]]
 TIMES = ("since", "until")
 
 
-def parameters_of(request: HttpRequest, known: Collection[str]) -> Parameters:
-    """The given ones; empty fields of a form count as not given. Raises ValidationError."""
+def page_parameters(request: HttpRequest, allowed: Collection[str]) -> Parameters:
+    """Return the parameters of a request without its empty ones. Raise ValidationError for any that is not allowed."""
     errors = {
-        name: ["Unknown parameter." if name not in known else "Given more than once."]
+        name: ["Unknown parameter." if name not in allowed else "Given more than once."]
         for name, values in request.GET.lists()
-        if name not in known or len(values) > 1
+        if name not in allowed or len(values) > 1
     }
     if errors:
         raise ValidationError(errors)
     return {name: text for name, values in request.GET.lists() if (text := str(values[0])).strip()}
 
 
-def errors_of(query: Query) -> Errors:
-    """Of a query that is not valid."""
-    return {name: [str(message) for message in messages] for name, messages in query.errors.items()}
+def query_errors(query: Query) -> Errors:
+    """Return the messages of an invalid query, by parameter."""
+    return _as_text(query.errors)
 
 
-def with_offsets(parameters: Parameters) -> Parameters:
-    """Times without an offset, as a browser's field gives them, are meant in the page's zone."""
+def error_messages(error: ValidationError) -> Errors:
+    """Return the messages of an error that was raised with a mapping, by parameter."""
+    return _as_text(error.detail)
+
+
+def _as_text(detail: Any) -> Errors:
+    return {name: [str(message) for message in messages] for name, messages in detail.items()}
+
+
+def add_utc_offsets(parameters: Parameters) -> Parameters:
+    """Return the parameters with the page's zone added to times without an offset, as a browser's field sends them."""
     name = parameters.get("tz", "UTC")
     zone = ZoneInfo(name) if name in zone_names() else ZoneInfo("UTC")
-    return parameters | {name: _with_offset(parameters[name], zone) for name in TIMES if name in parameters}
+    return parameters | {name: _add_utc_offset(parameters[name], zone) for name in TIMES if name in parameters}
 
 
-def _with_offset(text: str, zone: ZoneInfo) -> str:
+def _add_utc_offset(text: str, zone: ZoneInfo) -> str:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        return text  # the query says what is wrong with it
+        return text  # validating the query reports what is wrong with it
     return time.replace(tzinfo=zone).isoformat() if time.tzinfo is None else text

@@ -1,4 +1,4 @@
-"""What a page says to who is above the limit (429), and while a limit cannot be checked (503)."""
+"""What Django's own views respond to a client above its limit (429), and while limits cannot be checked (503)."""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -9,10 +9,10 @@ _DETAIL = {
 }
 
 
-def as_page(request: HttpRequest, status: int, seconds: int) -> HttpResponse:
+def rate_limit_page(request: HttpRequest, status: int, seconds: int) -> HttpResponse:
     return render(request, "429.html", {"above": status == 429, "seconds": seconds}, status=status)
 
 
-def as_json(request: HttpRequest, status: int, seconds: int) -> HttpResponse:
-    """In the words of the API."""
+def rate_limit_json(request: HttpRequest, status: int, seconds: int) -> HttpResponse:
+    """Return the same body as the API's own views."""
     return JsonResponse({"detail": _DETAIL[status].format(seconds=seconds)}, status=status)

@@ -1,4 +1,4 @@
-"""The service worker: the shell and the last answers for a browser that goes offline."""
+"""The service worker: the app shell and the last responses for a browser that goes offline."""
 
 from hashlib import blake2b
 from pathlib import Path
@@ -20,14 +20,17 @@ SHELL = ("site/style.css", "site/favicon.svg", *(f"site/js/{name}.js" for name i
 @require_safe
 @cache_control(no_cache=True)
 def service_worker(request: HttpRequest) -> HttpResponse:
-    """At the root, because a worker rules only what lies below it. Its name changes with the shell's files."""
+    """Serve the script at the root, because a service worker controls only the paths below its own.
+
+    The names of its caches change with the files of the shell, so a new deployment begins with empty caches.
+    """
     shell = [static(name) for name in SHELL]
     context = {"shell": shell, "name": _digest(shell)}
     return render(request, "site/service-worker.js", context, content_type="text/javascript; charset=utf-8")
 
 
 def _digest(shell: list[str]) -> str:
-    """Of what is in the files, too: only production names them by it."""
+    """Hash the files' names and contents: only in production does a file's name change with its content."""
     digest = blake2b(" ".join(shell).encode(), digest_size=6)
     for name in SHELL:
         digest.update(Path(finders.find(name) or name).read_bytes())

@@ -1,9 +1,9 @@
-"""How static files are stored for production."""
+"""How static files are stored in production."""
 
 from whitenoise.storage import CompressedManifestStaticFilesStorage  # type: ignore[import-untyped]
 
 
 class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
-    """Compressed, and named by their content so that browsers keep them for ever; imports between modules too."""
+    """Compressed files, named by their content so that browsers may keep them for ever; imports between modules too."""
 
     support_js_module_import_aggregation = True

@@ -328,7 +328,7 @@ def sources_of(base: str, world: World, zone: str) -> dict[str, str | None]:
             found[endpoint] = body["meta"]["source"]
         else:
             assert (status, headers["Retry-After"]) == (503, "5")
-            assert body == {"detail": "The database does not answer now."}
+            assert body == {"detail": "The database is unavailable. Try again later."}
             found[endpoint] = None
     return found
 

@@ -1,7 +1,7 @@
-"""The browser of these tests: what CHROMIUM names, else the system's, else Playwright's own.
+"""Find the browser of these tests: the one that CHROMIUM names, else the system's, else Playwright's own.
 
-`python -m tests.browser.chromium` (`make test-browser`) has Playwright fetch its own where there is none, or says in
-one line what to install.
+`python -m tests.browser.chromium` (`make test-browser`) lets Playwright download its own if there is none. If that
+fails, it prints in one line what to install.
 """
 
 import os
@@ -17,7 +17,7 @@ MISSING = "No Chromium: install one (Debian: apt-get install chromium) or name i
 
 
 def missing() -> str | None:
-    """What the tests need and is not there, in one line."""
+    """Return what the tests need and lack, in one line, or None."""
     if find_spec("playwright") is None or find_spec("axe_playwright_python") is None:
         return "playwright and axe-playwright-python are not installed: pip install -r requirements/test.txt"
     return MISSING if path() is None else None
@@ -28,19 +28,19 @@ def path() -> str | None:
 
 
 def _playwrights() -> str | None:
-    """Asked in a process of its own: Playwright's event loop would stay in this one."""
-    told = subprocess.run([sys.executable, "-c", PLAYWRIGHTS], capture_output=True, text=True, check=False)
-    found = told.stdout.strip()
-    return found if told.returncode == 0 and Path(found).is_file() else None
+    """Run in a process of its own, because Playwright's event loop would stay in this one."""
+    result = subprocess.run([sys.executable, "-c", PLAYWRIGHTS], capture_output=True, text=True, check=False)
+    found = result.stdout.strip()
+    return found if result.returncode == 0 and Path(found).is_file() else None
 
 
 def main() -> None:
     if missing() == MISSING:
-        print("No Chromium here; Playwright may fetch its own:", flush=True)  # noqa: T201
+        print("No Chromium found; Playwright downloads its own:", flush=True)  # noqa: T201
         fetch = [sys.executable, "-m", "playwright", "install", "chromium"]
-        subprocess.run(fetch, check=False, stderr=subprocess.DEVNULL)  # why it failed is one line below
-    if told := missing():
-        sys.exit(told)
+        subprocess.run(fetch, check=False, stderr=subprocess.DEVNULL)  # the line below says what to install
+    if problem := missing():
+        sys.exit(problem)
 
 
 if __name__ == "__main__":

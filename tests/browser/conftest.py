@@ -1,6 +1,6 @@
-"""A real Chromium on the project's own web server. Without the two the tests here are skipped and say what is missing.
+"""Run a real Chromium against the project's web server. Without a browser the tests are skipped with the reason.
 
-BROWSER_REQUIRED=1 (`make test-browser`) makes that a failure.
+BROWSER_REQUIRED=1 (`make test-browser`) makes a missing browser a failure.
 """
 
 import os
@@ -36,7 +36,7 @@ def chromium():
         pytest.fail(missing)
     from playwright.sync_api import sync_playwright
 
-    # Playwright's loop runs in this thread; Django would refuse to touch the database beside it.
+    # Playwright's event loop runs in this thread, in which Django would refuse to use the database.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program.path(), args=["--no-sandbox"])
@@ -47,25 +47,25 @@ def chromium():
 
 @pytest.fixture
 def rounds(chromium, transactional_db):
-    """Genuine games, the newest FIRST of which are recorded and in the view; the rest is for `play`."""
-    told = chains.timed(chains.bcgame_rounds(FIRST + 100), timezone.now() - timedelta(seconds=5))
-    record_games(told[:FIRST], source="test")
+    """Return genuine games. The first FIRST of them are recorded and in the view; `play` records the rest."""
+    rounds = chains.timed(chains.bcgame_rounds(FIRST + 100), timezone.now() - timedelta(seconds=5))
+    record_games(rounds[:FIRST], source="test")
     services.apply_pending()
-    return told
+    return rounds
 
 
 @pytest.fixture
 def play(rounds):
-    """Play the next n games: recorded and applied one after the other; returns their ids."""
+    """Return a function that records and applies the next n games one after the other and returns their ids."""
     following = iter(rounds[FIRST:])
 
     def played(n):
         ids = []
         for _ in range(n):
-            told = next(following)
-            record_games([told], source="test")
+            one = next(following)
+            record_games([one], source="test")
             services.apply_pending()
-            ids.append(told.game_id)
+            ids.append(one.game_id)
         return ids
 
     return played
@@ -79,7 +79,7 @@ def base(rounds, tmp_path):
 
 @pytest.fixture
 def signed_in(transactional_db):
-    """What a browser holds of one who may do everything: `storage_state` of a context."""
+    """Return the `storage_state` of a browser context in which a superuser is logged in."""
     client = Client()
     client.force_login(User.objects.create_superuser("operator"))
     return {"cookies": [{"name": "sessionid", "value": client.cookies["sessionid"].value, **AT_HOME}], "origins": []}
@@ -87,24 +87,25 @@ def signed_in(transactional_db):
 
 @pytest.fixture
 def visit(chromium, base):
-    """Open a page in a context of its own; at the end no console may hold an error, unless `complaints` was cleared.
+    """Return a function that opens a page in a context of its own.
 
-    After `base`, so that pages are closed before their server is.
+    At the end no console may contain an error, unless the test cleared `console_errors`. The fixture depends on `base`,
+    so that pages are closed before their server.
     """
     contexts = []
-    complaints: list[str] = []
+    console_errors: list[str] = []
 
     def visited(url, **options):
         context = chromium.new_context(**options)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: console_errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: console_errors.append(str(error)))
         page.goto(url)
         return page
 
-    visited.complaints = complaints
+    visited.console_errors = console_errors
     yield visited
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert console_errors == []

@@ -1,4 +1,4 @@
-"""Every page and state as a picture: `make screenshots` writes docs/screenshots/. It asserts nothing."""
+"""Take a picture of every page and state: `make screenshots` writes docs/screenshots/. Nothing is asserted."""
 
 import urllib.request
 from datetime import timedelta
@@ -16,21 +16,21 @@ from tests.web.processes import PROJECT, free_port, status_of, web_server
 PICTURES = PROJECT / "docs" / "screenshots"
 GAMES = 3_300
 SPACING = timedelta(seconds=27)  # a day holds 3,200 of them
-NO_DATABASE = "postgres://nobody@127.0.0.1:1/nothing"
+NO_DATABASE = "postgres://user@127.0.0.1:1/nothing"
 LIVE = '[data-connection="live"]'
 
 
 @pytest.fixture
 def games(chromium, transactional_db):
-    told = chains.timed(chains.bcgame_rounds(GAMES + 5), timezone.now(), SPACING)
-    record_games(told[:GAMES], source="replay")
+    rounds = chains.timed(chains.bcgame_rounds(GAMES + 5), timezone.now(), SPACING)
+    record_games(rounds[:GAMES], source="replay")
     services.apply_pending()
-    return told
+    return rounds
 
 
 @pytest.fixture
 def shoot(chromium):
-    """Take a picture of a page: of all of it, or of what stands in the window. `act` is done before."""
+    """Return a function that takes a picture of a whole page or of its visible part, after calling `act`."""
 
     def shot(name, url, act=None, *, width=1440, height=900, dark=False, whole=True, signed_in=None):
         context = chromium.new_context(
@@ -55,7 +55,7 @@ def live(page):
 
 def test_pages(games, shoot, tmp_path):
     game, following = games[GAMES - 40], games[GAMES - 39]
-    asked = f"site=bcgame&game_id={game.game_id}&hash={game.hash}&crash_point="
+    query = f"site=bcgame&game_id={game.game_id}&hash={game.hash}&crash_point="
 
     def verify_here(page):
         page.get_by_role("button", name="Verify these in this browser").click()
@@ -63,7 +63,7 @@ def test_pages(games, shoot, tmp_path):
 
     with web_server(tmp_path / "log") as base:
         for _ in range(20):
-            status_of(f"{base}/panels/?min=10")  # so that the hit rate says something
+            status_of(f"{base}/panels/?min=10")  # for a meaningful hit rate
         shoot("dashboard", base, live)
         shoot("dashboard-dark", f"{base}/?min=2", live, dark=True)
         shoot("dashboard-week-by-length", f"{base}/?min=10&hours=168&sort=length", live)
@@ -74,8 +74,8 @@ def test_pages(games, shoot, tmp_path):
         shoot("games-360-dark", f"{base}/games/?per_page=10", width=360, height=780, dark=True)
         shoot("game", f"{base}/games/{game.game_id}/")
         shoot("game-360-dark", f"{base}/games/{game.game_id}/", width=360, height=780, dark=True)
-        shoot("verify", f"{base}/verify/?{asked}{game.crash_hundredths / 100}")
-        shoot("verify-refused-dark", f"{base}/verify/?{asked}{following.crash_hundredths / 100 + 1}", dark=True)
+        shoot("verify", f"{base}/verify/?{query}{game.crash_hundredths / 100}")
+        shoot("verify-refused-dark", f"{base}/verify/?{query}{following.crash_hundredths / 100 + 1}", dark=True)
         shoot("verify-empty", f"{base}/verify/", whole=False)
         shoot("refused", f"{base}/?min=abc&colour=red", whole=False, height=560)
         shoot("not-found", f"{base}/games/1/", whole=False, height=560)
@@ -104,7 +104,7 @@ def test_connection(games, shoot, tmp_path):
     shoot("state-stream-lost", server.base, cut, whole=False)
     with (
         web_server(tmp_path / "log", STREAM_MAX_PER_ADDRESS="1") as base,
-        urllib.request.urlopen(f"{base}/api/stream/", timeout=20),  # noqa: S310  # the one stream there is
+        urllib.request.urlopen(f"{base}/api/stream/", timeout=20),  # noqa: S310  # the only stream that is allowed
     ):
         shoot("state-polling", base, _polling, whole=False)
 
@@ -125,7 +125,7 @@ def test_view_being_built(chromium, transactional_db, shoot, tmp_path):
         shoot("state-view-building", base, whole=False)
 
 
-def test_away(games, shoot, signed_in, tmp_path, valkey):
+def test_unavailable(games, shoot, signed_in, tmp_path, valkey):
     with web_server(tmp_path / "log", DATABASE_URL=NO_DATABASE) as base:
         shoot("state-database-away", base)
         shoot("state-database-away-games", f"{base}/games/", whole=False, height=560)
@@ -153,7 +153,7 @@ def test_admin(games, shoot, signed_in, tmp_path):
 
 
 class _Server:
-    """A web server that may be closed while a page looks at it."""
+    """A web server that can be closed while a page is open."""
 
     def __init__(self, log, port):
         self._context = web_server(log, port)

@@ -1,4 +1,4 @@
-"""Admin in a browser: the strict policy breaks nothing of it, and it fits a phone, both schemes and a screen reader."""
+"""The admin in a browser: it works under the strict policy, on a phone, in both schemes and with a screen reader."""
 
 import re
 
@@ -12,11 +12,11 @@ FORM = "games/game/{}/change/"
 
 @pytest.fixture
 def admin(visit, base, signed_in):
-    """Open a page of the admin as one who may do everything."""
+    """Return a function that opens a page of the admin as a superuser."""
     return lambda path, **options: visit(f"{base}/admin/{path}", storage_state=signed_in, **options)
 
 
-def test_the_overview_leads_to_the_view_and_a_press_is_asked_for_done_and_logged(admin, base):
+def test_the_overview_links_to_the_view_and_an_action_is_confirmed_run_and_logged(admin, base):
     page = admin("")
     expect(page.locator("[data-fact=view]")).to_have_text("current")
     expect(page.locator("[data-fact=games-last-hour]")).to_have_text(re.compile(r"^[1-9]\d*$"))
@@ -44,14 +44,14 @@ def test_our_pages_of_the_admin_fit_a_phone(admin, path):
 
 @pytest.mark.parametrize("path", [*PAGES[:4], "games/game/"])
 @pytest.mark.parametrize("width", [1280, 1440])
-def test_no_button_is_cut_beside_the_list_of_models(admin, path, width):
+def test_no_button_is_cut_off_next_to_the_list_of_models(admin, path, width):
     page = admin(path, viewport={"width": width, "height": 900})
     for module in page.locator("#content .module, #content .results").all():
         assert module.evaluate("(one) => one.scrollWidth <= one.clientWidth"), module.inner_text()
 
 
 def test_djangos_own_scripts_work_under_the_strict_policy(admin, base, rounds):
-    """Whatever the policy forbids is an error in the console, and `visit` allows none."""
+    """What the policy forbids appears as an error in the console, and `visit` allows none."""
     page = admin("games/game/")
     page.locator("#action-toggle").check()
     expect(page.locator(".action-counter")).to_contain_text("100 of 100 selected")

@@ -1,4 +1,4 @@
-"""The dashboard in a browser: filled at once, moving by itself, true after a cut."""
+"""The dashboard in a browser: filled at once, updated without a reload, correct after a lost connection."""
 
 import urllib.request
 from dataclasses import replace
@@ -35,14 +35,14 @@ def ids(page) -> list[int]:
 
 
 def until(page, condition: str) -> None:
-    """Wait for it, or for what it promises: Playwright's `wait_for_function` needs `eval`, which the policy forbids."""
-    look = f"const look = async () => (await ({condition})) ? done() : setTimeout(look, 50); look();"
-    page.evaluate(f"() => new Promise((done) => {{ {look} }})")
+    """Wait until a condition or its promise is true: `wait_for_function` needs `eval`, which the policy forbids."""
+    check = f"const check = async () => (await ({condition})) ? done() : setTimeout(check, 50); check();"
+    page.evaluate(f"() => new Promise((done) => {{ {check} }})")
 
 
 def test_the_first_view_is_filled_and_live(visit, base, rounds):
     page = visit(base)
-    assert ids(page) == [told.game_id for told in reversed(rounds[:300])][:44]
+    assert ids(page) == [one.game_id for one in reversed(rounds[:300])][:44]
     expect(page.locator(LIVE)).to_have_text("Live")
     assert page.locator("[data-panel=conditions] tbody tr").count() == 11
     assert page.locator(".heat rect").count() == 144
@@ -78,7 +78,7 @@ def test_new_games_appear_without_a_reload_and_are_announced(visit, base, play):
     assert page.evaluate("window.same") is True
 
 
-def test_a_cut_stream_is_told_and_resumed_without_a_game_missing(visit, play, tmp_path):
+def test_a_lost_stream_is_shown_and_resumed_without_a_missing_game(visit, play, tmp_path):
     port = free_port()
     with web_server(tmp_path / "log", port) as address:
         page = visit(address)
@@ -95,19 +95,19 @@ def test_a_cut_stream_is_told_and_resumed_without_a_game_missing(visit, play, tm
         assert ids(page)[:8] == [*after, *missed[::-1], *before[::-1]]
         assert ids(page) == [*Game.objects.order_by("-game_id").values_list("game_id", flat=True)[:44]]
         page.goto("about:blank")
-    assert any("ERR_" in complaint for complaint in visit.complaints)  # the browser's own words about the cut
-    visit.complaints.clear()
+    assert any("ERR_" in error for error in visit.console_errors)  # the browser logs the lost connection
+    visit.console_errors.clear()
 
 
-def test_panels_that_could_not_be_had_are_asked_for_again(visit, base, play):
-    page = visit(base, service_workers="block")  # else it asks, past the route
+def test_panels_that_could_not_be_fetched_are_fetched_again(visit, base, play):
+    page = visit(base, service_workers="block")  # else its request bypasses the route
     expect(page.locator(LIVE)).to_be_visible()
     expect(page.locator(f"{CHIPS} .mark.ok")).to_have_count(44)
     page.route("**/panels/**", lambda route: route.fulfill(status=503, body="{}"), times=1)
     with page.expect_response(lambda response: response.status == 503):
         [played] = play(1)
     expect(page.locator(f"[data-latest='{played}'] [data-latest-verdict]")).to_contain_text("verified", timeout=15_000)
-    visit.complaints.clear()  # the browser's own word about the 503
+    visit.console_errors.clear()  # the browser logs the 503
 
 
 HIDE = """(hidden) => {
@@ -121,7 +121,7 @@ COUNT = """(() => {
 })()"""
 
 
-def test_a_tab_that_nobody_looks_at_holds_no_stream_and_misses_nothing(chromium, base, play):
+def test_a_hidden_tab_holds_no_stream_and_misses_nothing(chromium, base, play):
     page = chromium.new_page()
     page.clock.install()
     page.add_init_script(COUNT)
@@ -156,24 +156,24 @@ def test_a_tab_opened_in_the_background_holds_no_stream(chromium, base):
     page.close()
 
 
-def test_where_the_stream_is_refused_the_page_asks_and_says_so(visit, play, tmp_path):
+def test_while_the_stream_is_refused_the_page_polls_and_says_so(visit, play, tmp_path):
     with (
         web_server(tmp_path / "log", STREAM_MAX_PER_ADDRESS="1") as address,
-        urllib.request.urlopen(f"{address}/api/stream/", timeout=20),  # noqa: S310  # the one stream there is
+        urllib.request.urlopen(f"{address}/api/stream/", timeout=20),  # noqa: S310  # the only stream that is allowed
     ):
         page = visit(address)
         page.evaluate(STATES)
         polling = page.locator("[data-connection=polling]")
-        expect(polling).to_have_text("Asking every 5 s", timeout=15_000)
+        expect(polling).to_have_text("Polling every 5 s", timeout=15_000)
         [played] = play(1)
         with page.expect_response("**/api/stream/**", timeout=15_000):
-            pass  # it goes on trying
+            pass  # the page retries
         expect(page.locator(f"[data-latest='{played}']")).to_be_visible(timeout=15_000)
         expect(polling).to_be_visible()
         assert page.evaluate("window.states") == ["polling"]
         page.goto("about:blank")
-    assert all("429" in complaint for complaint in visit.complaints)  # the browser's own words about it
-    visit.complaints.clear()
+    assert all("429" in error for error in visit.console_errors)  # the browser logs the refusal
+    visit.console_errors.clear()
 
 
 def test_the_condition_is_changed_by_keyboard_alone(visit, base):
@@ -250,7 +250,7 @@ def test_axe_finds_nothing(visit, base, rounds, path, scheme, width):
     found = Axe().run(page).response["violations"]
     assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
     if path == "/?x=1":
-        visit.complaints.clear()  # the browser's own word about the 400
+        visit.console_errors.clear()  # the browser logs the 400
 
 
 def test_the_api_calls_of_a_panel_can_be_read(visit, base):
@@ -271,7 +271,7 @@ def test_a_large_multiplier_stays_in_its_chip(visit, base, rounds):
     assert page.locator("[data-latest]").evaluate(inside)
 
 
-def test_what_the_browser_stored_is_not_taken_for_an_answer(visit, play, tmp_path):
+def test_a_stored_response_is_not_taken_for_the_servers(visit, play, tmp_path):
     with web_server(tmp_path / "log") as address:
         page = visit(address)
         page.evaluate("navigator.serviceWorker.ready")
@@ -282,36 +282,36 @@ def test_what_the_browser_stored_is_not_taken_for_an_answer(visit, play, tmp_pat
         until(page, "caches.match(document.querySelector('main').dataset.panelsUrl)")
     expect(page.locator("[data-connection=lost]")).to_contain_text("Reconnecting, data ")
     page.evaluate(STATES)
-    for _ in range(2):  # what follows the first is done when the second comes
-        with page.expect_response("**/panels/**", timeout=15_000) as told:
+    for _ in range(2):  # when the second arrives, the first has been handled
+        with page.expect_response("**/panels/**", timeout=15_000) as response:
             pass
-        assert told.value.header_value("X-Stored") == "true"
+        assert response.value.header_value("X-Stored") == "true"
     expect(page.locator("[data-connection=lost]")).to_contain_text("Reconnecting, data ")
     assert page.evaluate("window.states") == []
     page.goto("about:blank")
-    visit.complaints.clear()  # the browser's own words about the server that is gone
+    visit.console_errors.clear()  # the browser logs that the server is gone
 
 
-def test_offline_the_page_is_there_after_a_first_visit(visit, base):
+def test_offline_the_page_is_shown_after_a_first_visit(visit, base):
     page = visit(base)
-    until(page, "navigator.serviceWorker.controller?.state === 'activated'")  # which is when the page is kept
+    until(page, "navigator.serviceWorker.controller?.state === 'activated'")  # then the page has been stored
     page.context.set_offline(True)
     page.reload()
     assert len(ids(page)) == 44
     expect(page.locator("[data-connection=lost]")).to_contain_text("Offline, data ")
-    visit.complaints.clear()
+    visit.console_errors.clear()
 
 
-def test_offline_the_last_answers_are_shown_and_said_to_be_old(visit, base):
+def test_offline_the_last_responses_are_shown_with_their_age(visit, base):
     page = visit(base)
     page.evaluate("navigator.serviceWorker.ready")
-    page.reload()  # now through the worker, which keeps the page
+    page.reload()  # now through the worker, which stores the page
     expect(page.locator(LIVE)).to_be_visible()
     page.context.set_offline(True)
     page.reload()
     assert len(ids(page)) == 44
     expect(page.locator("[data-connection=lost]")).to_contain_text("Offline, data ")
-    visit.complaints.clear()
+    visit.console_errors.clear()
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_offline_the_last_answers_are_shown_and_said_to_be_old(visit, base):
 def test_no_other_page_overflows_on_a_phone(visit, base, rounds, path):
     page = visit(base + path.format(rounds[250].game_id), viewport={"width": 360, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == 360
-    visit.complaints.clear()  # the browser's own word about the 404
+    visit.console_errors.clear()  # the browser logs the 404
 
 
 def test_printed_there_are_panels_and_no_controls(visit, base):
@@ -332,7 +332,7 @@ def test_printed_there_are_panels_and_no_controls(visit, base):
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
-def test_nothing_is_cut_on_paper(visit, base):
+def test_nothing_is_cut_off_on_paper(visit, base):
     page = visit(base, viewport={"width": 720, "height": 1000})  # A4 and letter at 96 dpi, within their margins
     page.emulate_media(media="print")
     for panel in page.locator(".panel").all():

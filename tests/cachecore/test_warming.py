@@ -17,7 +17,7 @@ from games.keys import GAMES
 from games.rounds import Round
 from games.services import record_games
 from tests.cachecore.test_envelope import family
-from web.dashboard.api import asked
+from web.dashboard.api import call_endpoint
 
 TAGGED = family("warming-seen")
 
@@ -46,9 +46,9 @@ def test_the_dashboards_first_requests_are_warm(a_game):
     apply_pending()
     call_command("warm_cache", "analytics-series-answer", "analytics-distribution", "analytics-interval")
     panels = [
-        asked(SeriesView, "UTC", min="10", games="1000", sort="time", limit="100"),
-        asked(DistributionView, "UTC", games="10000", bins=bins_parameter(CHART_EDGES)),
-        asked(IntervalsView, "UTC", min="10", hours="24", interval="10"),
+        call_endpoint(SeriesView, "UTC", min="10", games="1000", sort="time", limit="100"),
+        call_endpoint(DistributionView, "UTC", games="10000", bins=bins_parameter(CHART_EDGES)),
+        call_endpoint(IntervalsView, "UTC", min="10", hours="24", interval="10"),
     ]
     assert [answer.outcome for answer in panels] == ["HIT", "HIT", "HIT"]
 

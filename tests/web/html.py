@@ -1,4 +1,4 @@
-"""What a test reads of a page: its text, its tags, its links; and that it is well formed."""
+"""Parse a page for a test into text, tags, links and table rows, and check that it is well formed."""
 
 from html.parser import HTMLParser
 
@@ -45,12 +45,12 @@ class Page(HTMLParser):
     def text(self) -> str:
         return " ".join("".join(self.texts).split())
 
-    def all(self, tag: str, **wanted: str) -> list[dict[str, str | None]]:
+    def all(self, tag: str, **attributes: str) -> list[dict[str, str | None]]:
         return [
             attrs
             for name, attrs in self.tags
             if name == tag
-            and all(attrs.get(key.strip("_").replace("_", "-")) == value for key, value in wanted.items())
+            and all(attrs.get(key.strip("_").replace("_", "-")) == value for key, value in attributes.items())
         ]
 
     def links(self) -> list[str]:

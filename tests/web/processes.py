@@ -1,4 +1,4 @@
-"""The web server as it runs, on the test's own servers."""
+"""Run the real web server on the test's own database and Redis."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ SECONDS = 30.0
 
 @contextmanager
 def web_server(log: Path, port: int | None = None, **environment: str) -> Iterator[str]:
-    """Granian with the project; yields its address without a final slash."""
+    """Run Granian with the project; yield its address without a final slash."""
     port = port or free_port()
     with log.open("ab") as output:
         server = subprocess.Popen(
@@ -57,7 +57,7 @@ def answers(base: str) -> bool:
 
 
 def status_of(url: str) -> tuple[int, str, dict[str, str]]:
-    """Status (0: nobody listens), body, headers in lower case."""
+    """Return the status (0 if the connection fails), the body, and the headers with names in lower case."""
     try:
         with urllib.request.urlopen(url, timeout=20) as response:  # noqa: S310
             return response.status, response.read().decode(), {k.lower(): v for k, v in response.headers.items()}
@@ -68,7 +68,7 @@ def status_of(url: str) -> tuple[int, str, dict[str, str]]:
 
 
 def database_url() -> str:
-    """The test database as another process reaches it."""
+    """Return the URL by which another process reaches the test database."""
     database = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{database['NAME']}"

@@ -1,4 +1,4 @@
-"""What was done in the admin can be read there, and not changed."""
+"""The log of actions in the admin can be read there, and not changed."""
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -22,7 +22,7 @@ def auditor():
     return client
 
 
-def test_who_did_what_is_told_to_who_may_see_it(admin_client, auditor):
+def test_users_with_the_permission_see_all_actions(admin_client, auditor):
     admin_client.post(reverse("admin:cachecore_cache_ask", args=["bump", "games"]))
     text = page(auditor.get(LOG)).text
     assert "admin" in text
@@ -30,12 +30,12 @@ def test_who_did_what_is_told_to_who_may_see_it(admin_client, auditor):
     assert LogEntry.objects.get().change_message in text
 
 
-def test_others_do_not_see_it(client, django_user_model):
-    client.force_login(django_user_model.objects.create_user("somebody", is_staff=True))
+def test_other_users_do_not_see_the_log(client, django_user_model):
+    client.force_login(django_user_model.objects.create_user("clerk", is_staff=True))
     assert client.get(LOG).status_code == 403
 
 
-def test_nobody_changes_it(admin_client):
+def test_the_log_cannot_be_changed(admin_client):
     admin_client.post(reverse("admin:cachecore_cache_ask", args=["bump", "games"]))
     entry = LogEntry.objects.get()
     for page_, status in [("add", 403), ("delete", 403), ("change", 403)]:

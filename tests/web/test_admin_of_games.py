@@ -1,4 +1,4 @@
-"""Games in the admin: numbers and times as every other page writes them; and without the database no stack trace."""
+"""Games in the admin: numbers and times are written as on all pages; without the database there is a 503 page."""
 
 import urllib.error
 import urllib.request
@@ -22,13 +22,13 @@ from tokens.models import AccessToken
 pytestmark = pytest.mark.django_db
 
 LIST = reverse("admin:games_game_changelist")
-NO_DATABASE = "postgres://nobody@127.0.0.1:1/nothing"
+NO_DATABASE = "postgres://user@127.0.0.1:1/nothing"
 
 
 @pytest.fixture
 def game():
-    (told,) = chains.timed(chains.bcgame_rounds(1), datetime(2026, 1, 1, 17, 1, 2, 345_000, tzinfo=UTC))
-    record_games([told], source="test")
+    (one,) = chains.timed(chains.bcgame_rounds(1), datetime(2026, 1, 1, 17, 1, 2, 345_000, tzinfo=UTC))
+    record_games([one], source="test")
     Game.objects.update(crash_hundredths=670, created_at=datetime(2026, 1, 1, 17, 2, tzinfo=UTC))
     return Game.objects.get()
 
@@ -47,7 +47,7 @@ def test_the_form_takes_dates_as_they_are_written(admin_client, game):
     assert [found.all("input", name=f"end_time_{i}")[0]["value"] for i in (0, 1)] == ["2026-01-01", "17:01:02"]
 
 
-def test_times_of_djangos_own_pages_are_written_alike(admin_client, admin_user, game):
+def test_djangos_own_pages_write_times_in_the_same_format(admin_client, admin_user, game):
     when = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
     admin_client.post(reverse("admin:games_game_delete", args=[game.game_id]), {"post": "yes"})
     LogEntry.objects.update(action_time=when)
@@ -68,7 +68,7 @@ def test_times_of_djangos_own_pages_are_written_alike(admin_client, admin_user, 
         assert "2026-11-21 17:00:00 UTC" in page(admin_client.get(path)).text, path
 
 
-def test_the_list_is_sorted_by_point_and_by_end(admin_client, game):
+def test_the_list_can_be_sorted_by_crash_point_and_by_end_time(admin_client, game):
     earlier = chains.bcgame_rounds(2)[0]
     record_games([earlier], source="test")
     Game.objects.filter(game_id=earlier.game_id).update(crash_hundredths=100, end_time=datetime(2025, 1, 1, tzinfo=UTC))
@@ -77,27 +77,29 @@ def test_the_list_is_sorted_by_point_and_by_end(admin_client, game):
         assert shown == [earlier.game_id, game.game_id]
 
 
-@pytest.mark.parametrize(("count", "told"), [(1, "Re-verified 1 game; 0 changed."), (2, "Re-verified 2 games;")])
-def test_one_game_is_a_game(admin_client, count, told):
+@pytest.mark.parametrize(
+    ("count", "message_start"), [(1, "Re-verified 1 game; 0 changed."), (2, "Re-verified 2 games;")]
+)
+def test_the_message_of_the_action_has_singular_and_plural(admin_client, count, message_start):
     rounds = chains.bcgame_rounds(count)
     record_games(rounds, source="test")
     chosen = {"action": "verify_games", "_selected_action": [one.game_id for one in rounds]}
     (message,) = admin_client.post(LIST, chosen, follow=True).context["messages"]
-    assert str(message).startswith(told)
+    assert str(message).startswith(message_start)
 
 
 @pytest.mark.parametrize("path", ["/admin/", LIST])
-def test_without_the_database_the_admin_says_so(tmp_path, path):
+def test_without_the_database_the_admin_is_a_503_page(tmp_path, path):
     with web_server(tmp_path / "log", DATABASE_URL=NO_DATABASE) as base:
         request = urllib.request.Request(f"{base}{path}", headers={"Cookie": "sessionid=abcdefgh"})  # noqa: S310
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request, timeout=20)  # noqa: S310
         with refused.value as response:
             assert (response.code, response.headers["Retry-After"]) == (503, "5")
-            assert "The database does not answer now" in Page(response.read().decode()).text
+            assert "The database is unavailable" in Page(response.read().decode()).text
 
 
-def test_an_error_of_ours_is_no_503(admin_client, monkeypatch):
+def test_only_a_database_error_becomes_a_503(admin_client, monkeypatch):
     admin_client.raise_request_exception = False
 
     def broken(self, request):
@@ -106,9 +108,9 @@ def test_an_error_of_ours_is_no_503(admin_client, monkeypatch):
     monkeypatch.setattr("games.admin.GameAdmin.get_queryset", broken)
     assert admin_client.get(LIST).status_code == 500
 
-    def away(self, request):
+    def unavailable(self, request):
         raise OperationalError("gone")
 
-    monkeypatch.setattr("games.admin.GameAdmin.get_queryset", away)
+    monkeypatch.setattr("games.admin.GameAdmin.get_queryset", unavailable)
     assert admin_client.get(LIST).status_code == 503
     assert connection.is_usable()

@@ -42,7 +42,7 @@ def test_an_axis_ends_at_the_next_round_number(value, end):
     assert ceiling(value) == end
 
 
-def test_by_ten_minutes_hours_are_columns():
+def test_intervals_of_ten_minutes_have_a_column_per_hour():
     found = heat(intervals(datetime(2026, 3, 1, 10, 30, tzinfo=UTC), 144, 10), 10, 9.9)
     assert len(found.squares) == 144
     assert (found.width, found.height) == (48 + 25 * 22, 20 + 6 * 22)
@@ -52,14 +52,14 @@ def test_by_ten_minutes_hours_are_columns():
     assert (first.x, first.y, first.side, first.level) == (48 + 11 - 2.5, 20 + 3 * 22 + 11 - 2.5, 5, 0)
 
 
-def test_by_the_hour_days_are_rows():
+def test_intervals_of_an_hour_have_a_row_per_day():
     found = heat(intervals(datetime(2026, 3, 1, 20, tzinfo=UTC), 30, 60), 60, 9.9)
     assert [label.text for label in found.rows] == ["Sun 01", "Mon 02", "Tue 03"]
     assert found.squares[4].y == found.squares[5].y == 20 + 22 + 11 - 2.5
     assert found.squares[4].x == min(square.x for square in found.squares)
 
 
-def test_an_hour_that_the_clock_shows_twice_is_two_columns():
+def test_an_hour_that_occurs_twice_has_two_columns():
     """Berlin, 25 October 2026: 02:00 to 02:59 summer time, then again winter time."""
     rows = intervals(datetime(2026, 10, 25, 0, 0, tzinfo=UTC), 12, 10, "Europe/Berlin")
     assert rows[0]["start"] == "2026-10-25T02:00:00+02:00"
@@ -81,7 +81,7 @@ def test_an_hour_that_the_clock_shows_twice_is_two_columns():
         (100.0, 5, 19),
     ],
 )
-def test_a_squares_area_and_tone_follow_the_share_beside_the_expected(percentage, level, side):
+def test_area_and_tone_of_a_square_follow_the_ratio_to_the_expected_share(percentage, level, side):
     rows = intervals(datetime(2026, 3, 1, tzinfo=UTC), 2, 10, percentage=percentage, complete=False)
     square = heat(rows, 10, 10.0).squares[-1]
     assert (square.level, square.side, square.open) == (level, side, True)
@@ -117,7 +117,7 @@ def test_a_share_that_chance_does_not_explain_is_outside():
     assert [point.outside for point in found.points] == [False, True, False, False]
 
 
-def test_one_game_is_a_distribution_too():
+def test_one_game_has_a_distribution():
     [point] = survival(bins(1, 0, 0, 0), 1, law).points
     assert (point.share, point.outside) == (100, False)
 
@@ -142,7 +142,7 @@ def test_ranked_droughts_are_equally_wide():
     assert skyline([], 10.1, ranked=True) is None
 
 
-def test_a_deviation_is_told_in_standard_deviations_and_cut_at_three():
+def test_a_deviation_is_in_standard_deviations_and_its_bar_ends_at_three():
     assert z_score(60, 100, 50) == 2
     assert z_score(0, 0, 50) is None
     assert z_score(100, 100, 100) is None

@@ -1,4 +1,4 @@
-"""The dashboard as the server sends it: whole without JavaScript, one rendering per version."""
+"""The dashboard as the server sends it: complete without JavaScript, rendered once per version."""
 
 import csv
 import io
@@ -50,10 +50,10 @@ def conditions(found: Page) -> dict[str, list[str]]:
     return {row[0]: row[1:] for row in found.rows if row and row[0].startswith(("at least", "at most"))}
 
 
-def test_the_last_games_stand_newest_first_with_their_verdicts(client, games):
+def test_the_last_games_are_listed_newest_first_with_their_verdicts(client, games):
     found = get(client)
     shown = [int(chip["data-game"]) for chip in found.all("a") if "data-game" in chip]
-    assert shown == [told.game_id for told in reversed(games)][:44]
+    assert shown == [one.game_id for one in reversed(games)][:44]
     assert found.all("span", class_="mark ok")
     assert not found.all("span", class_="mark no")
     newest = games[-1]
@@ -70,7 +70,7 @@ def test_a_game_that_its_hash_contradicts_is_marked(client, games, record):
 
 
 def test_the_table_of_conditions_holds_shares_droughts_and_the_expected(client, games):
-    points = [told.crash_hundredths for told in games]
+    points = [one.crash_hundredths for one in games]
     rows = conditions(get(client))
     met = sum(point >= 200 for point in points[-100:])
     since = next(i for i, point in enumerate(reversed(points)) if point >= 200)
@@ -81,33 +81,33 @@ def test_the_table_of_conditions_holds_shares_droughts_and_the_expected(client, 
     assert (row[5], row[7]) == (str(since), "2.0")
 
 
-def test_every_panel_links_to_calls_that_answer_and_to_its_numbers(client, games):
+def test_every_panel_links_to_its_api_calls_and_to_its_numbers(client, games):
     links = get(client, "/?max=1.5&hours=6&tz=Asia/Kathmandu").links()
     calls = {link for link in links if link.startswith("/api/") and link != "/api/docs/"}
     assert len(calls) >= 11
     for call in calls:
         assert client.get(call).status_code == 200, call
-    sheets = [link for link in links if ".csv" in link]
-    assert [sheet.partition(".csv")[0].removeprefix("/panels/") for sheet in sheets] == [*PANELS]
-    assert all(sheet.endswith("?max=1.5&hours=6&tz=Asia/Kathmandu") for sheet in sheets)
-    for sheet in sheets:
-        response = client.get(sheet)
+    files = [link for link in links if ".csv" in link]
+    assert [file.partition(".csv")[0].removeprefix("/panels/") for file in files] == [*PANELS]
+    assert all(file.endswith("?max=1.5&hours=6&tz=Asia/Kathmandu") for file in files)
+    for file in files:
+        response = client.get(file)
         assert (response.status_code, response["Content-Type"]) == (200, "text/csv; charset=utf-8")
         lines = list(csv.reader(io.StringIO(response.content.decode())))
         assert len(lines) > 1
         assert {len(line) for line in lines} == {len(lines[0])}
 
 
-def test_what_a_sheet_says_is_what_the_api_says(client, games):
+def test_the_csv_of_a_panel_has_the_numbers_of_the_api(client, games):
     lines = list(csv.DictReader(io.StringIO(client.get("/panels/heat.csv?min=3&hours=6").content.decode())))
-    told = client.get("/api/analytics/intervals/?min=3&hours=6&interval=10").json()["results"][0]["intervals"]
+    intervals = client.get("/api/analytics/intervals/?min=3&hours=6&interval=10").json()["results"][0]["intervals"]
     assert [(line["start"], int(line["count"]), int(line["games"])) for line in lines] == [
-        (one["start"].replace("Z", "+00:00"), one["count"], one["games"]) for one in told
+        (one["start"].replace("Z", "+00:00"), one["count"], one["games"]) for one in intervals
     ]
     assert len(lines) == 36
 
 
-def test_a_sheet_writes_times_and_verdicts_as_the_export_does(client, games):
+def test_the_csv_of_a_panel_writes_times_and_verdicts_as_the_export_does(client, games):
     exported = b"".join(client.get("/api/games/export/?format=csv").streaming_content).decode()
     by_id = {line["game_id"]: line for line in csv.DictReader(io.StringIO(exported))}
     lines = list(csv.DictReader(io.StringIO(client.get("/panels/strip.csv").content.decode())))
@@ -117,7 +117,7 @@ def test_a_sheet_writes_times_and_verdicts_as_the_export_does(client, games):
     assert (lines[0]["verified"], lines[0]["end_time"][-6:]) == ("true", "+00:00")
 
 
-def test_the_url_says_what_is_shown(client, games):
+def test_the_url_determines_what_is_shown(client, games):
     found = get(client, "/?floor=2&hours=168&games=1000&sort=length&tz=Europe/London")
     text = found.text
     times = "\N{MULTIPLICATION SIGN}"
@@ -147,7 +147,7 @@ def test_the_form_without_javascript_leads_to_the_short_url(client):
         ("max=0.2&hours=72&tz=Europe/London&sort=length&foo=1", "foo: Unknown parameter."),
     ],
 )
-def test_a_bad_value_is_told_above_the_form_as_it_was_filled(client, query, why):
+def test_an_invalid_value_is_reported_above_the_form_as_it_was_filled(client, query, why):
     response = client.get(f"/?{query}")
     found = page(response)
     assert (response.status_code, why in found.text) == (400, True)
@@ -161,17 +161,17 @@ def test_a_bad_value_is_told_above_the_form_as_it_was_filled(client, query, why)
 
 def test_a_version_is_rendered_once(client, games, record, monkeypatch):
     calls = []
-    render = rendering._text
-    monkeypatch.setattr(rendering, "_text", lambda *arguments: calls.append(arguments[0]) or render(*arguments))
+    render = rendering._render
+    monkeypatch.setattr(rendering, "_render", lambda *arguments: calls.append(arguments[0]) or render(*arguments))
     get(client)
     assert len(calls) == len(PANELS) + 1
-    answer = client.get("/panels/?min=10")
-    assert answer["X-Cache"] == "HIT"
+    response = client.get("/panels/?min=10")
+    assert response["X-Cache"] == "HIT"
     get(client)
     assert len(calls) == len(PANELS) + 1
-    told = answer.json()
-    assert set(told) == {"version", "generated_at", "answered", "panels"}
-    assert set(told["panels"]) == {*PANELS, "status"}
+    body = response.json()
+    assert set(body) == {"version", "generated_at", "answered", "panels"}
+    assert set(body["panels"]) == {*PANELS, "status"}
     record([replace(games[-1], crash_hundredths=games[-1].crash_hundredths + 1)])
     assert client.get("/panels/?min=10")["X-Cache"] == "MISS"
 
@@ -185,37 +185,37 @@ def test_the_panels_fetched_later_are_those_of_the_page(client, games):
 def test_without_a_game_the_page_says_so(client):
     services.apply_pending()
     found = get(client)
-    assert "No games yet. They appear here by themselves" in found.text
+    assert "No games yet. This page shows them as soon as one is recorded." in found.text
     assert conditions(found)["at least 2\N{MULTIPLICATION SIGN}"][1:5] == ["\N{EN DASH}"] * 4
 
 
-def test_without_a_view_the_answers_come_from_the_table(client):
+def test_without_a_view_the_data_come_from_the_database(client):
     record_games(chains.bcgame_rounds(20), source="test")
     found = get(client)
-    assert "View being built until then answers come from the database" in found.text
+    assert "View being built until then data come from the database" in found.text
     assert len([chip for chip in found.all("a") if "data-game" in chip]) == 20
 
 
-def test_without_redis_the_answers_come_from_the_database_and_the_page_says_so(client, games, valkey):
+def test_without_redis_the_data_come_from_the_database_and_the_page_says_so(client, games, valkey):
     before = conditions(get(client))
     valkey.stop()
     found = get(client)
-    assert "Redis away answers come from the database: right, and slower" in found.text
+    assert "Redis unavailable data come from the database: correct, but slower" in found.text
     assert conditions(found) == before
 
 
-def test_a_condition_that_none_can_meet_often_is_still_shown(client, games):
+def test_a_condition_that_is_almost_never_met_is_still_shown(client, games):
     row = conditions(get(client, "/?min=10000000"))["at least 10000000\N{MULTIPLICATION SIGN}"]
     assert (row[0], row[1], row[7]) == ("0.0000099%", "0.00%", "10,101,010")
 
 
 @pytest.mark.parametrize("query", ["tz=Mars", "hours=7", "colour=red"])
-def test_a_mistake_elsewhere_leaves_the_condition_as_it_is(client, query):
+def test_an_invalid_parameter_leaves_the_condition_as_it_is(client, query):
     found = page(client.get(f"/?{query}"))
     assert found.all("input", name="value")[0]["value"] == "10"
 
 
-def test_times_name_their_zone(client, games):
+def test_times_are_shown_with_their_zone(client, games):
     text = get(client, "/?tz=Asia/Kolkata").text
     shown = games[-1].end_time.astimezone(ZoneInfo("Asia/Kolkata"))
     assert f"{shown:%H:%M:%S} Asia/Kolkata" in text
@@ -224,7 +224,7 @@ def test_times_name_their_zone(client, games):
     assert "Began (Asia/Kolkata)" in text
 
 
-def test_a_games_page_is_in_the_zone_of_the_page_that_leads_there(client, games):
+def test_links_to_a_game_keep_the_zone_of_the_page(client, games):
     to_games = re.compile(r"/games/\d+/")
     for url in ("/?tz=Etc/GMT%2B5", "/games/?tz=Etc/GMT%2B5", f"/games/{games[5].game_id}/?tz=Etc/GMT%2B5"):
         links = [link for link in get(client, url).links() if to_games.match(link)]
@@ -233,7 +233,7 @@ def test_a_games_page_is_in_the_zone_of_the_page_that_leads_there(client, games)
         assert "Etc/GMT+5" in get(client, links[0]).text
 
 
-def test_a_large_multiplier_fits_its_chip_and_is_exact_beside(client, games, record):
+def test_a_large_multiplier_is_shortened_in_its_chip_and_exact_beside_it(client, games, record):
     record([replace(games[-1], crash_hundredths=199_999)])
     found = get(client)
     times = "\N{MULTIPLICATION SIGN}"

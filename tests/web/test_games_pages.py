@@ -1,4 +1,4 @@
-"""The table of games, a game's page, and verifying a hash by the server."""
+"""The table of games, a game's page, and the verification of a hash on the server."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,21 +27,19 @@ def ids(found) -> list[int]:
     return [int(row["data-game"]) for row in found.all("tr") if "data-game" in row]
 
 
-def test_the_table_stands_newest_first_with_its_pages(client, games):
+def test_the_table_lists_the_newest_games_first_in_pages(client, games):
     found = page(client.get("/games/"))
-    assert ids(found) == [told.game_id for told in reversed(games)][:25]
+    assert ids(found) == [one.game_id for one in reversed(games)][:25]
     assert "Page 1 of 5" in found.text
     [following] = found.all("a", rel="next")
-    assert ids(page(client.get(following["href"]))) == [told.game_id for told in reversed(games)][25:50]
+    assert ids(page(client.get(following["href"]))) == [one.game_id for one in reversed(games)][25:50]
     assert not found.all("a", rel="prev")
 
 
 def test_filters_are_in_the_url_and_in_the_form(client, games):
     found = page(client.get("/games/?min=10&ordering=-crash_point&per_page=100&max=&verified=&since=&until=&tz="))
-    expected = sorted(
-        (told for told in games if told.crash_hundredths >= 1000), key=lambda told: -told.crash_hundredths
-    )
-    assert ids(found) == [told.game_id for told in expected]
+    expected = sorted((one for one in games if one.crash_hundredths >= 1000), key=lambda one: -one.crash_hundredths)
+    assert ids(found) == [one.game_id for one in expected]
     assert found.all("input", name="min")[0]["value"] == "10"
     [api] = [link for link in found.links() if link.startswith("/api/games/?")]
     assert [one["game_id"] for one in client.get(api).json()["results"]] == ids(found)
@@ -50,14 +48,14 @@ def test_filters_are_in_the_url_and_in_the_form(client, games):
     assert [int(line.split(",")[0]) for line in lines[1:]] == ids(found)
 
 
-def test_a_time_without_an_offset_is_meant_in_the_pages_zone(client, games):
-    """As a browser's field gives it: 13:00 in Berlin is noon UTC, the end of the newest game."""
+def test_a_time_without_an_offset_is_in_the_zone_of_the_page(client, games):
+    """A browser's field sends such a time: 13:00 in Berlin is noon UTC, the end of the newest game."""
     assert ids(page(client.get("/games/?since=2026-03-01T13:00&tz=Europe/Berlin"))) == [games[-1].game_id]
     assert ids(page(client.get("/games/?since=2026-03-01T13:00"))) == []
     assert "13:00:00" in page(client.get("/games/?since=2026-03-01T13:00&tz=Europe/Berlin")).text
 
 
-def test_an_empty_table_and_an_empty_answer_say_so(client):
+def test_an_empty_table_and_an_empty_result_say_so(client):
     assert "No games yet." in page(client.get("/games/")).text
     record_games(chains.bcgame_rounds(1), source="test")
     assert "No game matches." in page(client.get("/games/?min=9999999")).text
@@ -66,7 +64,7 @@ def test_an_empty_table_and_an_empty_answer_say_so(client):
 @pytest.mark.parametrize(
     ("query", "chosen"), [("", "25"), ("per_page=50", "50"), ("per_page=50&min=x", "50"), ("min=x", "25")]
 )
-def test_the_form_shows_how_many_per_page_also_beside_an_error(client, query, chosen):
+def test_the_form_shows_the_page_size_also_with_an_error(client, query, chosen):
     found = page(client.get(f"/games/?{query}"))
     numbers = {str(n) for n in (10, 25, 50, 100)}
     assert [tag["value"] for tag in found.all("option") if "selected" in tag and tag["value"] in numbers] == [chosen]
@@ -79,13 +77,13 @@ def test_a_page_past_the_last_is_not_found(client, games):
 
 
 def test_a_game_shows_every_step_as_the_formula_computes_it(client, games):
-    told = games[50]
-    found = page(client.get(f"/games/{told.game_id}/"))
-    steps = fairness.explain("bcgame", told.game_id, told.hash)
+    one = games[50]
+    found = page(client.get(f"/games/{one.game_id}/"))
+    steps = fairness.explain("bcgame", one.game_id, one.hash)
     for value in (steps.hash, steps.salt, steps.first_digits, steps.r, steps.x, steps.rounded_x, steps.quotient):
         assert str(value) in found.text
     assert found.all("code", data_step="crash_hundredths")
-    assert f"{told.crash_hundredths / 100:,.2f}{TIMES}" in found.text
+    assert f"{one.crash_hundredths / 100:,.2f}{TIMES}" in found.text
     assert "The hash gives exactly this crash point" in found.text
     assert "Unbroken: this hash was fixed before" in found.text
     assert games[51].hash in found.text
@@ -95,10 +93,10 @@ def test_a_game_shows_every_step_as_the_formula_computes_it(client, games):
 def test_the_newest_game_has_no_link_forward(client, games):
     found = page(client.get(f"/games/{games[-1].game_id}/"))
     assert f"/games/{games[-1].game_id + 1}/" not in found.links()
-    assert "Not known yet: the next game is not recorded" in found.text
+    assert "Unknown: the next game is not recorded" in found.text
 
 
-def test_a_mismatch_and_a_broken_link_are_said_plainly(client):
+def test_a_mismatch_and_a_broken_link_are_shown(client):
     first, second = chains.bcgame_rounds(2)
     record_games(
         [replace(first, crash_hundredths=first.crash_hundredths + 5), replace(second, hash="ab" * 32)], source="test"
@@ -124,15 +122,15 @@ def test_a_game_that_is_not_recorded_is_not_found(client):
 
 
 def test_any_hash_is_verified_without_a_database(client, django_db_blocker):
-    told = chains.bcgame_rounds(1)[0]
-    url = f"/verify/?site=bcgame&game_id={told.game_id}&hash={told.hash.upper()}"
+    one = chains.bcgame_rounds(1)[0]
+    url = f"/verify/?site=bcgame&game_id={one.game_id}&hash={one.hash.upper()}"
     with django_db_blocker.block():
-        right = page(client.get(f"{url}&crash_point={told.crash_hundredths / 100}"))
-        wrong = page(client.get(f"{url}&crash_point={told.crash_hundredths / 100 + 1}"))
+        right = page(client.get(f"{url}&crash_point={one.crash_hundredths / 100}"))
+        wrong = page(client.get(f"{url}&crash_point={one.crash_hundredths / 100 + 1}"))
         silent = page(client.get(url))
         empty = client.get("/verify/")
     point, other = (
-        f"{hundredths / 100:,.2f}{TIMES}" for hundredths in (told.crash_hundredths, told.crash_hundredths + 100)
+        f"{hundredths / 100:,.2f}{TIMES}" for hundredths in (one.crash_hundredths, one.crash_hundredths + 100)
     )
     assert f"The hash gives exactly {point}" in right.text
     assert f"The hash gives {point}, not {other}" in wrong.text
@@ -140,7 +138,7 @@ def test_any_hash_is_verified_without_a_database(client, django_db_blocker):
     assert empty.status_code == 200
 
 
-def test_a_hash_that_is_none_is_refused_with_its_reason(client):
+def test_an_invalid_hash_is_rejected_with_the_reason(client):
     response = client.get("/verify/?game_id=5900000&hash=xyz")
     assert response.status_code == 400
     assert "hash: Expected 64 hexadecimal digits, got 3." in page(response).text
@@ -151,5 +149,5 @@ def test_a_hash_that_is_none_is_refused_with_its_reason(client):
 @pytest.mark.parametrize(
     ("game_id", "why"), [(6_500_000, "No formula is known for this game."), (7_100_870, "bcgame-0301e280")]
 )
-def test_an_era_is_chosen_by_the_games_id(client, game_id, why):
+def test_the_era_is_chosen_by_the_id_of_the_game(client, game_id, why):
     assert why in page(client.get(f"/verify/?game_id={game_id}&hash={'1' * 64}")).text

@@ -1,4 +1,4 @@
-"""The pages under the rate limits: what is computed counts, what is there is for everybody."""
+"""The pages under the rate limits: only what is computed counts, cached pages are served to all clients."""
 
 import pytest
 
@@ -24,7 +24,7 @@ LIMITED = [
 
 @pytest.fixture
 def limited(settings):
-    """Two requests a minute, and something to keep answers under."""
+    """Limit clients to two requests a minute, and record games, so that responses have a version to be cached under."""
     record_games(chains.bcgame_rounds(5), source="test")
     services.apply_pending()
     settings.ENABLE_REDIS_RATE_LIMITING = True
@@ -38,7 +38,7 @@ def counted(scope: str) -> int:
 
 
 @pytest.mark.parametrize(("url", "scope"), LIMITED)
-def test_above_the_limit_nothing_is_computed_and_the_caller_is_told_when(client, limited, url, scope):
+def test_above_the_limit_nothing_is_computed_and_the_response_says_when_to_retry(client, limited, url, scope):
     first, second, third = [client.get(url.format(value)) for value in (3, 4, 5)]
     assert [response.status_code for response in (first, second, third)] == [200, 200, 429]
     assert [response["RateLimit-Remaining"] for response in (first, second, third)] == ["1", "0", "0"]
@@ -61,28 +61,28 @@ def test_above_the_limit_nothing_is_computed_and_the_caller_is_told_when(client,
         (f"/games/{GAME.game_id}/", "games"),
     ],
 )
-def test_what_was_computed_is_served_to_everybody_and_counts_once(client, limited, url, scope):
-    answers = [client.get(url) for _ in range(4)]
-    assert {answer.status_code for answer in answers} == {200}
-    assert ["RateLimit-Limit" in answer for answer in answers] == [True, False, False, False]
+def test_a_cached_page_is_served_to_all_clients_and_counts_once(client, limited, url, scope):
+    responses = [client.get(url) for _ in range(4)]
+    assert {response.status_code for response in responses} == {200}
+    assert ["RateLimit-Limit" in response for response in responses] == [True, False, False, False]
     assert counted(scope) == 1
 
 
-def test_above_the_limit_a_page_that_is_there_is_still_served(client, limited):
+def test_above_the_limit_a_cached_page_is_still_served(client, limited):
     for value in (3, 4, 5):
         client.get(f"/panels/?min={value}")
     assert client.get("/?min=3").status_code == 200
     assert client.get("/?min=5").status_code == 429
 
 
-def test_a_form_that_was_filled_wrongly_is_not_counted(client, limited):
+def test_an_invalid_form_is_not_counted(client, limited):
     for url in ("/?min=x", "/panels/?min=x", "/games/?min=x", "/verify/?hash=x"):
         response = client.get(url)
         assert (response.status_code, "RateLimit-Limit" in response) == (400, False)
     assert (counted("analytics"), counted("games")) == (0, 0)
 
 
-def test_who_is_logged_in_gets_the_same_page_as_everybody(admin_client, limited):
+def test_a_logged_in_user_gets_the_same_page_as_everybody(admin_client, limited):
     response = admin_client.get("/games/")
     assert counted("games") == 1
     assert "Cookie" not in response.get("Vary", "")
@@ -96,12 +96,12 @@ def test_warming_the_panels_is_not_counted(limited):
 
 
 @pytest.mark.parametrize("fault", ["stop", "pause"])
-def test_while_redis_is_away_pages_are_let_through(client, limited, valkey, fault):
+def test_while_redis_is_unavailable_pages_are_not_limited(client, limited, valkey, fault):
     getattr(valkey, fault)()
     assert [client.get(VERIFY).status_code for _ in range(3)] == [200] * 3
 
 
-def test_a_scope_that_fails_closed_is_a_503_that_says_so(client, limited, valkey):
+def test_a_scope_that_fails_closed_gives_a_503_with_the_reason(client, limited, valkey):
     limited.RATE_LIMIT_FAIL_CLOSED = {"games", "analytics"}
     valkey.stop()
     refused, panels = client.get("/games/"), client.get("/panels/")

@@ -1,4 +1,4 @@
-"""What strangers may do to the pages: nothing. And what the pages load: only what is ours."""
+"""Hostile parameters never become markup, and pages load nothing but our own files."""
 
 import json
 from pathlib import Path
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.django_db
 
 SCRIPT = "<script>alert(1)</script>"
 BREAKOUT = '"><img src=x onerror=alert(1)>'
-LOUD = [SCRIPT, BREAKOUT, "' onfocus=alert(1) x='", "{{7*7}}{% debug %}", "\x00"]
+HOSTILE_TEXTS = [SCRIPT, BREAKOUT, "' onfocus=alert(1) x='", "{{7*7}}{% debug %}", "\x00"]
 FIELDS = {
     "/": ("min", "max", "floor", "hours", "games", "sort", "tz", "colour"),
     "/games/": ("min", "since", "tz", "ordering", "per_page", "page", "verified", "colour"),
     "/verify/": ("site", "game_id", "hash", "crash_point", "tz", "colour"),
 }
-HOSTILE = [(path, name, text) for path, names in FIELDS.items() for name in names for text in LOUD]
+HOSTILE = [(path, name, text) for path, names in FIELDS.items() for name in names for text in HOSTILE_TEXTS]
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def _games():
 
 
 @pytest.mark.parametrize(("path", "name", "text"), HOSTILE)
-def test_a_hostile_parameter_is_refused_and_never_markup(client, path, name, text):
+def test_a_hostile_parameter_is_rejected_and_never_becomes_markup(client, path, name, text):
     given = {name: text}
     if path == "/verify/":
         given = {"game_id": "5900000", "hash": "a" * 64} | given
@@ -46,7 +46,7 @@ def test_a_hostile_parameter_is_refused_and_never_markup(client, path, name, tex
     assert not any((link or "").startswith("javascript:") for link in found.links())
 
 
-def test_a_path_is_no_markup_either(client):
+def test_a_path_never_becomes_markup(client):
     response = client.get("/" + quote(SCRIPT) + "/")
     assert response.status_code == 404
     assert SCRIPT not in response.content.decode()
@@ -71,7 +71,7 @@ def test_only_the_documentation_may_set_styles_inline(client):
     assert "Content-Security-Policy" not in client.get("/api/games/")
 
 
-def test_the_api_documentation_holds_no_inline_script(client):
+def test_the_api_documentation_has_no_inline_script(client):
     assert all(tag.get("src") for tag in page(client.get("/api/docs/")).all("script"))
 
 
@@ -98,7 +98,7 @@ def test_every_page_has_landmarks_one_heading_and_named_controls(client, path):
     assert len(identities) == len(set(identities))
 
 
-def test_the_shell_of_the_service_worker_is_every_script_there_is(client):
+def test_the_shell_of_the_service_worker_has_every_script(client):
     directory = Path(finders.find("site/js/main.js")).parent
     assert sorted(path.stem for path in directory.glob("*.js")) == sorted(service_worker.SCRIPTS)
     response = client.get("/service-worker.js")
@@ -107,7 +107,7 @@ def test_the_shell_of_the_service_worker_is_every_script_there_is(client):
         assert f"/static/{name}" in response.content.decode()
 
 
-def test_the_service_worker_is_another_when_a_file_of_the_shell_is(client, settings, tmp_path):
+def test_the_service_worker_changes_with_a_file_of_its_shell(client, settings, tmp_path):
     before = client.get("/service-worker.js").content
     assert client.get("/service-worker.js").content == before
     (tmp_path / "site").mkdir()
@@ -120,11 +120,11 @@ def test_the_service_worker_is_another_when_a_file_of_the_shell_is(client, setti
         finders.get_finder.cache_clear()
 
 
-def test_a_page_of_the_api_finds_an_icon(client):
+def test_a_page_without_a_link_to_the_icon_finds_it(client):
     assert client.get("/favicon.ico")["Location"] == "/static/site/favicon.svg"
 
 
-def test_the_browsers_formulas_are_the_servers():
+def test_the_formulas_of_the_browser_equal_those_of_the_server():
     text = Path(finders.find("site/js/formulas.js")).read_text()
     rows = json.loads(text[text.index("[") : text.rindex("]") + 1])
     assert rows == [

@@ -1,4 +1,4 @@
-"""What a browser loads in production: little, compressed, named by its content."""
+"""What a browser loads in production: few bytes, compressed, in files named by their content."""
 
 import gzip
 import re
@@ -35,7 +35,7 @@ def collected(settings, tmp_path) -> Path:
 
 
 def loaded(client, root: Path) -> list[Path]:
-    """The files of the first view: what the page names, and what its modules import."""
+    """Return the files that the first view loads: those that the page links and those that its modules import."""
     found = page(client.get("/"))
     names = [tag["src"] for tag in found.all("script")] + [tag["href"] for tag in found.all("link")]
     files = [root / name.removeprefix("/static/") for name in names]

@@ -1,4 +1,4 @@
-"""What strangers find: the public pages, and nothing of admin or monitoring; what staff find without a permission."""
+"""Permissions: anonymous clients reach the public pages only; staff reach what their permissions allow."""
 
 from collections.abc import Iterator
 
@@ -19,12 +19,12 @@ from tests.web.html import page
 pytestmark = pytest.mark.django_db
 
 LOGIN = "/admin/login/"
-OPEN = {LOGIN, "/admin/logout/", "/admin/jsi18n/"}  # the ways in and out, and the names of months
+OPEN = {LOGIN, "/admin/logout/", "/admin/jsi18n/"}  # login, logout, and the names of months
 SAMPLES = {"app_label": "games", "verb": "clear", "name": "games-list", "tag": "games", "url": "anything/"}
 
 
 def paths_under(prefix: str) -> list[str]:
-    """Every path that is routed there, arguments filled with samples."""
+    """Return every routed path under a prefix, with sample values for its arguments."""
     return sorted(path for path in set(_paths("/", get_resolver().url_patterns)) if path.startswith(prefix))
 
 
@@ -38,13 +38,13 @@ def _paths(base: str, patterns: list[URLPattern | URLResolver]) -> Iterator[str]
 
 
 def _filled(one: URLPattern | URLResolver) -> str:
-    """The first path that the pattern takes."""
+    """Return the first path that the pattern matches."""
     text, names = normalize(one.pattern.regex.pattern.replace(r"\Z", "$"))[0]
     return text % {name: SAMPLES.get(name, "1") for name in names}
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_a_stranger_is_sent_from_every_page_of_the_admin_to_the_login(client, method):
+def test_an_anonymous_client_is_redirected_from_every_page_of_the_admin_to_the_login(client, method):
     paths = [path for path in paths_under("/admin/") if path not in OPEN]
     assert len(paths) > 30
     for path in paths:
@@ -54,13 +54,13 @@ def test_a_stranger_is_sent_from_every_page_of_the_admin_to_the_login(client, me
     assert not LogEntry.objects.exists()
 
 
-def test_the_login_tells_a_stranger_nothing(client):
+def test_the_login_page_links_to_no_page_of_the_admin(client):
     found = page(client.get(LOGIN))
     assert not [link for link in found.links() if link.startswith("/admin/") and link != "/admin/"]
 
 
 @pytest.mark.parametrize("method", ["get", "post", "delete", "put", "patch"])
-def test_a_stranger_is_refused_at_every_monitoring_url(client, method):
+def test_an_anonymous_client_is_rejected_at_every_monitoring_url(client, method):
     paths = paths_under("/api/admin/")
     assert len(paths) >= 3
     for path in paths:
@@ -68,7 +68,7 @@ def test_a_stranger_is_refused_at_every_monitoring_url(client, method):
 
 
 @pytest.mark.parametrize("path", ["/", "/games/", f"/games/{chains.BCGAME_LAST}/", "/verify/", "/healthz", "/readyz"])
-def test_public_pages_are_public_and_lead_nowhere_else(client, path):
+def test_public_pages_are_public_and_do_not_mention_the_admin(client, path):
     record_games(chains.bcgame_rounds(3), source="test")
     response = client.get(path)
     assert response.status_code == 200
@@ -86,8 +86,8 @@ def staff(client):
     return with_permissions
 
 
-def presses() -> list[str]:
-    """Every button there is: each verb of each page with a name that it takes."""
+def button_paths() -> list[str]:
+    """Return the path of every button: each verb of each page with each name that it accepts."""
     view = [f"/admin/analytics/liveview/{verb}/view/" for verb in ("apply", "reconcile", "check", "rebuild")]
     cache = [f"/admin/cachecore/cache/clear/{name}/" for name in operations.clearable_families()]
     cache += [f"/admin/cachecore/cache/bump/{name}/" for name in versions.namespaces]
@@ -95,38 +95,38 @@ def presses() -> list[str]:
     return [*view, *cache, "/admin/cachecore/cache/warm/all/"]
 
 
-def test_who_may_only_look_finds_no_button_anywhere_and_no_press_is_taken(staff):
+def test_users_who_may_only_view_get_no_buttons_and_cannot_use_them(staff):
     client = staff("view_liveview", "view_cache", "view_game")
-    kept, version = fill(), versions.raise_version(GAMES)
+    keys, version = fill(), versions.raise_version(GAMES)
     for path in ("/admin/", "/admin/analytics/liveview/", "/admin/cachecore/cache/"):
         response = client.get(path)
         assert response.status_code == 200
-        assert not {link for link in page(response).links() if link in presses()}, path
+        assert not {link for link in page(response).links() if link in button_paths()}, path
         assert "clear/" not in response.content.decode()
-    for path in presses():
+    for path in button_paths():
         assert client.get(path).status_code == 403, path
         assert client.post(path).status_code == 403, path
     assert not LogEntry.objects.exists()
     with connections.guarded_client("cache") as redis:
-        assert redis.exists(*kept) == len(kept)
+        assert redis.exists(*keys) == len(keys)
     assert versions.current(GAMES) == version
 
 
-def test_a_permission_for_the_one_is_none_for_the_other(staff):
+def test_a_permission_for_the_live_view_is_none_for_the_cache(staff):
     client = staff("view_liveview", "change_liveview")
     assert client.get("/admin/analytics/liveview/rebuild/view/").status_code == 200
-    for path in presses():
+    for path in button_paths():
         if "/cachecore/" in path:
             assert client.post(path).status_code == 403, path
 
 
-def test_staff_without_permissions_may_not_clear_over_the_api_either(staff):
+def test_staff_without_the_permission_cannot_clear_over_the_api(staff):
     client = staff("view_cache")
     assert client.delete("/api/admin/monitoring/cache/clear/").status_code == 403
 
 
 def fill() -> list[str]:
-    """A key of each family that a press could clear."""
+    """Store a key of each family that a button could clear; return the keys."""
     keys = [GAMES_LIST.key(parameters="page:1", version=1), GAMES_SINGLE.key(parameters="id:1", version=1)]
     with connections.guarded_client("cache") as redis:
         for key in keys:

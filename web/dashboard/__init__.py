@@ -1,1 +1,1 @@
-"""The dashboard at `/`: panels rendered once per version, from the answers of the API. docs/dashboard.md"""
+"""The dashboard at `/`: panels rendered once per version from the API's results. docs/dashboard.md"""

@@ -1,28 +1,27 @@
-"""What the API's analytics answer, for the dashboard: the view's own query, policy and answer, without a request."""
+"""Call the analytics endpoints from the dashboard, with their own query, policy and result, but without a request."""
 
 from typing import Any
 
 from django.urls import reverse
 
 from analytics.endpoints.base import AnalyticsView
-from web.api_calls import Answer, ask
+from web.api_calls import ApiResult, call_api
 
 Row = dict[str, Any]
 
 
-def asked(view: type[AnalyticsView], zone: str, **parameters: str) -> Answer:
-    """Raises ValidationError, django.db.Error."""
-    given = parameters if zone == "UTC" else {**parameters, "tz": zone}
-    query = view.query_class(data=given)
+def call_endpoint(view: type[AnalyticsView], zone: str, **parameters: str) -> ApiResult:
+    """Return the endpoint's result, from the cache if it is there. Raises ValidationError, django.db.Error."""
+    query = view.query_class(data=parameters if zone == "UTC" else {**parameters, "tz": zone})
     query.is_valid(raise_exception=True)
-    return ask(reverse(view.url_name), view.policy, query, lambda: view.compute_result(query))
+    return call_api(reverse(view.url_name), view.policy, query, lambda: view.compute_result(query))
 
 
-def only(answer: Answer) -> Row:
-    """The result of an answer to one condition or none."""
-    result: Row = answer.body["results"][0]
+def single_result(response: ApiResult) -> Row:
+    """Return the only result of a call with one condition or none."""
+    result: Row = response.body["results"][0]
     return result
 
 
-def is_live(answer: Answer) -> bool:
-    return bool(answer.body["meta"]["source"] == "live")
+def is_live(response: ApiResult) -> bool:
+    return bool(response.body["meta"]["source"] == "live")

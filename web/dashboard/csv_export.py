@@ -9,20 +9,20 @@ from typing import Any
 from web.dashboard.panels import PANELS, Panel
 from web.dashboard.parameters import DashboardQuery
 
-Line = Sequence[object]
+CsvRow = Sequence[object]
 UTC_TIME = re.compile(r"(\d{4}-\d\d-\d\dT[\d:.]+)Z")
 
 
-def sheet(name: str, query: DashboardQuery) -> str:
-    """With a header line. Raises django.db.Error where nobody can answer."""
+def panel_csv(name: str, query: DashboardQuery) -> str:
+    """Return a panel's numbers with a header line. Raises django.db.Error if the panel cannot be built."""
     file = StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerows(map(_cell, line) for line in _LINES[name](PANELS[name](query)))
+    writer.writerows(map(_cell, row) for row in _ROWS[name](PANELS[name](query)))
     return file.getvalue()
 
 
 def _cell(value: object) -> object:
-    """As the export writes it (games/export.py); the API ends a time in UTC with Z."""
+    """Return a value as games/export.py writes it: times in UTC end in +00:00, while the API ends them in Z."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str) and (time := UTC_TIME.fullmatch(value)):
@@ -30,12 +30,12 @@ def _cell(value: object) -> object:
     return value
 
 
-def _strip(panel: Panel) -> Iterator[Line]:
+def _strip(panel: Panel) -> Iterator[CsvRow]:
     fields = ("game_id", "crash_point", "verified", "end_time", "hash")
-    return _fields(fields, panel.context["games"])
+    return _table(fields, panel.context["games"])
 
 
-def _conditions(panel: Panel) -> Iterator[Line]:
+def _conditions(panel: Panel) -> Iterator[CsvRow]:
     rows = panel.context["rows"]
     windows = [share["window"] for share in rows[0]["shares"]]
     yield (
@@ -51,16 +51,16 @@ def _conditions(panel: Panel) -> Iterator[Line]:
         yield row["condition"], round(row["expected"], 6), *shares, row["current"], row["longest"], round(row["gap"], 4)
 
 
-def _heat(panel: Panel) -> Iterator[Line]:
-    return _fields(("start", "end", "count", "games", "percentage", "complete"), panel.context["intervals"][::-1])
+def _heat(panel: Panel) -> Iterator[CsvRow]:
+    return _table(("start", "end", "count", "games", "percentage", "complete"), panel.context["intervals"][::-1])
 
 
-def _distribution(panel: Panel) -> Iterator[Line]:
+def _distribution(panel: Panel) -> Iterator[CsvRow]:
     fields = ("from", "to", "count", "percentage", "expected_count", "expected_percentage")
-    return _fields(fields, panel.context["bins"])
+    return _table(fields, panel.context["bins"])
 
 
-def _series(panel: Panel) -> Iterator[Line]:
+def _series(panel: Panel) -> Iterator[CsvRow]:
     names = ("start_game", "end_game", "start_time", "end_time", "length")
     yield *names, "closed_by_game", "closed_by_crash_point", "follow_streak"
     for one in panel.context["series"]:
@@ -68,7 +68,7 @@ def _series(panel: Panel) -> Iterator[Line]:
         yield *(one[name] for name in names), closer["game_id"], closer["crash_point"], one["follow_streak"]
 
 
-def _fairness(panel: Panel) -> Iterator[Line]:
+def _fairness(panel: Panel) -> Iterator[CsvRow]:
     audit = panel.context["audit"]
     yield "measure", "value"
     for name in ("verified", "mismatched", "unverifiable"):
@@ -80,13 +80,13 @@ def _fairness(panel: Panel) -> Iterator[Line]:
         yield name, audit["fit"][name]
 
 
-def _fields(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[Line]:
+def _table(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[CsvRow]:
     yield names
     for row in rows:
         yield [row[name] for name in names]
 
 
-_LINES = {
+_ROWS = {
     "strip": _strip,
     "conditions": _conditions,
     "heat": _heat,

@@ -1,4 +1,4 @@
-"""The dashboard's key family."""
+"""The dashboard's key family. WebConfig.ready imports this module, so that every process has the family."""
 
 from dataclasses import replace
 

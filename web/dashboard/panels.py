@@ -1,4 +1,4 @@
-"""The panels: what each asks of the API, and what its template shows."""
+"""The panels: the API calls that each makes, and the context that its template gets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ from cachecore.responses.caching import ComputedResult
 from games import selectors
 from games.filters import GamesQuery
 from games.views import LIST
-from web.api_calls import Answer, ask
-from web.dashboard.api import Row, asked, is_live, only
+from web.api_calls import ApiResult, call_api
+from web.dashboard.api import Row, call_endpoint, is_live, single_result
 from web.dashboard.charts.deviation import bar, z_score
 from web.dashboard.charts.heat import heat
 from web.dashboard.charts.skyline import skyline
@@ -38,38 +38,38 @@ WINDOWS: Sequence[tuple[str, Mapping[str, str]]] = (
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """`answers`: the API calls behind it. `context` goes to `dashboard/<name>.html`."""
+    """The results of a panel's API calls, and the context of its template, `dashboard/<name>.html`."""
 
     name: str
-    answers: Sequence[Answer]
+    api_results: Sequence[ApiResult]
     context: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def settled(self) -> bool:
-        """Whether all of it came from the view, or from a table that is right for good."""
-        return all(is_live(answer) for answer in self.answers if "meta" in answer.body)
+    def is_live(self) -> bool:
+        """True if the live view supplied all analytics of the panel. (The list of games never comes from it.)"""
+        return all(is_live(result) for result in self.api_results if "meta" in result.body)
 
 
 Build = Callable[[DashboardQuery], Panel]
 
 
 def strip(query: DashboardQuery) -> Panel:
-    """The newest games with their verdicts."""
+    """Build the panel of the newest games with their verdicts."""
     zone = query.zone.key
-    wanted = GamesQuery(data={"per_page": str(STRIP_GAMES)} | ({} if zone == "UTC" else {"tz": zone}))
-    wanted.is_valid(raise_exception=True)
-    answer = ask("/api/games/", LIST, wanted, lambda: ComputedResult(selectors.game_page(wanted)))
-    return Panel("strip", [answer], {"games": answer.body["results"], "count": answer.body["count"]})
+    games = GamesQuery(data={"per_page": str(STRIP_GAMES)} | ({} if zone == "UTC" else {"tz": zone}))
+    games.is_valid(raise_exception=True)
+    result = call_api("/api/games/", LIST, games, lambda: ComputedResult(selectors.game_page(games)))
+    return Panel("strip", [result], {"games": result.body["results"], "count": result.body["count"]})
 
 
 def conditions(query: DashboardQuery) -> Panel:
-    """The configured conditions of the asked one's kind, and the asked one."""
+    """Build the table of the chosen condition and the configured conditions of its kind."""
     chosen, zone = query.condition, query.zone.key
     configured = [one for one in parse_names(settings.ANALYTICS_CONDITIONS) if one.kind == chosen.kind]
     rows = sorted({*configured[: MAX_CONDITIONS - 1], chosen})
     values = {chosen.kind: ",".join(one.value for one in rows)}
-    shares = [asked(OccurrencesView, zone, **values, **window) for _, window in WINDOWS]
-    droughts = asked(SeriesView, zone, **values, all="true", limit="1", sort="length")
+    shares = [call_endpoint(OccurrencesView, zone, **values, **window) for _, window in WINDOWS]
+    droughts = call_endpoint(SeriesView, zone, **values, all="true", limit="1", sort="length")
     table = [
         {"link": query.link(**{one.kind: one.value})}
         | _condition_row(one, [share.body["results"][i] for share in shares], droughts.body["results"][i])
@@ -97,37 +97,37 @@ def _share(window: str, share: Row, expected: float) -> Row:
 
 def heat_map(query: DashboardQuery) -> Panel:
     condition = query.condition
-    answer = asked(
+    result = call_endpoint(
         IntervalsView,
         query.zone.key,
         **{condition.kind: condition.value},
-        hours=str(query.hours_asked),
-        interval=str(query.minutes),
+        hours=str(query.heat_map_hours),
+        interval=str(query.interval_minutes),
     )
-    found = only(answer)
+    found = single_result(result)
     expected = chance_percent(condition)
     context = {
-        "heat": heat(found["intervals"], query.minutes, expected),
+        "heat": heat(found["intervals"], query.interval_minutes, expected),
         "intervals": found["intervals"][::-1],
         "total": {name: sum(one[name] for one in found["intervals"]) for name in ("count", "games")},
         "condition": condition,
-        "hours": query.hours_asked,
-        "minutes": query.minutes,
+        "hours": query.heat_map_hours,
+        "minutes": query.interval_minutes,
         "expected": expected,
     }
-    return Panel("heat", [answer], context)
+    return Panel("heat", [result], context)
 
 
 def distribution(query: DashboardQuery) -> Panel:
-    answer = asked(DistributionView, query.zone.key, **query.window, bins=bins_parameter(CHART_EDGES))
-    found = only(answer)
+    result = call_endpoint(DistributionView, query.zone.key, **query.games_window, bins=bins_parameter(CHART_EDGES))
+    found = single_result(result)
     chart = survival(found["bins"], found["games"], chance_of) if found["games"] else None
-    return Panel("distribution", [answer], {"chart": chart, "bins": found["bins"], "games": found["games"]})
+    return Panel("distribution", [result], {"chart": chart, "bins": found["bins"], "games": found["games"]})
 
 
 def series(query: DashboardQuery) -> Panel:
     condition = query.condition
-    answer = asked(
+    result = call_endpoint(
         SeriesView,
         query.zone.key,
         **{condition.kind: condition.value},
@@ -135,7 +135,7 @@ def series(query: DashboardQuery) -> Panel:
         sort=query.order,
         limit=str(SERIES_LISTED),
     )
-    found = only(answer)
+    found = single_result(result)
     chance = chance_percent(condition)
     context = {
         "chart": skyline(found["series"], 100 / chance, ranked=query.order == "length"),
@@ -144,24 +144,25 @@ def series(query: DashboardQuery) -> Panel:
         "gap": 100 / chance,
         "chance": chance,
         "condition": condition,
-        "window": answer.body["meta"]["window"],
+        "window": result.body["meta"]["window"],
         "by_time": query.link(sort="time"),
         "by_length": query.link(sort="length"),
     }
-    return Panel("series", [answer], context)
+    return Panel("series", [result], context)
 
 
 def fairness(query: DashboardQuery) -> Panel:
-    answer = asked(AuditView, query.zone.key, **query.window)
-    return Panel("fairness", [answer], {"audit": only(answer), "window": answer.body["meta"]["window"]})
+    result = call_endpoint(AuditView, query.zone.key, **query.games_window)
+    return Panel("fairness", [result], {"audit": single_result(result), "window": result.body["meta"]["window"]})
 
 
 def chance_of(crash_point: float) -> float:
+    """Return the probability that a game reaches a crash point."""
     return float(site_law().probability_at_least(round(crash_point * 100)))
 
 
 def chance_percent(condition: Condition) -> float:
-    """By the law, not rounded as the API tells it: rare conditions would be 0."""
+    """Return the probability by the site's law, not rounded as in the API: there a rare condition would have 0."""
     return float(100 * condition.probability(site_law()))
 
 

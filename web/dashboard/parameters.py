@@ -1,4 +1,4 @@
-"""What the dashboard shows, all of it in the URL: `/?min=10&hours=24&tz=Europe/London`."""
+"""The dashboard's parameters. The URL holds all of them: `/?min=10&hours=24&tz=Europe/London`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +16,7 @@ HOURS = (6, 12, 24, 72, 168)
 WINDOWS = ("1000", "10000", "100000", "all")
 SORTS = ("time", "length")
 OTHERS = ("hours", "games", "sort", "tz")
-FINE_HOURS = 24  # up to here the heat map is by ten minutes, above by the hour
+FINE_HOURS = 24  # up to here the heat map's interval is ten minutes, above it is an hour
 
 
 class DashboardQuery(ConditionQuery):
@@ -29,7 +29,7 @@ class DashboardQuery(ConditionQuery):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
         if len(attrs["conditions"]) > 1:
-            raise serializers.ValidationError({attrs["conditions"][0].kind: ["The page shows one condition."]})
+            raise serializers.ValidationError({attrs["conditions"][0].kind: ["The page shows one condition only."]})
         return attrs
 
     @property
@@ -37,19 +37,19 @@ class DashboardQuery(ConditionQuery):
         return self.conditions[0]
 
     @property
-    def hours_asked(self) -> int:
+    def heat_map_hours(self) -> int:
         return int(self.validated_data["hours"])
 
     @property
-    def minutes(self) -> int:
-        """The heat map's interval."""
-        return 10 if self.hours_asked <= FINE_HOURS else 60
+    def interval_minutes(self) -> int:
+        """Minutes of one square of the heat map."""
+        return 10 if self.heat_map_hours <= FINE_HOURS else 60
 
     @property
-    def window(self) -> Parameters:
-        """Of distribution and audit, as the API takes it."""
-        asked = str(self.validated_data["games"])
-        return {"all": "true"} if asked == "all" else {"games": asked}
+    def games_window(self) -> Parameters:
+        """The window of distribution and audit, as a parameter of the API."""
+        games = str(self.validated_data["games"])
+        return {"all": "true"} if games == "all" else {"games": games}
 
     @property
     def order(self) -> str:
@@ -57,32 +57,32 @@ class DashboardQuery(ConditionQuery):
 
     def own_parameters(self) -> Iterator[tuple[str, object]]:
         yield from self.condition_parameters()
-        yield "hours", self.hours_asked
+        yield "hours", self.heat_map_hours
         yield "games", self.validated_data["games"]
         yield "sort", self.order
 
     def link(self, **changed: str) -> str:
-        """The page's query with these parameters; what is default is left out."""
+        """Return the page's query string with these parameters changed; defaults are left out."""
         condition = {self.condition.kind: self.condition.value}
         if changed.keys() & set(KINDS):
             condition = {}
-        told = condition | {name: str(self.initial_data[name]) for name in OTHERS if name in self.initial_data}
-        return canonical(told | changed)
+        others = {name: str(self.initial_data[name]) for name in OTHERS if name in self.initial_data}
+        return canonical_query_string(condition | others | changed)
 
 
-def with_default(given: Parameters) -> Parameters:
+def with_default_condition(given: Parameters) -> Parameters:
     return given if given.keys() & set(KINDS) else DEFAULT_CONDITION | given
 
 
-def canonical(parameters: Parameters) -> str:
-    """As a query string in a fixed order, `""` for the page as it is without parameters."""
+def canonical_query_string(parameters: Parameters) -> str:
+    """Return a query string in a fixed order without defaults; "" for the page without parameters."""
     order = [name for name in (*KINDS, *OTHERS) if name in parameters]
-    told = {name: parameters[name] for name in order if DEFAULTS.get(name) != parameters[name]}
-    return "?" + urlencode(told, safe=",/:") if told else ""
+    changed = {name: parameters[name] for name in order if DEFAULTS.get(name) != parameters[name]}
+    return "?" + urlencode(changed, safe=",/:") if changed else ""
 
 
-def of_form(given: Parameters) -> Parameters:
-    """`kind=min&value=10`, as the form without JavaScript sends it, is `min=10`."""
+def from_form(given: Parameters) -> Parameters:
+    """Translate `kind=min&value=10`, as the form sends it without JavaScript, into `min=10`."""
     rest = {name: text for name, text in given.items() if name not in ("kind", "value")}
     kind, value = given.get("kind", "min"), given.get("value")
     return rest if value is None else {kind: value} | rest

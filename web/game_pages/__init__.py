@@ -1,1 +1,1 @@
-"""The pages about games: the table, a game with its verification, and verifying any hash."""
+"""The pages about games: the table, a game with its verification, and the verifier of any hash."""

@@ -1,4 +1,4 @@
-"""Verifying a hash that somebody types: the same steps as for a recorded game, but nothing need be recorded."""
+"""Verify a hash that a visitor types: the same steps as for a recorded game, but the game need not be recorded."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from games.query import CrashPointField, Query
 
 
 class VerifyQuery(Query):
-    """A game's id and hash; with a crash point also whether they agree."""
+    """A game's id and hash, and optionally the crash point to compare with."""
 
     site = serializers.ChoiceField(choices=list(fairness.SITES), default=lambda: settings.SITE)
     game_id = serializers.IntegerField(min_value=MIN_GAME_ID, max_value=MAX_GAME_ID)
@@ -25,10 +25,13 @@ class VerifyQuery(Query):
             raise serializers.ValidationError(f"{str(error).capitalize()}.") from error
 
 
-def verified(query: VerifyQuery) -> dict[str, Any]:
-    """The steps and the verdict: `verified` is None without a crash point to compare or a formula to compute one."""
-    asked = query.validated_data
-    steps = fairness.explain(asked["site"], asked["game_id"], asked["hash"])
-    claimed, computed = asked.get("crash_point"), steps.crash_hundredths
-    known = claimed is not None and computed is not None
-    return {"steps": steps, "claimed": claimed, "verified": claimed == computed if known else None}
+def verify_hash(query: VerifyQuery) -> dict[str, Any]:
+    """Return the steps and the verdict.
+
+    `verified` is None if the visitor gave no crash point, or if none can be computed for the game.
+    """
+    parameters = query.validated_data
+    steps = fairness.explain(parameters["site"], parameters["game_id"], parameters["hash"])
+    claimed, computed = parameters.get("crash_point"), steps.crash_hundredths
+    comparable = claimed is not None and computed is not None
+    return {"steps": steps, "claimed": claimed, "verified": claimed == computed if comparable else None}

@@ -1,4 +1,4 @@
-"""Pages about games: thin views over what the API answers."""
+"""Pages about games: thin views over the API's results."""
 
 from typing import Any
 
@@ -18,11 +18,18 @@ from games.filters import ORDERINGS, GamesQuery
 from games.query import Query, ZoneQuery
 from games.serializers import GameSerializer
 from games.views import LIST, SINGLE, VERIFICATION
-from web.api_calls import Answer, ask, url_of
-from web.database_unavailable import needs_database
-from web.game_pages.verifier import VerifyQuery, verified
-from web.page_parameters import Errors, Parameters, errors_of, parameters_of, with_offsets
-from web.rate_limit_pages import as_page
+from web.api_calls import ApiResult, build_url, call_api
+from web.database_unavailable import requires_database
+from web.game_pages.verifier import VerifyQuery, verify_hash
+from web.page_parameters import (
+    Errors,
+    Parameters,
+    add_utc_offsets,
+    error_messages,
+    page_parameters,
+    query_errors,
+)
+from web.rate_limit_pages import rate_limit_page
 
 PER_PAGE = (10, 25, 50, 100)
 DEFAULT_PER_PAGE = 25
@@ -34,11 +41,11 @@ page_headers = cache_control(private=True, no_cache=True)  # a page shows its mo
 @require_safe
 @page_headers
 @gzip_page
-@rate_limited("games", as_page)
-@needs_database
+@rate_limited("games", rate_limit_page)
+@requires_database
 def games(request: HttpRequest, slot: RateLimitSlot) -> HttpResponse:
-    """The table with its filters and pages, all of it in the URL."""
-    query, given, errors = _asked(request, GamesQuery, per_page=str(DEFAULT_PER_PAGE))
+    """Show the table of games; its filters and its page number are in the URL."""
+    query, given, errors = _parse_query(request, GamesQuery, per_page=str(DEFAULT_PER_PAGE))
     context: dict[str, Any] = {
         "given": given,
         "errors": errors,
@@ -49,15 +56,17 @@ def games(request: HttpRequest, slot: RateLimitSlot) -> HttpResponse:
     if query is None:
         return render(request, "games/list.html", context, status=400)
     try:
-        answer = ask(LIST_PATH, LIST, query, lambda: ComputedResult(selectors.game_page(query)), before_computing=slot)
+        result = call_api(
+            LIST_PATH, LIST, query, lambda: ComputedResult(selectors.game_page(query)), before_computing=slot
+        )
     except NotFound as error:
         context["errors"] = {"page": [str(error.detail)]}
         return render(request, "games/list.html", context, status=404)
     filters = {name: text for name, text in query.initial_data.items() if name not in ("page", "per_page")}
     context |= {
-        "answer": answer.body,
-        "api": answer.url,
-        "export": url_of(f"{LIST_PATH}export/", filters),
+        "result": result.body,
+        "api": result.url,
+        "export": build_url(f"{LIST_PATH}export/", filters),
         "zone": query.zone.key,
         "site": settings.SITE,
     }
@@ -68,22 +77,23 @@ def games(request: HttpRequest, slot: RateLimitSlot) -> HttpResponse:
 @require_safe
 @page_headers
 @gzip_page
-@rate_limited("games", as_page)
-@needs_database
+@rate_limited("games", rate_limit_page)
+@requires_database
 def game(request: HttpRequest, slot: RateLimitSlot, game_id: int) -> HttpResponse:
-    """One game and its verification, step by step."""
-    query, _, errors = _asked(request, ZoneQuery)
+    """Show one game and its verification, step by step."""
+    query, _, errors = _parse_query(request, ZoneQuery)
     if query is None:
         return render(request, "400.html", {"errors": errors}, status=400)
     try:
-        facts, check = _facts(game_id, query, slot), _check(game_id, query, slot)
+        recorded = _game_result(game_id, query, slot)
+        verification = _verification_result(game_id, query, slot)
     except NotFound as error:
         raise Http404(str(error.detail)) from error
     context = {
-        "game": facts.body,
-        "check": check.body,
+        "game": recorded.body,
+        "check": verification.body,
         "around": sorted({game_id, *selectors.games_by_id([game_id - 1, game_id + 1])}),
-        "api": [facts.url, check.url],
+        "api": [recorded.url, verification.url],
         "zone": query.zone.key,
     }
     with timezone.override(query.zone):
@@ -93,50 +103,45 @@ def game(request: HttpRequest, slot: RateLimitSlot, game_id: int) -> HttpRespons
 @require_safe
 @page_headers
 @gzip_page
-@rate_limited("games", as_page)
+@rate_limited("games", rate_limit_page)
 def verify(request: HttpRequest, slot: RateLimitSlot) -> HttpResponse:
-    """Any hash, by the server and again in the browser. Needs neither database nor Redis."""
+    """Verify any hash, on the server and again in the browser. Needs neither the database nor Redis."""
     context: dict[str, Any] = {"sites": fairness.SITES, "given": request.GET}
     if not request.GET.keys() - {"site", "tz"}:
         return render(request, "games/verify.html", context)
-    query, given, errors = _asked(request, VerifyQuery)
+    query, given, errors = _parse_query(request, VerifyQuery)
     if query is None:
         return render(request, "games/verify.html", context | {"given": given, "errors": errors}, status=400)
     slot()
-    return render(request, "games/verify.html", context | verified(query) | {"given": given, "zone": query.zone.key})
+    return render(request, "games/verify.html", context | verify_hash(query) | {"given": given, "zone": query.zone.key})
 
 
-def _asked(request: HttpRequest, query_class: type[Any], **defaults: str) -> tuple[Any, Parameters, Errors]:
-    """The valid query, or None and why; what was given, for the form to show again."""
+def _parse_query(request: HttpRequest, query_class: type[Any], **defaults: str) -> tuple[Any, Parameters, Errors]:
+    """Return the valid query or None, the parameters for the form to show again, and the errors."""
     try:
-        given = parameters_of(request, query_class().fields)
+        given = page_parameters(request, query_class().fields)
     except ValidationError as error:
-        return None, {}, _messages(error)
-    query = query_class(data=defaults | with_offsets(given))
-    return (query, given, {}) if query.is_valid() else (None, given, errors_of(query))
+        return None, {}, error_messages(error)
+    query = query_class(data=defaults | add_utc_offsets(given))
+    return (query, given, {}) if query.is_valid() else (None, given, query_errors(query))
 
 
 def _per_page(given: Parameters) -> int:
-    """What the form shows: what was chosen, also beside an error."""
+    """Return the page size that the form shows, which is the chosen one also if another parameter is invalid."""
     text = given.get("per_page", "")
     return int(text) if text in map(str, PER_PAGE) else DEFAULT_PER_PAGE
 
 
-def _messages(error: ValidationError) -> Errors:
-    found: Any = error.detail
-    return {name: [str(message) for message in messages] for name, messages in found.items()}
-
-
-def _facts(game_id: int, query: Query, slot: RateLimitSlot) -> Answer:
+def _game_result(game_id: int, query: Query, slot: RateLimitSlot) -> ApiResult:
     def compute() -> ComputedResult:
         with timezone.override(query.zone):
             return ComputedResult(GameSerializer(selectors.game(game_id)).data)
 
-    return ask(f"{LIST_PATH}{game_id}/", SINGLE, query, compute, (("id", game_id),), slot)
+    return call_api(f"{LIST_PATH}{game_id}/", SINGLE, query, compute, (("id", game_id),), slot)
 
 
-def _check(game_id: int, query: Query, slot: RateLimitSlot) -> Answer:
+def _verification_result(game_id: int, query: Query, slot: RateLimitSlot) -> ApiResult:
     def compute() -> ComputedResult:
         return ComputedResult(selectors.verification(selectors.game(game_id)))
 
-    return ask(f"{LIST_PATH}{game_id}/verification/", VERIFICATION, query, compute, (("id", game_id),), slot)
+    return call_api(f"{LIST_PATH}{game_id}/verification/", VERIFICATION, query, compute, (("id", game_id),), slot)

@@ -1,20 +1,20 @@
-"""How far a share is from the expected one, in standard deviations: what chance alone would give."""
+"""How far a share is from the expected one, in standard deviations."""
 
 from math import sqrt
 
 SIGMAS = 3.0
-HALF = 20.0  # of the bar's width
+HALF = 20.0  # half of the bar's field
 
 
 def z_score(count: int, games: int, expected_percentage: float) -> float | None:
-    """None where nothing can be said: no games, or a condition that every game meets."""
+    """Return the deviation, or None if it is undefined: no games, or a condition that every game meets."""
     p = expected_percentage / 100
     variance = games * p * (1 - p)
     return (count - games * p) / sqrt(variance) if variance > 0 else None
 
 
 def bar(z: float | None) -> tuple[float, float] | None:
-    """Start and width of the bar, from the middle of a field of twice HALF; cut at SIGMAS."""
+    """Return start and width of the bar, which begins in the middle of its field and ends at SIGMAS at most."""
     if z is None:
         return None
     reach = min(abs(z), SIGMAS) / SIGMAS * HALF

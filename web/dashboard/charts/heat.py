@@ -1,4 +1,4 @@
-"""The heat map: one square per interval, its area the share, its tone the share beside the expected one."""
+"""The heat map: one square per interval. Its area shows the share, its tone the ratio to the expected share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from typing import Any
 PITCH = 22
 LEFT, TOP = 48, 20
 SMALLEST, LARGEST = 5, 19
-# Shares beside the expected share at which the tone changes.
+# Ratios to the expected share at which the tone changes.
 STEPS = (0.5, 1.0, 1.5, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """`level` 0: games, none met it; 1..5 by STEPS; None: no game was played."""
+    """`level` 0: no game met the condition; 1..5 by STEPS; None: no game was played."""
 
     x: float
     y: float
@@ -40,19 +40,26 @@ class Heat:
     columns: Sequence[Label]
     rows: Sequence[Label]
     legend: Sequence[tuple[int, float, float, str]]
-    pauses: bool  # somewhere no game was played
+    pauses: bool  # in at least one interval no game was played
 
 
 def heat(intervals: Sequence[Mapping[str, Any]], minutes: int, expected: float) -> Heat:
-    """`intervals` as the API tells them, in the page's zone. By ten minutes hours are columns, by the hour days are
-    rows."""
+    """Return the map of the API's intervals, whose times are in the page's zone.
+
+    Intervals below an hour: a column per hour, a row per part of the hour. Intervals of an hour: a column per hour of
+    the day, a row per day.
+    """
     fine = minutes < 60
     columns: dict[object, Label] = {}
     rows: dict[object, Label] = {}
     placed = []
     for row in intervals:
         start = datetime.fromisoformat(row["start"])
-        hour = (start.date(), start.hour, start.utcoffset())  # the hour that a clock shows twice is two columns
+        hour = (
+            start.date(),
+            start.hour,
+            start.utcoffset(),
+        )  # an hour that occurs twice when clocks change has two columns
         column_key: object = hour if fine else start.hour
         row_key: object = start.minute // minutes if fine else start.date()
         if column_key not in columns:
@@ -78,11 +85,11 @@ def heat(intervals: Sequence[Mapping[str, Any]], minutes: int, expected: float) 
 
 
 def legend() -> list[tuple[int, float, float, str]]:
-    """Level, where its square begins in a field of LARGEST, its side, and what it says."""
-    told = [(0, 0.0, "none"), (1, 0.25, "below half"), (2, 0.75, "below"), (3, 1.25, "above"), (4, 1.75, "1½ times")]
+    """Return, per level: its number, where its square begins in a field of LARGEST, the square's side, the text."""
+    levels = [(0, 0.0, "none"), (1, 0.25, "below half"), (2, 0.75, "below"), (3, 1.25, "above"), (4, 1.75, "1½ times")]
     return [
         (level, (LARGEST - _side(ratio)) / 2, _side(ratio), text)
-        for level, ratio, text in [*told, (5, 2.0, "twice the expected share")]
+        for level, ratio, text in [*levels, (5, 2.0, "twice the expected share")]
     ]
 
 
@@ -101,7 +108,7 @@ def _level(ratio: float) -> int:
 
 
 def _side(ratio: float) -> float:
-    """Areas are proportional up to twice the expected share."""
+    """Return the side of a square whose area is proportional to the ratio, up to twice the expected share."""
     return round(SMALLEST + (LARGEST - SMALLEST) * sqrt(min(ratio, 2.0) / 2.0), 2)
 
 

@@ -5,7 +5,7 @@ from math import ceil, floor, log10
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A logarithmic axis: values `low`..`high` onto coordinates `start`..`end`; what is outside is cut to the edge."""
+    """A logarithmic axis from values `low`..`high` to coordinates `start`..`end`; values outside go to the edge."""
 
     low: float
     high: float
@@ -24,7 +24,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """As Log, linear."""
+    """A linear axis from values `low`..`high` to coordinates `start`..`end`."""
 
     low: float
     high: float
@@ -37,6 +37,6 @@ class Linear:
 
 
 def ceiling(value: float) -> float:
-    """The next even digit, or 1, times a power of ten: where an axis ends well, and its half is round too."""
+    """Return the end of an axis: 1 or the next even digit, times a power of ten, so that its half is round too."""
     power = 10.0 ** floor(log10(value)) if value > 0 else 1.0
     return next(step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= value)

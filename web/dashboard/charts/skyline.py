@@ -1,4 +1,4 @@
-"""Series as a timeline: each a block as wide and as high as it is long; or, longest first, bars of equal width."""
+"""Series as a timeline: each is a block as wide and as high as it is long; ranked, they are bars of equal width."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Skyline:
 
 
 def skyline(series: Sequence[Mapping[str, Any]], expected_gap: float, *, ranked: bool) -> Skyline | None:
-    """`series` as the API tells them. `ranked`: in the order given, else by game. None without a series."""
+    """Return the timeline of the API's series, or None if there is none. `ranked`: in the given order, else by game."""
     if not series:
         return None
     first = min(one["start_game"] for one in series)

@@ -1,4 +1,4 @@
-"""The distribution on log axes: the share of games that reach x, beside the law 0.99 / x, a straight line there."""
+"""The share of games that reach x, on logarithmic axes, where the law 0.99 / x is a straight line."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ SIGMAS = 1.96
 STEPS = 60
 TIMES = "\N{MULTIPLICATION SIGN}"
 
-Chance = Callable[[float], float]  # of reaching a crash point, 0..1
+Chance = Callable[[float], float]  # crash point -> probability that a game reaches it
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """`outside`: further from the law than chance goes in 95 of 100 cases."""
+    """`outside`: the share is outside the band in which chance keeps it in 95 of 100 cases."""
 
     x: float
     y: float
@@ -46,13 +46,13 @@ class Survival:
 
 
 def survival(bins: Sequence[Mapping[str, Any]], games: int, chance: Chance) -> Survival:
-    """`bins` as the API tells them, ascending, the last without an end; `games` above 0."""
+    """Return the chart of the API's bins: ascending, the last without an end. `games` must be above 0."""
     counts = list(accumulate(reversed([one["count"] for one in bins])))[::-1]
     reached = [(one["from"], count) for one, count in zip(bins, counts, strict=True) if count]
     x = Log(1, max(10.0, reached[-1][0] * 2), LEFT, RIGHT)
     y = Log(min(0.5 / games, chance(x.high)), 1, BOTTOM, TOP)
     law = [(x(at), chance(at)) for at in _spread(x)]
-    around = [_usual(share, games) for _, share in law]
+    around = [_interval_95(share, games) for _, share in law]
     upper = [(at, y(high)) for (at, _), (_, high) in zip(law, around, strict=True)]
     lower = [(at, y(low)) for (at, _), (low, _) in zip(law, around, strict=True)]
     return Survival(
@@ -65,19 +65,19 @@ def survival(bins: Sequence[Mapping[str, Any]], games: int, chance: Chance) -> S
 
 
 def _spread(x: Log) -> list[float]:
-    """Crash points at equal distances on the axis, to the hundredth."""
+    """Return crash points at equal distances on the axis, rounded to the hundredth."""
     return [max(1.0, round(x.high ** (i / STEPS), 2)) for i in range(STEPS + 1)]
 
 
 def _point(x: Log, y: Log, games: int, start: float, count: int, expected: float) -> Point:
     share = count / games
-    low, high = _usual(expected, games)
+    low, high = _interval_95(expected, games)
     outside = not low <= share <= high and abs(count - expected * games) >= 1
     return Point(x(start), y(share), start, count, share * 100, expected * 100, outside)
 
 
-def _usual(share: float, games: int) -> tuple[float, float]:
-    """Where 95 of 100 samples of a share lie: Wilson's score interval, which stays above 0 for rare shares."""
+def _interval_95(share: float, games: int) -> tuple[float, float]:
+    """Return the bounds of 95 of 100 samples of a share: Wilson's score interval, which stays above 0 if it is rare."""
     square = SIGMAS**2 / games
     middle = share + square / 2
     reach = sqrt(square * (share * (1 - share) + square / 4))

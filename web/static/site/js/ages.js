@@ -1,7 +1,7 @@
-// What the page knows of its connection, said in words; beside it how old the data are when they are not live.
+// The state of the page's connection in words, with the age of the data when they are not live.
 const TEXTS = {
   live: () => "Live",
-  polling: () => "Asking every 5 s",
+  polling: () => "Polling every 5 s",
   lost: (age) => `Reconnecting, data ${age} old`,
   offline: (age) => `Offline, data ${age} old`,
 };
@@ -14,13 +14,13 @@ export function startAges(root) {
   setInterval(show, 1000);
 }
 
-// `name`: live, polling, lost, offline.
+// Show the state of the connection. `name`: live, polling, lost or offline.
 export function setConnection(name) {
   state = name;
   show();
 }
 
-// The moment at which what is shown was true.
+// Set the time at which the data shown were computed.
 export function setGenerated(iso) {
   page.dataset.generatedAt = iso;
   show();

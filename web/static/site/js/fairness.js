@@ -1,5 +1,5 @@
-// From a hash to a crash point, as the sites compute it: JavaScript doubles are what their formulas are made of.
-// Nothing here asks the server. The formulas are data: formulas.js.
+// Compute a crash point from a hash as the sites do. Their formulas are defined in JavaScript's doubles.
+// Nothing here calls the server. The formulas are data: formulas.js.
 import { FORMULAS } from "./formulas.js";
 
 const RANDOM_DIGITS = 13; // hexadecimal: 52 bits
@@ -10,7 +10,7 @@ export function formulaFor(site, gameId) {
   );
 }
 
-// Every step. `hundredths` is null where the era's crash point cannot be computed here.
+// Return every step. `hundredths` is null if the crash point of the era cannot be computed here.
 export async function explain(formula, hash) {
   const steps = { hash, randomHex: null, r: null, exactX: null, x: null, quotient: null, hundredths: null };
   if (formula.randomness === "BLS") return steps;
@@ -24,7 +24,7 @@ export async function explain(formula, hash) {
   return steps;
 }
 
-// The hash of the game before. `formula` is that of the later game.
+// Return the hash of the previous game. `formula` is that of the later game.
 export async function previousHash(formula, hash) {
   return hexOf(await crypto.subtle.digest("SHA-256", formula.chain_step === "HEX_TEXT" ? textBytes(hash) : bytesOf(hash)));
 }

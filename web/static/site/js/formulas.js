@@ -1,4 +1,4 @@
-// The published formulas, era by era: games/fairness/formulas.py, which names the sources. A test holds the two equal.
+// The published formulas, era by era: games/fairness/formulas.py, which names the sources. A test compares the two.
 export const FORMULAS = [
   {
     "name": "bcgame-unsalted",

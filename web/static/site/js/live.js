@@ -1,57 +1,57 @@
-// Keeps the page true: the stream says that something changed, the panels are fetched as the server renders them.
-// A version has one answer, which the server keeps ready; so thousands of pages cost it one rendering.
+// Keep the page current: the stream reports a change, then the panels are fetched as the server renders them.
+// The server renders the panels once per version and caches them, so thousands of pages cost it one rendering.
 import { setConnection, setGenerated } from "./ages.js";
 import { fetchPanels, showPanels } from "./panels.js";
 import { follow } from "./stream.js";
-import { hearGame, showHeard } from "./strip.js";
+import { addGame, showGames } from "./strip.js";
 
-const SPREAD_MS = 400; // pages do not all ask in the same millisecond
-const AT_MOST_EVERY_MS = 1000;
+const SPREAD_MS = 400; // spreads the requests of all open pages
+const MIN_INTERVAL_MS = 1000;
 const POLL_MS = 5000;
-const UNSEEN_MS = 30_000; // then the stream ends: over HTTP/1.1 a browser has six connections for all its tabs
-const ANYWAY_MS = 600_000; // "last 24 h" moves on where no game is played, too
+const HIDDEN_MS = 30_000; // a hidden page then closes its stream: over HTTP/1.1 all tabs share six connections
+const REFRESH_MS = 600_000; // "last 24 h" moves on even while no game is played
 
 export function startLive(page) {
   const url = page.dataset.panelsUrl;
-  let version = Number(page.dataset.version); // of what is shown
-  let told = 0; // the newest that the stream spoke of
-  let due = null;
-  let asked = 0;
+  let version = Number(page.dataset.version); // of the panels shown
+  let newestVersion = 0; // the newest that the stream reported
+  let timer = null; // of the next refresh
+  let fetchedAt = 0;
   let polling = null;
-  let reached = false; // by the last poll
-  let unseen = null;
-  let left = false;
+  let reached = false; // the last poll reached the server
+  let hiddenTimer = null;
+  let closed = false;
 
-  // Whether the server answered.
+  // Return true if the server responded.
   const refresh = async () => {
-    due = null;
-    asked = Date.now();
-    const answer = await fetchPanels(url);
-    if (answer) show(answer);
-    const reached = answer !== null && !answer.stored;
-    if (!reached) refreshLater();
-    return reached;
+    timer = null;
+    fetchedAt = Date.now();
+    const fetched = await fetchPanels(url);
+    if (fetched) show(fetched);
+    const responded = fetched !== null && !fetched.stored;
+    if (!responded) refreshLater();
+    return responded;
   };
 
-  const show = (answer) => {
-    showPanels(answer.panels);
-    showHeard();
-    setGenerated(answer.generated_at);
-    if (answer.version) {
-      version = answer.version;
-      if (version < told && !answer.stored) refreshSoon(); // rendered just before the last change
+  const show = (fetched) => {
+    showPanels(fetched.panels);
+    showGames();
+    setGenerated(fetched.generated_at);
+    if (fetched.version) {
+      version = fetched.version;
+      if (version < newestVersion && !fetched.stored) refreshSoon(); // rendered just before the last change
     }
   };
 
   const refreshSoon = () => {
-    if (due !== null || document.hidden) return;
-    const wait = Math.max(asked + AT_MOST_EVERY_MS - Date.now(), 0) + Math.random() * SPREAD_MS;
-    due = setTimeout(refresh, wait);
+    if (timer !== null || document.hidden) return;
+    const wait = Math.max(fetchedAt + MIN_INTERVAL_MS - Date.now(), 0) + Math.random() * SPREAD_MS;
+    timer = setTimeout(refresh, wait);
   };
 
-  // Polls come by themselves.
+  // Retry a failed refresh; not needed while polling, which repeats anyway.
   const refreshLater = () => {
-    if (due === null && polling === null && !document.hidden) due = setTimeout(refresh, POLL_MS);
+    if (timer === null && polling === null && !document.hidden) timer = setTimeout(refresh, POLL_MS);
   };
 
   const poll = async () => {
@@ -76,39 +76,40 @@ export function startLive(page) {
       setConnection("live");
     },
     onSnapshot: (snapshot) => {
-      told = snapshot.version;
-      if (told !== version) refreshSoon();
+      newestVersion = snapshot.version;
+      if (newestVersion !== version) refreshSoon();
     },
-    onGame: hearGame,
+    onGame: addGame,
     onChange: (change) => {
-      told = change.version;
+      newestVersion = change.version;
       refreshSoon();
     },
     onLost: () => {
-      if (!reached) setConnection(navigator.onLine ? "lost" : "offline"); // else what is shown is as fresh as it was
+      // While polling reaches the server, the data stay as fresh as before.
+      if (!reached) setConnection(navigator.onLine ? "lost" : "offline");
       startPolling();
     },
   });
 
-  const leave = () => {
-    left = true;
+  const closeStream = () => {
+    closed = true;
     stream.close();
   };
 
-  const leaveLater = () => {
-    unseen = setTimeout(leave, UNSEEN_MS);
+  const closeStreamLater = () => {
+    hiddenTimer = setTimeout(closeStream, HIDDEN_MS);
   };
 
-  setInterval(refreshSoon, ANYWAY_MS);
-  if (document.hidden) leaveLater(); // opened in the background
+  setInterval(refreshSoon, REFRESH_MS);
+  if (document.hidden) closeStreamLater(); // the page was opened in the background
   document.addEventListener("visibilitychange", () => {
-    clearTimeout(unseen);
+    clearTimeout(hiddenTimer);
     if (document.hidden) {
-      leaveLater();
+      closeStreamLater();
     } else {
-      if (left) stream.open();
-      left = false;
-      refreshSoon(); // nothing was fetched while nobody looked
+      if (closed) stream.open();
+      closed = false;
+      refreshSoon(); // nothing was fetched while the page was hidden
     }
   });
 }

@@ -13,5 +13,5 @@ if (page) {
   startLive(page);
 }
 if ("serviceWorker" in navigator && window.isSecureContext) {
-  navigator.serviceWorker.register("/service-worker.js").catch(() => {}); // without it the page works, only not offline
+  navigator.serviceWorker.register("/service-worker.js").catch(() => {}); // without it the page works, but not offline
 }

@@ -1,10 +1,10 @@
-// Panels as the server renders them, put in place without moving the reader: focus, open details and scrolling stay.
+// Replace panels by what the server renders, and keep the focus, open details and scroll positions.
 const shown = new Map();
 
-// Null when nobody answers; `stored` when it was the service worker, with what the server said last.
+// Return the panels, or null if the request fails. `stored` is true if the service worker responded from its cache.
 export async function fetchPanels(url) {
   try {
-    // no-cache: ask again with the ETag; what the browser keeps for a second would be older than what the stream said
+    // no-cache: revalidate by the ETag; the browser's own copy may be a second older than the event that led here
     const response = await fetch(url, { headers: { Accept: "application/json" }, cache: "no-cache" });
     return response.ok ? { ...(await response.json()), stored: response.headers.has("X-Stored") } : null;
   } catch {

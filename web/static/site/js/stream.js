@@ -1,14 +1,14 @@
-// The live stream. The browser reconnects by itself and sends the last id it heard; where it gives up, we try again.
-const AGAIN_MS = 5000;
+// The live stream. The browser reconnects by itself and sends the last id it received; if it gives up, we retry.
+const RETRY_MS = 5000;
 
-// Begins at once. Returns { open, close }: what was missed while it was closed is told when it is opened again.
+// Open the stream at once. Return { open, close }: opened again, it sends the events missed while it was closed.
 export function follow({ onOpen, onSnapshot, onGame, onChange, onLost }) {
   let last = null;
   let source = null;
-  let again = null;
+  let retry = null;
 
   const close = () => {
-    clearTimeout(again);
+    clearTimeout(retry);
     source?.close();
     source = null;
   };
@@ -19,11 +19,11 @@ export function follow({ onOpen, onSnapshot, onGame, onChange, onLost }) {
     source.addEventListener("open", onOpen);
     source.addEventListener("error", () => {
       onLost();
-      if (source.readyState === EventSource.CLOSED) again = setTimeout(open, AGAIN_MS);
+      if (source.readyState === EventSource.CLOSED) retry = setTimeout(open, RETRY_MS);
     });
-    source.addEventListener("snapshot", (event) => onSnapshot(heard(event)));
-    source.addEventListener("game", (event) => onGame(heard(event)));
-    source.addEventListener("analytics", (event) => onChange(heard(event)));
+    source.addEventListener("snapshot", (event) => onSnapshot(parse(event)));
+    source.addEventListener("game", (event) => onGame(parse(event)));
+    source.addEventListener("analytics", (event) => onChange(parse(event)));
     source.addEventListener("reset", () => {
       last = null;
     });
@@ -31,7 +31,7 @@ export function follow({ onOpen, onSnapshot, onGame, onChange, onLost }) {
     source.addEventListener("resumed", onOpen);
   };
 
-  const heard = (event) => {
+  const parse = (event) => {
     if (event.lastEventId) last = event.lastEventId;
     return JSON.parse(event.data);
   };

@@ -1,4 +1,4 @@
-// Games that have just ended, before their panels are there: their verdicts follow with them.
+// Show games that have just ended before the panels that contain them arrive. Their verdicts come with the panels.
 const SIZES = [
   [100, "huge"],
   [10, "big"],
@@ -7,31 +7,31 @@ const SIZES = [
 ];
 const POINT = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
-const HEARD_AT_MOST = 100; // while nobody looks no panels are fetched, and none of these forgotten
+const MAX_PENDING = 100; // a hidden page fetches no panels, so nothing removes games from the map
 
-const heard = new Map(); // id -> { point, ended }: games that the panels did not hold when they were last shown
+const pending = new Map(); // id -> { point, ended }: games that the panels last shown did not contain
 
-// A `game` event of the stream.
-export function hearGame({ game_id: id, crash_point: point, end_time: ended, change }) {
+// Handle a `game` event of the stream.
+export function addGame({ game_id: id, crash_point: point, end_time: ended, change }) {
   if (change === "new") {
-    heard.set(id, { point, ended });
-    if (heard.size > HEARD_AT_MOST) heard.delete(heard.keys().next().value);
+    pending.set(id, { point, ended });
+    if (pending.size > MAX_PENDING) pending.delete(pending.keys().next().value);
     if (show(id, { point, ended })) document.querySelector("[data-announce]").textContent = `Game ${id}: ${textOf(point)}`;
   } else {
-    heard.delete(id); // the panels will tell
+    pending.delete(id); // the next panels show the correction
   }
 }
 
-// Panels may be a moment older than what was heard since they were asked for.
-export function showHeard() {
+// Show the pending games again after the panels were replaced, which may be older than the last events.
+export function showGames() {
   const newest = newestShown();
-  for (const id of [...heard.keys()].sort((one, other) => one - other)) {
-    if (id <= newest) heard.delete(id);
-    else show(id, heard.get(id));
+  for (const id of [...pending.keys()].sort((one, other) => one - other)) {
+    if (id <= newest) pending.delete(id);
+    else show(id, pending.get(id));
   }
 }
 
-// False for a game older than the newest: it takes its place with the panels.
+// Return false for a game older than the newest one shown: the panels will show it in its place.
 function show(id, { point, ended }) {
   const strip = document.querySelector("[data-strip]");
   if (!strip || id <= newestShown()) return false;
@@ -44,7 +44,7 @@ function show(id, { point, ended }) {
   latest.querySelector("[data-latest-point]").textContent = textOf(point);
   latest.querySelector("[data-latest-id]").textContent = id;
   latest.querySelector("[data-latest-time]").textContent = ended ? clockOf(ended) : "";
-  latest.querySelector("[data-latest-verdict]").textContent = "\u00a0"; // not before the panels tell it
+  latest.querySelector("[data-latest-verdict]").textContent = "\u00a0"; // the verdict comes with the panels
   return true;
 }
 
@@ -76,13 +76,13 @@ function pageOf(id) {
   return `/games/${id}/${zone() === "UTC" ? "" : `?tz=${encodeURIComponent(zone())}`}`;
 }
 
-// In the page's zone, as the server writes it.
+// Return the time in the page's zone, written as the server writes it.
 function clockOf(iso) {
   const timeZone = zone();
   return `${new Date(iso).toLocaleTimeString("en-GB", { timeZone })} ${timeZone}`;
 }
 
-// A chip has room for so much.
+// Return the text for a chip, which has room for fewer digits.
 function shortOf(point) {
   return point < 1000 ? textOf(point) : `${Math.floor(point).toLocaleString("en-GB")}\u00d7`;
 }

@@ -1,4 +1,4 @@
-// The switch goes round: system, light, dark.
+// The button switches between system, light and dark.
 const NAMES = ["system", "light", "dark"];
 
 export function startTheme() {

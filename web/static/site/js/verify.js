@@ -1,4 +1,4 @@
-// "Verify any hash" and "Verify these": the browser's own verdict.
+// "Verify any hash" and "Verify these": the browser computes its own verdict.
 import { explain, formulaFor, previousHash } from "./fairness.js";
 
 const HASH = /^[0-9a-f]{64}$/;
@@ -11,10 +11,10 @@ export function startVerifying() {
   if (button) startTable(button);
 }
 
-// Submitting asks the server, and makes a URL that can be shared; what one types is verified here alone.
+// Submitting the form calls the server and makes a URL that can be shared. Typing verifies in the browser alone.
 function startForm(form) {
   form.addEventListener("input", () => {
-    document.querySelector("[data-agreement]").hidden = true; // the server was asked something else
+    document.querySelector("[data-agreement]").hidden = true; // the server's result is for other values
     showVerdict(form);
   });
   if (form.elements.hash.value) showVerdict(form).then(showAgreement);
@@ -25,23 +25,23 @@ async function showVerdict(form) {
   const hash = form.elements.hash.value.trim().toLowerCase();
   const gameId = Number(form.elements.game_id.value);
   const claimed = hundredthsOf(form.elements.crash_point.value);
-  const told = await verdict(form.elements.site.value, gameId, hash, claimed);
-  place.replaceChildren(line(`verdict ${told.kind}`, told.text), ...(told.steps ? [list(told.steps)] : []));
-  return told;
+  const result = await verdict(form.elements.site.value, gameId, hash, claimed);
+  place.replaceChildren(line(`verdict ${result.kind}`, result.text), ...(result.steps ? [list(result.steps)] : []));
+  return result;
 }
 
-// Only where both have a crash point to compare.
-function showAgreement(told) {
+// Compare the two verdicts if both have a crash point.
+function showAgreement(result) {
   const place = document.querySelector("[data-agreement]");
   const servers = document.querySelector("[data-server-crash]").dataset.serverCrash;
-  if (!servers || !told.hundredths) return;
-  const agree = Number(servers) === told.hundredths;
+  if (!servers || !result.hundredths) return;
+  const agree = Number(servers) === result.hundredths;
   place.className = `verdict ${agree ? "ok" : "no"}`;
   place.textContent = agree ? "\u2713 Your browser and the server agree" : "\u2717 Your browser and the server do not agree";
   place.hidden = false;
 }
 
-// The same steps under the same names as the server's (games/steps.html), so that they can be compared line by line.
+// Return the steps under the same names as the server's (games/steps.html), so that a reader can compare them.
 function rowsOf(formula, steps, before) {
   const salted = formula.randomness !== "HASH";
   const digits = formula.significant_digits;
@@ -58,9 +58,9 @@ function rowsOf(formula, steps, before) {
   ].filter(([, value]) => value !== null);
 }
 
-// `claimed`: hundredths or null.
+// Return { kind, text } and, if they can be computed, { steps, hundredths }. `claimed`: hundredths or null.
 async function verdict(site, gameId, hash, claimed) {
-  if (!crypto.subtle) return { kind: "un", text: "This browser offers its cryptography over https (or localhost) only." };
+  if (!crypto.subtle) return { kind: "un", text: "This browser offers its cryptography only over https or on localhost." };
   if (!HASH.test(hash)) return { kind: "un", text: "A hash has 64 hexadecimal digits." };
   const formula = Number.isSafeInteger(gameId) ? formulaFor(site, gameId) : undefined;
   if (!formula) return { kind: "un", text: "No formula is known for this game." };
@@ -69,10 +69,10 @@ async function verdict(site, gameId, hash, claimed) {
   const rows = rowsOf(formula, steps, before);
   if (steps.hundredths === null) return { kind: "un", text: "The crash point of this game cannot be computed here.", steps: rows };
   const point = `${POINT.format(steps.hundredths / 100)}\u00d7`;
-  const told = { steps: rows, hundredths: steps.hundredths };
-  if (claimed === null) return { ...told, kind: "ok", text: `The hash gives ${point}` };
-  if (claimed === steps.hundredths) return { ...told, kind: "ok", text: `\u2713 Verified: the hash gives exactly ${point}` };
-  return { ...told, kind: "no", text: `\u2717 Refused: the hash gives ${point}, not ${POINT.format(claimed / 100)}\u00d7` };
+  const result = { steps: rows, hundredths: steps.hundredths };
+  if (claimed === null) return { ...result, kind: "ok", text: `The hash gives ${point}` };
+  if (claimed === steps.hundredths) return { ...result, kind: "ok", text: `\u2713 Verified: the hash gives exactly ${point}` };
+  return { ...result, kind: "no", text: `\u2717 Mismatch: the hash gives ${point}, not ${POINT.format(claimed / 100)}\u00d7` };
 }
 
 function startTable(button) {
@@ -88,19 +88,19 @@ function startTable(button) {
     place.hidden = false;
     place.textContent =
       `${agree} of ${rows.length} crash points verified by this browser` +
-      (differ ? `, ${differ} refused` : "") +
-      (links.all ? `; ${links.right} of ${links.all} links of the hash chain hold.` : ". No two of them are neighbours.");
+      (differ ? `, ${differ} mismatched` : "") +
+      (links.all ? `; ${links.right} of ${links.all} links of the hash chain are unbroken.` : ". No two of these games follow each other.");
   });
 }
 
 async function checkRow(site, row) {
-  const told = await verdict(site, Number(row.dataset.game), row.dataset.hash, hundredthsOf(row.dataset.crash));
-  const text = told.kind === "ok" ? "in this browser too" : told.text;
-  row.querySelector("[data-verdict]").replaceChildren(line(`verdict ${told.kind}`, text, "span"));
-  return told.kind === "ok" ? true : told.kind === "no" ? false : null;
+  const result = await verdict(site, Number(row.dataset.game), row.dataset.hash, hundredthsOf(row.dataset.crash));
+  const text = result.kind === "ok" ? "in this browser too" : result.text;
+  row.querySelector("[data-verdict]").replaceChildren(line(`verdict ${result.kind}`, text, "span"));
+  return result.kind === "ok" ? true : result.kind === "no" ? false : null;
 }
 
-// Of rows whose games are neighbours in the table, whatever its order.
+// Count the links between games of the table with consecutive ids, whatever its order.
 async function countLinks(site, rows) {
   const hashes = new Map(rows.map((row) => [Number(row.dataset.game), row.dataset.hash]));
   const links = { all: 0, right: 0 };

@@ -1,4 +1,4 @@
-// The browser knows the zones: the page need not carry six hundred names.
+// The browser has the list of time zones, so the page need not contain six hundred names.
 export function startZones() {
   const list = document.querySelector("[data-zones]");
   if (!list || !Intl.supportedValuesOf) return;
