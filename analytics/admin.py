@@ -1,4 +1,4 @@
-"""The live view under /admin/: where it stands, and its buttons. A worker does the work; the last runs are shown."""
+"""The live view under /admin/: its state, the last runs of its jobs, and buttons that queue a job for a worker."""
 
 from collections.abc import Collection
 from typing import Any
@@ -13,23 +13,24 @@ from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.tasks import TaskNotQueued
 
 VIEW = "view"
-TOLD = {"apply": "Pending and Newest game below tell when it is done."}
+HINTS = {"apply": "Pending and Newest game below show when it is done."}
 JOBS = {
-    "apply": ("Apply what is pending?", "A worker applies every game that waits.", wakeup.WRITER_TASK),
+    "apply": ("Apply the pending games?", "A worker applies every pending game.", wakeup.WRITER_TASK),
     "reconcile": (
         "Reconcile the whole view?",
-        "A worker compares every chunk and every count with the table, marks the games that differ and builds the view "
-        "anew where a count does.",
+        "A worker compares every chunk and every count with the table. It marks the games that differ, and rebuilds "
+        "the view if a count differs.",
         tasks.reconcile_all.name,
     ),
     "check": (
         "Check the whole view for drift?",
-        "A worker applies what is pending and holds every cell against the table; it repairs nothing.",
+        "A worker applies the pending games and compares every cell with the table. It repairs nothing.",
         tasks.check_drift.name,
     ),
     "rebuild": (
-        "Build the view anew?",
-        "A worker builds it from the table and swaps it in; readers are served all along, stream clients get a reset.",
+        "Rebuild the view?",
+        "A worker builds a new view from the table and swaps it in. Readers are served throughout; "
+        "stream clients get a reset.",
         tasks.rebuild.name,
     ),
 }
@@ -38,8 +39,8 @@ JOBS = {
 def _wake(verb: str, task: str) -> Any:
     def act(_: str, by: Any) -> str:
         wakeup.enqueue(task)
-        log_action(LiveView, by, VIEW, f"Asked a worker to {verb}.")
-        return f"A worker is asked to {verb}. {TOLD.get(verb, 'Its outcome appears below.')}"
+        log_action(LiveView, by, VIEW, f"Queued for a worker: {verb}.")
+        return f"Queued for a worker: {verb}. {HINTS.get(verb, 'The result appears below.')}"
 
     return act
 

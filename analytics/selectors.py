@@ -1,4 +1,4 @@
-"""The state of the live view, beside the table's."""
+"""The state of the live view, compared with the games table."""
 
 from collections.abc import Sequence
 from datetime import UTC, tzinfo
@@ -18,16 +18,16 @@ from games.times import from_unix_ms
 
 
 def status(zone: tzinfo = UTC) -> dict[str, Any]:
-    """The state of the view beside the table's. Says what it cannot know as null. Raises django.db.Error."""
-    answer: dict[str, Any] = {
+    """Return the state of the view compared with the table's; unknown values are None. Raises django.db.Error."""
+    state: dict[str, Any] = {
         "site": settings.SITE,
         "conditions": [str(condition) for condition in conditions()],
         "newest_game": game_reads.newest_id(),
     }
     try:
-        return answer | _view_status(zone)
+        return state | _view_status(zone)
     except RedisUnavailable:
-        return answer | {"view": "unavailable"} | dict.fromkeys(VIEW_FIELDS)
+        return state | {"view": "unavailable"} | dict.fromkeys(VIEW_FIELDS)
 
 
 VIEW_FIELDS = (
@@ -38,9 +38,9 @@ VIEW_FIELDS = (
 
 def _view_status(zone: tzinfo) -> dict[str, Any]:
     view = reader.view_state()
-    waiting = pending.size()
+    pending_games = pending.size()
     if view is None:
-        return {"view": "absent"} | dict.fromkeys(VIEW_FIELDS) | {"pending": waiting}
+        return {"view": "absent"} | dict.fromkeys(VIEW_FIELDS) | {"pending": pending_games}
     lag_ms = max(_lag_ms(view.newest), view.lag_ms(now_ms()))
     return {
         "view": "behind" if lag_ms >= sources.GRACE_MS else "current",
@@ -50,7 +50,7 @@ def _view_status(zone: tzinfo) -> dict[str, Any]:
         "applied_games": view.games,
         "applied_head": view.newest,
         "lag_ms": lag_ms,
-        "pending": waiting,
+        "pending": pending_games,
         "last_reconcile": _run(schedule.last_run("reconcile-newest"), zone),
         "last_full_reconcile": _run(schedule.last_run("reconcile-all"), zone),
         "drift": repairs.read_counts()._asdict(),
@@ -69,7 +69,7 @@ def _run(run: LastRun | None, zone: tzinfo) -> dict[str, Any] | None:
 
 
 def _lag_ms(head: int | None) -> int:
-    """For how long the oldest game beyond the view's head has waited; 0 when the view holds the newest."""
+    """Return how long ago the oldest game beyond the view's head was recorded; 0 if the view has the newest game."""
     since = game_reads.unapplied_since(head)
     return 0 if since is None else max(0, now_ms() - game_reads.to_ms(since))
 
@@ -78,7 +78,7 @@ JOBS = ("reconcile-newest", "reconcile-all", "check-drift", "rebuild", "clean-up
 
 
 def jobs(names: Sequence[str] = JOBS) -> dict[str, LastRun | None]:
-    """The last run of each job by a worker; None for those that never ran, or while Redis is away."""
+    """Return the last run of each job; None for a job that never ran, and for all while Redis is unavailable."""
     try:
         return {name: schedule.last_run(name) for name in names}
     except RedisUnavailable:
@@ -86,7 +86,7 @@ def jobs(names: Sequence[str] = JOBS) -> dict[str, LastRun | None]:
 
 
 def size() -> dict[str, int | None]:
-    """What the view takes and keeps; null while there is none or Redis is away."""
+    """Return the size of the view and what it holds; all None if there is no view or Redis is unavailable."""
     try:
         view, index = reader.view_state(), reader.index()
         memory = reader.memory_bytes(index, conditions())

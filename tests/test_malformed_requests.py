@@ -1,4 +1,4 @@
-"""Every malformed query is a 400 that names its field, never a 5xx and never a guess."""
+"""Every malformed query gets a 400 that names the parameter, never a 5xx and never a guess."""
 
 import pytest
 
@@ -56,34 +56,34 @@ CASES = {
     },
     "/api/analytics/occurrences/?min=2&hours=%EF%BC%95": {"hours": ["A valid number is required."]},
     "/api/analytics/occurrences/?min=2&hours=NaN": {"hours": ["A valid number is required."]},
-    "/api/analytics/occurrences/?min=2&until=2026-01-01T00:00:00Z": {"since": ["Is needed with until."]},
-    "/api/analytics/occurrences/?min=2&since=2099-01-01T00:00:00Z": {"since": ["Lies in the future."]},
-    "/api/analytics/occurrences/?min=2&all=false": {"all": ["Only all=true has a meaning."]},
-    "/api/analytics/intervals/?min=2&interval=7": {"interval": ["Must divide a day of 1440 minutes."]},
-    "/api/analytics/intervals/?min=2&hours=1.1&interval=60": {"hours": ["Must be whole intervals of 60 minutes."]},
+    "/api/analytics/occurrences/?min=2&until=2026-01-01T00:00:00Z": {"since": ["Required if until is given."]},
+    "/api/analytics/occurrences/?min=2&since=2099-01-01T00:00:00Z": {"since": ["Must be in the past."]},
+    "/api/analytics/occurrences/?min=2&all=false": {"all": ["The only valid value is true."]},
+    "/api/analytics/intervals/?min=2&interval=7": {"interval": ["Must divide a day (1440 minutes)."]},
+    "/api/analytics/intervals/?min=2&hours=1.1&interval=60": {"hours": ["Must be a multiple of 60 minutes."]},
     "/api/analytics/intervals/?min=2&hours=2160&interval=1": {
-        "interval": ["Gives 129600 rows; at most 10000 are answered."]
+        "interval": ["Would give 129600 rows; at most 10000 are allowed."]
     },
-    "/api/analytics/intervals/?min=2&games=100": {"games": ["Intervals are of time: give hours or since/until."]},
+    "/api/analytics/intervals/?min=2&games=100": {"games": ["Not allowed for intervals: give hours or since/until."]},
     "/api/analytics/status/?x=1": {"x": ["Unknown parameter."]},
 }
 
 
 @pytest.mark.parametrize("url", CASES)
-def test_it_is_a_400_that_names_the_field(client, url):
+def test_a_malformed_query_gets_a_400_that_names_the_parameter(client, url):
     response = client.get(url)
     assert response.status_code == 400
     assert response.json() == {"detail": "Invalid input.", "errors": CASES[url]}
     assert not Game.objects.exists()
 
 
-def test_more_than_fifty_conditions_are_refused(client):
+def test_more_than_fifty_conditions_are_rejected(client):
     values = ",".join(str(n) for n in range(1, 52))
     response = client.get(f"/api/analytics/occurrences/?min={values}")
     assert response.json()["errors"] == {"min": ["Expected at most 50 values, got 51."]}
 
 
-def test_an_unknown_path_is_json_too(client):
+def test_the_404_of_an_unknown_path_is_json(client):
     response = client.get("/api/nothing/")
     assert (response.status_code, response.json()) == (404, {"detail": "Not found."})
 
@@ -101,7 +101,7 @@ def test_a_page_past_the_last_is_a_404(client):
         "/api/games/?since=1970-01-01T00:00:00Z",
     ],
 )
-def test_times_outside_of_reason_are_refused(client, url):
+def test_times_outside_the_supported_range_are_rejected(client, url):
     response = client.get(url)
     assert response.status_code == 400
     assert list(response.json()["errors"].values()) == [["Must be from 2009-01-03 to 2100-01-01."]]

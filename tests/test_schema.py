@@ -1,4 +1,4 @@
-"""The OpenAPI schema is whole, and every answer is exactly what it says: no field more, none less."""
+"""The OpenAPI schema is valid, and every response has exactly the fields that it describes."""
 
 import json
 
@@ -25,7 +25,7 @@ OPTIONAL = {"errors"}  # of an error
 
 
 def strict(part):
-    """OpenAPI 3.0 as JSON Schema, with nothing allowed that is not told."""
+    """Convert OpenAPI 3.0 to JSON Schema that allows no undocumented field."""
     if isinstance(part, list):
         return [strict(item) for item in part]
     if not isinstance(part, dict):
@@ -54,7 +54,7 @@ PATHS = {
 }
 
 
-# For staff; their answers are held to the schema in tests/cachecore/test_monitoring_api.py.
+# For staff; their responses are compared with the schema in tests/cachecore/test_monitoring_api.py.
 ADMIN_PATHS = {f"/api/admin/monitoring/cache/{path}/" for path in ("stats", "clear", "invalidate/{tag}")}
 
 
@@ -67,56 +67,56 @@ def test_every_path_of_the_api_is_checked_here(schema):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_an_answer_is_what_the_schema_says(client, settings, schema, path, django_capture_on_commit_callbacks):
+def test_a_response_matches_the_schema(client, settings, schema, path, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         record_games(chains.bcgame_rounds(3), source="test")
     services.apply_pending()
     settings.ENABLE_REDIS_RATE_LIMITING = True
     response = client.get(path.format(game_id=chains.BCGAME_LAST - 1) + PATHS[path])
     assert response.status_code == 200
-    told = schema["paths"][path]["get"]["responses"]["200"]
-    assert wrong(schema, told, response) == []
-    assert told["headers"].keys() - response.headers.keys() == set()
+    documented = schema["paths"][path]["get"]["responses"]["200"]
+    assert violations(schema, documented, response) == []
+    assert documented["headers"].keys() - response.headers.keys() == set()
 
 
-def wrong(schema, told, response) -> list[str]:
-    part = told["content"]["application/json"]["schema"]
+def violations(schema, documented, response) -> list[str]:
+    part = documented["content"]["application/json"]["schema"]
     validator = Draft202012Validator({**strict(part), "components": strict(schema["components"])})
     return [error.message for error in validator.iter_errors(json.loads(response.content))]
 
 
-def test_every_operation_tells_its_errors(schema):
-    told = {
+def test_every_operation_documents_its_errors(schema):
+    statuses_of = {
         f"{method} {path}": [status for status in operation["responses"] if status >= "300"]
         for path, operations in schema["paths"].items()
         for method, operation in operations.items()
     }
-    assert told["get /api/games/"] == ["304", "400", "404", "429", "503"]  # 404: past the last page
-    assert told["get /api/games/export/"] == ["400", "429", "503"]
-    assert told["get /api/games/{game_id}/"] == ["304", "400", "404", "429", "503"]
-    assert told["post /api/games/"] == ["400", "401", "403", "413", "415", "429", "503"]
-    assert told["delete /api/admin/monitoring/cache/clear/"] == ["400", "401", "403", "404", "503"]
-    assert [name for name, statuses in told.items() if not {"400", "503"} <= set(statuses)] == []
+    assert statuses_of["get /api/games/"] == ["304", "400", "404", "429", "503"]  # 404: past the last page
+    assert statuses_of["get /api/games/export/"] == ["400", "429", "503"]
+    assert statuses_of["get /api/games/{game_id}/"] == ["304", "400", "404", "429", "503"]
+    assert statuses_of["post /api/games/"] == ["400", "401", "403", "413", "415", "429", "503"]
+    assert statuses_of["delete /api/admin/monitoring/cache/clear/"] == ["400", "401", "403", "404", "503"]
+    assert [name for name, statuses in statuses_of.items() if not {"400", "503"} <= set(statuses)] == []
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_wrong_parameter_is_answered_as_the_schema_says(client, schema, path):
+def test_the_error_of_an_unknown_parameter_matches_the_schema(client, schema, path):
     response = client.get(path.format(game_id=1) + "?nonsense=1")
     assert response.status_code == 400
-    assert wrong(schema, schema["paths"][path]["get"]["responses"]["400"], response) == []
+    assert violations(schema, schema["paths"][path]["get"]["responses"]["400"], response) == []
 
 
-def test_who_may_not_write_is_answered_as_the_schema_says(client, schema):
+def test_the_error_of_a_client_without_permission_matches_the_schema(client, schema):
     response = client.post("/api/games/", {"game_id": 1, "crash": 2}, content_type="application/json")
     assert response.status_code == 401
-    assert wrong(schema, schema["paths"]["/api/games/"]["post"]["responses"]["401"], response) == []
+    assert violations(schema, schema["paths"]["/api/games/"]["post"]["responses"]["401"], response) == []
 
 
-def test_no_crash_point_is_refused_for_being_a_binary_fraction(schema):
+def test_no_crash_point_must_be_a_multiple_of_a_binary_fraction(schema):
     assert "multipleOf" not in json.dumps(schema)
 
 
-def test_intervals_take_no_window_of_games(schema):
+def test_intervals_have_no_window_of_games(schema):
     names = {one["name"] for one in schema["paths"]["/api/analytics/intervals/"]["get"]["parameters"]}
     assert names.isdisjoint({"games", "all"})
     assert {"hours", "since", "until", "interval", "tz", "X-Timezone"} <= names

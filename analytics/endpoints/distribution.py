@@ -40,7 +40,7 @@ class EdgesField(serializers.Field):  # type: ignore[type-arg]
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from error
         if edges[0] != 100 or any(later <= earlier for earlier, later in pairwise(edges)):
-            raise serializers.ValidationError("Must begin with 1 and ascend.")
+            raise serializers.ValidationError("Must begin with 1, in ascending order.")
         if edges[-1] > MAX_QUERY_HUNDREDTHS:
             raise serializers.ValidationError(f"Must be at most {format_hundredths(MAX_QUERY_HUNDREDTHS)}.")
         return edges

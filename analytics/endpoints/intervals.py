@@ -36,12 +36,12 @@ class IntervalsQuery(ConditionQuery, WindowQuery):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
         if DAY_MINUTES % attrs["interval"]:
-            raise serializers.ValidationError({"interval": [f"Must divide a day of {DAY_MINUTES} minutes."]})
+            raise serializers.ValidationError({"interval": [f"Must divide a day ({DAY_MINUTES} minutes)."]})
         for name in ("games", "all"):
             if name in attrs:
-                raise serializers.ValidationError({name: ["Intervals are of time: give hours or since/until."]})
+                raise serializers.ValidationError({name: ["Not allowed for intervals: give hours or since/until."]})
         if "hours" in attrs and attrs["hours"] * 60 % attrs["interval"]:
-            raise serializers.ValidationError({"hours": [f"Must be whole intervals of {attrs['interval']} minutes."]})
+            raise serializers.ValidationError({"hours": [f"Must be a multiple of {attrs['interval']} minutes."]})
         return attrs
 
     @property

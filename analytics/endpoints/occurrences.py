@@ -118,13 +118,13 @@ def _comparison(
 ) -> dict[str, Any]:
     """Compare with the window before; if one of the two is incomplete, `change` is null and `reason` says why."""
     if previous is None:
-        return {"previous": None, "change": None, "reason": "Nothing is before all games."}
+        return {"previous": None, "change": None, "reason": "All games have no previous window."}
     earlier_coverage, earlier = previous[0], previous[1][position]
     comparison = {"previous": _counts(earlier, zone) | {"complete": earlier_coverage.complete}}
     if not coverage.complete:
-        return comparison | {"change": None, "reason": "The data do not cover the window whole."}
+        return comparison | {"change": None, "reason": "The data do not cover the whole window."}
     if not earlier_coverage.complete:
-        return comparison | {"change": None, "reason": "The data do not cover the window before whole."}
+        return comparison | {"change": None, "reason": "The data do not cover the whole previous window."}
     return comparison | {"change": _change(found, earlier), "reason": None}
 
 

@@ -1,4 +1,4 @@
-"""A condition on the crash point, or several."""
+"""Query parameters for conditions on the crash point: min, max or floor."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from games.query import Query
 
 
 class ConditionQuery(Query):
-    """Exactly one of min, max and floor, with one value or several."""
+    """A query with exactly one of min, max and floor, with one value or several."""
 
     min = serializers.CharField(required=False, help_text="Crash point at least x; up to 50 values: 2,5,10.")
     max = serializers.CharField(required=False, help_text="Crash point at most x; up to 50 values.")
@@ -18,14 +18,15 @@ class ConditionQuery(Query):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
-        given = [kind for kind in KINDS if kind in attrs]
-        if len(given) != 1:
+        kinds = [kind for kind in KINDS if kind in attrs]
+        if len(kinds) != 1:
             problem = "Give exactly one of min, max and floor."
-            raise serializers.ValidationError({kind: [problem] for kind in given or KINDS})
+            raise serializers.ValidationError({kind: [problem] for kind in kinds or KINDS})
+        [kind] = kinds
         try:
-            attrs["conditions"] = parse_list(given[0], attrs[given[0]])
+            attrs["conditions"] = parse_list(kind, attrs[kind])
         except ValueError as error:
-            raise serializers.ValidationError({given[0]: [str(error)]}) from error
+            raise serializers.ValidationError({kind: [str(error)]}) from error
         return attrs
 
     @property

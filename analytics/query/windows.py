@@ -1,4 +1,4 @@
-"""A window of games: games=N, hours=H, since/until or all=true."""
+"""Query parameters for a window of games: games=N, hours=H, since/until or all=true."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -21,13 +21,13 @@ WINDOW_NAMES = ("games", "hours", "since", "until", "all")
 
 @extend_schema_field({"type": "number", "minimum": 0, "exclusiveMinimum": True, "maximum": MAX_WINDOW_HOURS})
 class HoursField(serializers.DecimalField):
-    """Hours, fractions allowed to a millisecond."""
+    """A number of hours; fractions are allowed down to a millisecond."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_digits=12, decimal_places=6, **kwargs)
 
     def to_internal_value(self, data: Any) -> Decimal:
-        if "_" in str(data) or not str(data).isascii():  # Decimal reads 1_0 and digits of other scripts
+        if "_" in str(data) or not str(data).isascii():  # Decimal also accepts 1_0 and digits of other scripts
             self.fail("invalid")
         hours = super().to_internal_value(data)
         if not 0 < hours <= MAX_WINDOW_HOURS:
@@ -36,7 +36,7 @@ class HoursField(serializers.DecimalField):
 
 
 class WindowQuery(Query):
-    """At most one window; each endpoint has its default."""
+    """A query with at most one window; each endpoint has its default."""
 
     games = WholeField(required=False, min_value=1, max_value=MAX_WINDOW_GAMES, help_text="The last N games.")
     hours = HoursField(required=False, help_text="The last H hours, fractions allowed.")
@@ -46,7 +46,7 @@ class WindowQuery(Query):
         ["true"],
         required=False,
         help_text="Every game recorded.",
-        error_messages={"invalid_choice": "Only all=true has a meaning."},
+        error_messages={"invalid_choice": "The only valid value is true."},
     )
 
     default_window: tuple[str, Any] = ("games", 100)
@@ -59,27 +59,27 @@ class WindowQuery(Query):
             problem = "Give one window: games, hours, since/until or all."
             raise serializers.ValidationError({name: [problem] for name in given})
         if "until" in attrs and "since" not in attrs:
-            raise serializers.ValidationError({"since": ["Is needed with until."]})
+            raise serializers.ValidationError({"since": ["Required if until is given."]})
         if "until" in attrs and attrs["since"] >= attrs["until"]:
-            raise serializers.ValidationError({"since": ["Is not before until."]})
+            raise serializers.ValidationError({"since": ["Must be earlier than until."]})
         if not given:
             attrs[self.default_window[0]] = self.default_window[1]
         return attrs
 
     def window(self, now_ms: int) -> Window:
-        """The window as of `now_ms`, where a window of time ends. Raises ValidationError."""
-        asked = self.validated_data
-        if "games" in asked:
-            return Window("games", asked["games"], count=asked["games"])
-        if "hours" in asked:
-            length = int(asked["hours"] * HOUR_MS)
-            return Window("hours", float(asked["hours"]), from_ms=now_ms - length, to_ms=now_ms)
-        if "since" in asked:
-            requested = {name: asked[name] for name in ("since", "until") if name in asked}
-            until = to_ms(asked["until"]) if "until" in asked else now_ms
-            since = to_ms(asked["since"])
+        """Return the window; a window of time ends at `now_ms` at the latest. Raises ValidationError."""
+        data = self.validated_data
+        if "games" in data:
+            return Window("games", data["games"], count=data["games"])
+        if "hours" in data:
+            length = int(data["hours"] * HOUR_MS)
+            return Window("hours", float(data["hours"]), from_ms=now_ms - length, to_ms=now_ms)
+        if "since" in data:
+            requested = {name: data[name] for name in ("since", "until") if name in data}
+            until = to_ms(data["until"]) if "until" in data else now_ms
+            since = to_ms(data["since"])
             if since >= now_ms:
-                raise serializers.ValidationError({"since": ["Lies in the future."]})
+                raise serializers.ValidationError({"since": ["Must be in the past."]})
             return Window("range", requested, from_ms=since, to_ms=min(until, now_ms))
         return Window("all", True)
 
@@ -88,10 +88,9 @@ class WindowQuery(Query):
         yield from self.window_parameters()
 
     def window_parameters(self) -> Iterator[tuple[str, object]]:
-        asked = self.validated_data
         for name in WINDOW_NAMES:
-            if name in asked:
-                yield name, _canonical(asked[name])
+            if name in self.validated_data:
+                yield name, _canonical(self.validated_data[name])
 
 
 def _canonical(value: Any) -> object:

@@ -1,7 +1,7 @@
-"""Every answer of the analytics API by plain recomputation: loops over a dictionary of games, exact arithmetic.
+"""Every response of the analytics API by plain recomputation: loops over a dictionary of games, exact arithmetic.
 
-Nothing is shared with the code under test. What is asked is what a caller writes: a path and texts. Answers are as
-JSON is read, with times as `datetime.isoformat` writes them.
+Nothing is shared with the code under test. Parameters are texts, as a client sends them. Responses are as JSON is read,
+with times as `datetime.isoformat` writes them.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 Json = dict[str, Any]
-Asked = dict[str, str]
+Params = dict[str, str]
 
 MINUTE_MS = 60_000
 MAX_ROWS = 10_000
@@ -31,21 +31,21 @@ WINDOWS = ("games", "hours", "since", "until", "all")
 
 @dataclass(frozen=True)
 class World:
-    """What is recorded: id -> (crash point in hundredths, end in Unix ms or 0); the hashes that are known."""
+    """Recorded games: id -> (crash point in hundredths, end in Unix ms or 0), and the hashes of those that have one."""
 
     games: dict[int, tuple[int, int]]
     hashes: dict[int, str] = field(default_factory=dict)
     source: str = "test"
     formula: str = ""
-    round_ms: int = 0  # from prepare to end, where those times are known
+    round_ms: int = 0  # from prepare to end; 0: those times are unknown
 
     @cached_property
     def ids(self) -> list[int]:
         return sorted(self.games)
 
 
-class Refused(Exception):
-    """A 400 that names the parameter to blame."""
+class InvalidParameter(Exception):
+    """A 400 that names the parameter."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, reason)
@@ -56,13 +56,17 @@ class Refused(Exception):
         return {"detail": "Invalid input.", "errors": {name: [reason]}}
 
 
-def answer(endpoint: str, asked: Asked, world: World, now_ms: int) -> tuple[int, Json]:
-    """Status and body, but for source, version and epoch."""
-    zone = asked.get("tz", "UTC")
+def too_many_rows(name: str, rows: int) -> InvalidParameter:
+    return InvalidParameter(name, f"Would give {rows} rows; at most {MAX_ROWS} are allowed.")
+
+
+def expected_response(endpoint: str, params: Params, world: World, now_ms: int) -> tuple[int, Json]:
+    """Return status and body, without source, version and epoch."""
+    zone = params.get("tz", "UTC")
     try:
-        window, results = ENDPOINTS[endpoint](asked, world, now_ms, zone)
-    except Refused as refusal:
-        return 400, refusal.body
+        window, results = ENDPOINTS[endpoint](params, world, now_ms, zone)
+    except InvalidParameter as error:
+        return 400, error.body
     return 200, {
         "meta": {"generated_at": at(now_ms, zone), "timezone": zone, "window": window},
         "results": results,
@@ -87,32 +91,32 @@ def share(count: int, games: int) -> float | None:
 
 
 def at_least(hundredths: int) -> Fraction:
-    """P(X >= hundredths / 100) of formula A."""
+    """Return P(X >= hundredths / 100) by formula A."""
     return Fraction(1) if hundredths <= 100 else Fraction(100 - EDGE_PERCENT, hundredths)
 
 
 @dataclass(frozen=True)
-class Asking:
-    """A condition: its name, whether a crash point in hundredths meets it, its chance."""
+class ConditionCheck:
+    """A condition: its name, a function that checks a crash point in hundredths, its probability."""
 
     name: str
     meets: Callable[[int], bool]
     chance: Fraction
 
 
-def conditions(asked: Asked) -> list[Asking]:
-    [kind] = [kind for kind in ("min", "max", "floor") if kind in asked]
-    values = dict.fromkeys(int(Decimal(text) * 100) for text in asked[kind].split(","))
-    return [_asking(kind, value) for value in values]
+def conditions(params: Params) -> list[ConditionCheck]:
+    [kind] = [kind for kind in ("min", "max", "floor") if kind in params]
+    values = dict.fromkeys(int(Decimal(text) * 100) for text in params[kind].split(","))
+    return [_condition_check(kind, value) for value in values]
 
 
-def _asking(kind: str, value: int) -> Asking:
+def _condition_check(kind: str, value: int) -> ConditionCheck:
     name = f"{kind}:{Decimal(value) / 100:f}"
     if kind == "min":
-        return Asking(name, lambda crash: crash >= value, at_least(value))
+        return ConditionCheck(name, lambda crash: crash >= value, at_least(value))
     if kind == "max":
-        return Asking(name, lambda crash: crash <= value, 1 - at_least(value + 1))
-    return Asking(name, lambda crash: crash // 100 == value // 100, at_least(value) - at_least(value + 100))
+        return ConditionCheck(name, lambda crash: crash <= value, 1 - at_least(value + 1))
+    return ConditionCheck(name, lambda crash: crash // 100 == value // 100, at_least(value) - at_least(value + 100))
 
 
 # Windows -------------------------------------------------------------------------------------------------------------
@@ -147,7 +151,7 @@ class Span:
         return [i for i in ids if world.games[i][1] and self.start <= world.games[i][1] < self.end]
 
     def whole(self, world: World) -> bool:
-        """Whether the data reach back as far as the window."""
+        """Return True if the data reach back to the start of the window."""
         if self.kind == "all":
             return True
         if self.kind == "games":
@@ -155,8 +159,8 @@ class Span:
         return any(end_ms and end_ms <= self.start for _, end_ms in world.games.values())
 
 
-def span(asked: Asked, default: Asked, now_ms: int, zone: str) -> Span:
-    given = {name: asked[name] for name in WINDOWS if name in asked} or default
+def span(params: Params, default: Params, now_ms: int, zone: str) -> Span:
+    given = {name: params[name] for name in WINDOWS if name in params} or default
     if "all" in given:
         return Span("all", True)
     if "games" in given:
@@ -169,8 +173,8 @@ def span(asked: Asked, default: Asked, now_ms: int, zone: str) -> Span:
     return Span("range", requested, start=to_ms(given["since"]), end=min(until, now_ms))
 
 
-def told(window: Span, world: World, zone: str) -> Json:
-    """`meta.window`."""
+def window_meta(window: Span, world: World, zone: str) -> Json:
+    """Return `meta.window`."""
     ids = window.ids(world)
     recorded = sum(ids[0] <= i <= ids[-1] for i in world.games) if ids else 0
     start, end = window.start, window.end
@@ -191,25 +195,25 @@ def told(window: Span, world: World, zone: str) -> Json:
 
 # Endpoints -----------------------------------------------------------------------------------------------------------
 
-Told = tuple[Json, list[Json]]
+WindowAndResults = tuple[Json, list[Json]]
 
 
-def occurrences(asked: Asked, world: World, now_ms: int, zone: str) -> Told:
-    window = span(asked, {"games": "100"}, now_ms, zone)
+def occurrences(params: Params, world: World, now_ms: int, zone: str) -> WindowAndResults:
+    window = span(params, {"games": "100"}, now_ms, zone)
     results = []
-    for one in conditions(asked):
+    for one in conditions(params):
         result = {
             "condition": one.name,
             **_counts(one, window.ids(world), world, zone),
             "expected_percentage": round(float(100 * one.chance), 4),
         }
-        if "compare" in asked:
+        if "compare" in params:
             result |= _comparison(one, window, world, zone)
         results.append(result)
-    return told(window, world, zone), results
+    return window_meta(window, world, zone), results
 
 
-def _counts(one: Asking, ids: list[int], world: World, zone: str) -> Json:
+def _counts(one: ConditionCheck, ids: list[int], world: World, zone: str) -> Json:
     met = [i for i in ids if one.meets(world.games[i][0])]
     return {
         "count": len(met),
@@ -220,44 +224,44 @@ def _counts(one: Asking, ids: list[int], world: World, zone: str) -> Json:
     }
 
 
-def _comparison(one: Asking, window: Span, world: World, zone: str) -> Json:
+def _comparison(one: ConditionCheck, window: Span, world: World, zone: str) -> Json:
     if window.kind == "all":
-        return {"previous": None, "change": None, "reason": "Nothing is before all games."}
+        return {"previous": None, "change": None, "reason": "All games have no previous window."}
     before = window.before()
     earlier = _counts(one, before.ids(world), world, zone)
-    known = {"previous": earlier | {"complete": before.whole(world)}, "change": None}
+    comparison = {"previous": earlier | {"complete": before.whole(world)}, "change": None}
     if not window.whole(world):
-        return known | {"reason": "The data do not cover the window whole."}
+        return comparison | {"reason": "The data do not cover the whole window."}
     if not before.whole(world):
-        return known | {"reason": "The data do not cover the window before whole."}
+        return comparison | {"reason": "The data do not cover the whole previous window."}
     now = _counts(one, window.ids(world), world, zone)
     points = None
     if now["games"] and earlier["games"]:
         shares = [Fraction(100 * part["count"], part["games"]) for part in (now, earlier)]
         points = round(float(shares[0] - shares[1]), 4)
-    return known | {
+    return comparison | {
         "change": {"count": now["count"] - earlier["count"], "percentage_points": points},
         "reason": None,
     }
 
 
-def intervals(asked: Asked, world: World, now_ms: int, zone: str) -> Told:
-    width = int(asked.get("interval", "10")) * MINUTE_MS
-    window = span(asked, {"hours": "24"}, now_ms, zone)
-    if window.kind == "hours":  # so many whole intervals, of which the last is open
+def intervals(params: Params, world: World, now_ms: int, zone: str) -> WindowAndResults:
+    width = int(params.get("interval", "10")) * MINUTE_MS
+    window = span(params, {"hours": "24"}, now_ms, zone)
+    if window.kind == "hours":  # whole intervals, of which the last is open
         open_end = now_ms - now_ms % width + width
         window = Span("hours", window.requested, start=open_end - (window.end - window.start), end=now_ms)
     starts = list(range(window.start - window.start % width, window.end, width))
-    asking = conditions(asked)
-    if len(starts) * len(asking) > MAX_ROWS:
-        raise Refused("interval", f"Gives {len(starts) * len(asking)} rows; at most {MAX_ROWS} are answered.")
+    checks = conditions(params)
+    if len(starts) * len(checks) > MAX_ROWS:
+        raise too_many_rows("interval", len(starts) * len(checks))
     inside = window.ids(world)
     by_start: dict[int, list[int]] = {start: [] for start in starts}
     for i in inside:
         by_start[world.games[i][1] // width * width].append(i)
     since = window.start if window.whole(world) else min((world.games[i][1] for i in inside), default=math.inf)
     results = []
-    for one in asking:
+    for one in checks:
         rows = []
         for start, ids in by_start.items():
             count = sum(one.meets(world.games[i][0]) for i in ids)
@@ -272,20 +276,20 @@ def intervals(asked: Asked, world: World, now_ms: int, zone: str) -> Told:
                 }
             )
         results.append({"condition": one.name, "interval_minutes": width // MINUTE_MS, "intervals": rows})
-    return told(window, world, zone), results
+    return window_meta(window, world, zone), results
 
 
-def game_sets(asked: Asked, world: World, now_ms: int, zone: str) -> Told:
-    size = int(asked.get("size", "10"))
-    window = span(asked, {"games": "1000"}, now_ms, zone)
-    inside, asking = window.ids(world), conditions(asked)
+def game_sets(params: Params, world: World, now_ms: int, zone: str) -> WindowAndResults:
+    size = int(params.get("size", "10"))
+    window = span(params, {"games": "1000"}, now_ms, zone)
+    inside, checks = window.ids(world), conditions(params)
     sets: dict[int, list[int]] = {}
     for i in reversed(inside):
         sets.setdefault(i // size, []).insert(0, i)
-    if len(sets) * len(asking) > MAX_ROWS:
-        raise Refused("size", f"Gives {len(sets) * len(asking)} rows; at most {MAX_ROWS} are answered.")
+    if len(sets) * len(checks) > MAX_ROWS:
+        raise too_many_rows("size", len(sets) * len(checks))
     results = []
-    for one in asking:
+    for one in checks:
         rows = []
         for number, ids in sets.items():
             count = sum(one.meets(world.games[i][0]) for i in ids)
@@ -304,24 +308,24 @@ def game_sets(asked: Asked, world: World, now_ms: int, zone: str) -> Told:
                 }
             )
         results.append({"condition": one.name, "size": size, "sets": rows})
-    return told(window, world, zone), results
+    return window_meta(window, world, zone), results
 
 
-def series(asked: Asked, world: World, now_ms: int, zone: str) -> Told:
-    limit, asking = int(asked.get("limit", "100")), conditions(asked)
-    if limit * len(asking) > MAX_ROWS:
-        raise Refused("limit", f"Gives {limit * len(asking)} rows; at most {MAX_ROWS} are answered.")
-    window = span(asked, {"games": "1000"}, now_ms, zone)
+def series(params: Params, world: World, now_ms: int, zone: str) -> WindowAndResults:
+    limit, checks = int(params.get("limit", "100")), conditions(params)
+    if limit * len(checks) > MAX_ROWS:
+        raise too_many_rows("limit", limit * len(checks))
+    window = span(params, {"games": "1000"}, now_ms, zone)
     inside = window.ids(world)
     results = []
-    for one in asking:
+    for one in checks:
         found = [s for s in runs(one, world) if inside and s.missed[-1] >= inside[0] and s.missed[0] <= inside[-1]]
         lengths = [len(s.missed) for s in found]
         current = None
         if inside and inside[-1] == world.ids[-1]:
             current = lengths[-1] if found and not found[-1].met else 0
         ordered = found[::-1]
-        if asked.get("sort") == "length":
+        if params.get("sort") == "length":
             ordered.sort(key=lambda s: len(s.missed), reverse=True)  # stable: of equals the newest
         first = inside[0] if inside and window.kind != "all" else 0
         results.append(
@@ -333,10 +337,10 @@ def series(asked: Asked, world: World, now_ms: int, zone: str) -> Told:
                     "current": current,
                     "mean": round(float(Fraction(sum(lengths), len(lengths))), 4) if lengths else None,
                 },
-                "series": [_series_told(s, world, first, zone) for s in ordered[:limit]],
+                "series": [_series_row(s, world, first, zone) for s in ordered[:limit]],
             }
         )
-    return told(window, world, zone), results
+    return window_meta(window, world, zone), results
 
 
 @dataclass(frozen=True)
@@ -347,8 +351,8 @@ class Run:
     met: list[int]
 
 
-def runs(one: Asking, world: World) -> list[Run]:
-    """Every series, oldest first."""
+def runs(one: ConditionCheck, world: World) -> list[Run]:
+    """Return every series, oldest first."""
     found: list[Run] = []
     for i in world.ids:
         if one.meets(world.games[i][0]):
@@ -361,7 +365,7 @@ def runs(one: Asking, world: World) -> list[Run]:
     return found
 
 
-def _series_told(run: Run, world: World, first: int, zone: str) -> Json:
+def _series_row(run: Run, world: World, first: int, zone: str) -> Json:
     start, end = run.missed[0], run.missed[-1]
     return {
         "start_game": start,
@@ -375,11 +379,11 @@ def _series_told(run: Run, world: World, first: int, zone: str) -> Json:
     }
 
 
-def last_games(asked: Asked, world: World, now_ms: int, zone: str) -> Told:
-    limit = int(asked.get("limit", "1"))
+def last_games(params: Params, world: World, now_ms: int, zone: str) -> WindowAndResults:
+    limit = int(params.get("limit", "1"))
     newest_first = world.ids[::-1]
     results = []
-    for one in conditions(asked):
+    for one in conditions(params):
         met = [i for i in newest_first if one.meets(world.games[i][0])]
         results.append(
             {
@@ -390,14 +394,14 @@ def last_games(asked: Asked, world: World, now_ms: int, zone: str) -> Told:
                 "next_probability": float(one.chance),
             }
         )
-    return told(Span("all", True), world, zone), results
+    return window_meta(Span("all", True), world, zone), results
 
 
-def distribution(asked: Asked, world: World, now_ms: int, zone: str) -> Told:
-    window = span(asked, {"games": "10000"}, now_ms, zone)
+def distribution(params: Params, world: World, now_ms: int, zone: str) -> WindowAndResults:
+    window = span(params, {"games": "10000"}, now_ms, zone)
     ids = window.ids(world)
-    bins = _bins(asked.get("bins", DEFAULT_BINS), ids, world)
-    return told(window, world, zone), [{"games": len(ids), "bins": [_bin_told(*one, len(ids)) for one in bins]}]
+    bins = _bins(params.get("bins", DEFAULT_BINS), ids, world)
+    return window_meta(window, world, zone), [{"games": len(ids), "bins": [_bin_row(*one, len(ids)) for one in bins]}]
 
 
 Bin = tuple[int, int | None, int, Fraction]  # from, below, games, chance
@@ -412,7 +416,7 @@ def _bins(text: str, ids: list[int], world: World) -> list[Bin]:
     return bins
 
 
-def _bin_told(low: int, high: int | None, count: int, chance: Fraction, games: int) -> Json:
+def _bin_row(low: int, high: int | None, count: int, chance: Fraction, games: int) -> Json:
     return {
         "from": low / 100,
         "to": high / 100 if high else None,
@@ -423,9 +427,9 @@ def _bin_told(low: int, high: int | None, count: int, chance: Fraction, games: i
     }
 
 
-def volatility(asked: Asked, world: World, now_ms: int, zone: str) -> Told:
-    size = int(asked.get("size", "100"))
-    window = span(asked, {"games": "1000"}, now_ms, zone)
+def volatility(params: Params, world: World, now_ms: int, zone: str) -> WindowAndResults:
+    size = int(params.get("size", "100"))
+    window = span(params, {"games": "1000"}, now_ms, zone)
     left, blocks = window.ids(world), []
     while left:
         left, block = left[:-size], left[-size:]
@@ -446,12 +450,12 @@ def volatility(asked: Asked, world: World, now_ms: int, zone: str) -> Told:
         )
     mean, deviation = _moments()
     result = {"size": size, "expected_mean": mean, "expected_deviation": deviation, "blocks": blocks}
-    return told(window, world, zone), [result]
+    return window_meta(window, world, zone), [result]
 
 
 @cache
 def _moments() -> tuple[float, float]:
-    """Mean and deviation of ln X where P(X = k / 100) = 99 / (k (k + 1)): summed, the rest as an integral.
+    """Return mean and deviation of ln X where P(X = k / 100) = 99 / (k (k + 1)): summed up to n, integrated above.
 
     From n on the sum over f(k) / (k (k + 1)) is that of f(x - 1/2) / x^2 by the midpoint rule, to 1 / n^3.
     """
@@ -463,8 +467,8 @@ def _moments() -> tuple[float, float]:
     return round(mean, 6), round(math.sqrt(square - mean**2), 6)
 
 
-def audit(asked: Asked, world: World, now_ms: int, zone: str) -> Told:
-    window = span(asked, {"all": "true"}, now_ms, zone)
+def audit(params: Params, world: World, now_ms: int, zone: str) -> WindowAndResults:
+    window = span(params, {"all": "true"}, now_ms, zone)
     ids = window.ids(world)
     verdicts = {i: verified(i, world) for i in ids}
     links = {i: linked(i, world) for i in ids}
@@ -488,19 +492,19 @@ def audit(asked: Asked, world: World, now_ms: int, zone: str) -> Told:
                 {"first_game": first, "last_game": last, "games": last - first + 1} for first, last in gaps[:LISTED]
             ],
         },
-        "fit": _fit(bins, len(ids)) | {"bins": [_bin_told(*one, len(ids)) for one in bins]},
+        "fit": _fit(bins, len(ids)) | {"bins": [_bin_row(*one, len(ids)) for one in bins]},
     }
-    return told(window, world, zone), [result]
+    return window_meta(window, world, zone), [result]
 
 
 def _gaps(ids: list[int], world: World) -> list[tuple[int, int]]:
-    """Ids without a record from the first to the last of the window, as ranges, newest first."""
+    """Return the ids without a record between the first and last game of the window, as ranges, newest first."""
     recorded = [i for i in world.ids if ids and ids[0] <= i <= ids[-1]]
     return [(earlier + 1, later - 1) for earlier, later in pairwise(recorded) if later > earlier + 1][::-1]
 
 
 def _fit(bins: list[Bin], games: int) -> Json:
-    """A bin that expects less than five games is one with the next lower; so is all that follows until five are."""
+    """Return the fit. A bin that expects fewer than five games is joined with the next lower one."""
     joined: list[tuple[int, Fraction]] = []
     for _, _, count, chance in bins:
         if joined and (chance * games < 5 or joined[-1][1] < 5):
@@ -520,7 +524,7 @@ def _fit(bins: list[Bin], games: int) -> Json:
 
 
 def beyond(chi_square: float, freedom: int) -> float:
-    """The chance of a larger chi-square: the finite sums for whole degrees of freedom (Abramowitz, Stegun 26.4.4-5)."""
+    """Return P(larger chi-square): finite sums for whole degrees of freedom (Abramowitz, Stegun 26.4.4-5)."""
     half = chi_square / 2
     if freedom % 2:
         terms = [half ** (j - 0.5) / math.gamma(j + 0.5) for j in range(1, (freedom + 1) // 2)]
@@ -528,7 +532,7 @@ def beyond(chi_square: float, freedom: int) -> float:
     return math.exp(-half) * math.fsum(half**j / math.factorial(j) for j in range(freedom // 2))
 
 
-ENDPOINTS: dict[str, Callable[[Asked, World, int, str], Told]] = {
+ENDPOINTS: dict[str, Callable[[Params, World, int, str], WindowAndResults]] = {
     "occurrences": occurrences,
     "intervals": intervals,
     "game-sets": game_sets,
@@ -543,7 +547,7 @@ ENDPOINTS: dict[str, Callable[[Asked, World, int, str], Told]] = {
 
 
 def calculated(game_id: int, world: World) -> int | None:
-    """Hundredths by formula A with nine digits, BC.Game's third era."""
+    """Return the hundredths by formula A with nine digits, BC.Game's third era."""
     if game_id not in world.hashes:
         return None
     digits = hmac.new(SALT.encode(), bytes.fromhex(world.hashes[game_id]), hashlib.sha256).hexdigest()[:13]
@@ -563,7 +567,7 @@ def linked(game_id: int, world: World) -> bool | None:
 
 
 def game(game_id: int, world: World, zone: str) -> Json:
-    """One game as the API tells it."""
+    """Return one game as the API serializes it."""
     crash, end_ms = world.games[game_id]
     found = calculated(game_id, world)
     prepare = end_ms - world.round_ms if world.round_ms and end_ms else None

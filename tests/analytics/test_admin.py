@@ -1,4 +1,4 @@
-"""The live view under /admin/: who may see it, who may press, and what a press does."""
+"""The live view under /admin/: permissions, and what its buttons do."""
 
 import json
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 PAGE = reverse("admin:analytics_liveview_changelist")
 
 
-def ask_url(verb: str) -> str:
+def action_url(verb: str) -> str:
     return reverse("admin:analytics_liveview_ask", args=[verb, "view"])
 
 
@@ -32,13 +32,13 @@ def staff(client):
     return with_permissions
 
 
-def sent() -> list[str]:
-    """Names of the tasks that wait at the broker; no worker runs here."""
+def queued_tasks() -> list[str]:
+    """Return the names of the tasks in the broker's queue; no worker runs here."""
     with connections.guarded_client("state") as client:
         return [json.loads(message)["headers"]["task"] for message in client.lrange("celery", 0, -1)]
 
 
-def test_the_page_shows_where_the_view_stands(staff):
+def test_the_page_shows_the_state_of_the_view(staff):
     games.put_all({1: (200, 1_780_745_451_691), 2: (100, 0)})
     services.apply_pending()
     tasks.reconcile_newest()
@@ -48,12 +48,12 @@ def test_the_page_shows_where_the_view_stands(staff):
     assert (size["floor"], size["chunks"], size["series_missing"]) == (0, 1, 0)
     assert size["memory_bytes"] > 1_000
     assert response.context["jobs"]["reconcile-newest"].result == {"chunks": 1, "marked": 0}
-    assert "Rebuild" not in response.content.decode()  # the buttons are for those who may press them
+    assert "Rebuild" not in response.content.decode()  # buttons need the change permission
 
 
 def test_without_a_view_or_redis_the_page_says_so(staff, valkey):
     client = staff("view_liveview")
-    assert "The view is absent: answers come from the table." in client.get(PAGE).content.decode()
+    assert "The view is absent: data come from the database." in client.get(PAGE).content.decode()
     valkey.stop()
     assert "The view is unavailable" in client.get(PAGE).content.decode()
 
@@ -67,19 +67,19 @@ def test_without_a_view_or_redis_the_page_says_so(staff, valkey):
         ("rebuild", "analytics.tasks.rebuild"),
     ],
 )
-def test_a_button_asks_then_wakes_a_worker_and_is_logged(staff, verb, task):
+def test_a_button_asks_for_confirmation_then_queues_a_task_and_is_logged(staff, verb, task):
     client = staff("view_liveview", "change_liveview")
-    assert client.get(ask_url(verb)).status_code == 200
-    assert sent() == []
-    assert client.post(ask_url(verb)).url == PAGE
-    assert sent() == [task]
-    assert LogEntry.objects.get().change_message == f"Asked a worker to {verb}."
+    assert client.get(action_url(verb)).status_code == 200
+    assert queued_tasks() == []
+    assert client.post(action_url(verb)).url == PAGE
+    assert queued_tasks() == [task]
+    assert LogEntry.objects.get().change_message == f"Queued for a worker: {verb}."
 
 
-def test_a_broker_that_is_away_is_told_and_nothing_is_logged(staff, valkey):
+def test_an_unavailable_broker_is_reported_and_nothing_is_logged(staff, valkey):
     client = staff("view_liveview", "change_liveview")
     valkey.stop()
-    response = client.post(ask_url("rebuild"), follow=True)
+    response = client.post(action_url("rebuild"), follow=True)
     (message,) = response.context["messages"]
     assert str(message).startswith("Not done: ")
     assert not LogEntry.objects.exists()
@@ -87,24 +87,24 @@ def test_a_broker_that_is_away_is_told_and_nothing_is_logged(staff, valkey):
 
 @pytest.mark.parametrize("permissions", [(), ("view_liveview",), ("change_game",)])
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_staff_without_the_permission_cannot_press(staff, permissions, method):
+def test_staff_without_the_permission_cannot_use_a_button(staff, permissions, method):
     client = staff(*permissions)
-    assert getattr(client, method)(ask_url("rebuild")).status_code == 403
-    assert sent() == []
+    assert getattr(client, method)(action_url("rebuild")).status_code == 403
+    assert queued_tasks() == []
     assert client.get(PAGE).status_code == (200 if "view_liveview" in permissions else 403)
 
 
-def test_a_stranger_is_sent_to_the_login(client):
+def test_an_anonymous_client_is_redirected_to_the_login(client):
     assert client.get(PAGE).url == f"/admin/login/?next={PAGE}"
-    assert client.post(ask_url("rebuild")).status_code == 302
-    assert sent() == []
+    assert client.post(action_url("rebuild")).status_code == 302
+    assert queued_tasks() == []
 
 
 def test_an_unknown_verb_is_not_found(staff):
-    assert staff("change_liveview").get(ask_url("destroy")).status_code == 404
+    assert staff("change_liveview").get(action_url("destroy")).status_code == 404
 
 
-def test_the_jobs_do_what_they_say():
+def test_the_tasks_rebuild_and_check_the_view():
     games.put_all({1: (200, 0), 2: (100, 0)})
     assert tasks.rebuild()["games"] == 2
     assert tasks.check_drift() == {"cells": 0, "first": None}
@@ -116,7 +116,7 @@ def test_the_jobs_do_what_they_say():
     }
 
 
-def test_what_was_found_to_differ_is_counted_and_so_is_its_repair():
+def test_drift_and_its_repair_are_counted():
     games.put_all({1: (200, 0), 2: (100, 0)})
     services.apply_pending()
     games.put(2, 300)

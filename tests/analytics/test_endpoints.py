@@ -1,4 +1,4 @@
-"""Every endpoint, random questions, odd histories: live view, table and plain recomputation say the same."""
+"""Random queries on odd histories: live view, database and plain recomputation give the same results."""
 
 import random
 
@@ -6,7 +6,7 @@ import pytest
 
 from cachecore.redis_client import connections
 from tests.analytics import recomputation
-from tests.analytics.asking import comparable, differences, question, url
+from tests.analytics.random_queries import comparable, differences, random_query, url
 from tests.analytics.recomputation import ENDPOINTS, World, at
 from tests.analytics.worlds import NOW_MS, WORLDS, built, frozen
 
@@ -15,12 +15,12 @@ pytestmark = pytest.mark.django_db
 __all__ = ["frozen"]
 
 PARTS = 2
-QUESTIONS = 3  # per endpoint, part and world
+QUERIES = 3  # per endpoint, part and world
 PARTLY_LIVE = {"dropped chunks", "dropped droughts"}  # worlds of which the ledger keeps a part
 
 
-def test_there_are_five_hundred_questions():
-    assert len(WORLDS) * PARTS * QUESTIONS * len(ENDPOINTS) >= 500
+def test_there_are_five_hundred_queries():
+    assert len(WORLDS) * PARTS * QUERIES * len(ENDPOINTS) >= 500
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -28,34 +28,34 @@ def test_there_are_five_hundred_questions():
 @pytest.mark.usefixtures("frozen")
 def test_view_table_and_recomputation_agree(client, settings, name, part):
     world = built(name, settings)
-    chance = random.Random(f"{name} {part}")
-    asked = [(endpoint, question(endpoint, world, NOW_MS, chance)) for endpoint in ENDPOINTS for _ in range(QUESTIONS)]
-    live = [client.get(url(*one)) for one in asked]
+    rng = random.Random(f"{name} {part}")
+    queries = [(endpoint, random_query(endpoint, world, NOW_MS, rng)) for endpoint in ENDPOINTS for _ in range(QUERIES)]
+    live = [client.get(url(*one)) for one in queries]
     with connections.guarded_client("state") as redis:
         redis.flushall()
-    table = [client.get(url(*one)) for one in asked]
-    for one, of_view, of_table in zip(asked, live, table, strict=True):
+    table = [client.get(url(*one)) for one in queries]
+    for one, of_view, of_table in zip(queries, live, table, strict=True):
         assert_right(of_view, one, world)
         assert_right(of_table, one, world)
-    answered = {response.json()["meta"]["source"] for response in live if response.status_code == 200}
-    assert answered == ({"live", "database"} if name in PARTLY_LIVE else {"live"})
+    sources = {response.json()["meta"]["source"] for response in live if response.status_code == 200}
+    assert sources == ({"live", "database"} if name in PARTLY_LIVE else {"live"})
     assert {r.json()["meta"]["source"] for r in table if r.status_code == 200} == {"database"}
 
 
-def assert_right(response, asked, world) -> None:
-    status, right = recomputation.answer(*asked, world, NOW_MS)
+def assert_right(response, query, world) -> None:
+    status, right = recomputation.expected_response(*query, world, NOW_MS)
     body = comparable(response.json()) if response.status_code == 200 else response.json()
-    assert (response.status_code, differences(body, right)) == (status, []), url(*asked)
+    assert (response.status_code, differences(body, right)) == (status, []), url(*query)
 
 
 @pytest.mark.parametrize(("minutes", "rows"), [(9_999, 10_000), (10_000, 10_001)])
 @pytest.mark.usefixtures("frozen")
-def test_a_range_between_the_minutes_touches_one_interval_more(client, minutes, rows):
+def test_a_range_that_begins_within_a_minute_has_one_interval_more(client, minutes, rows):
     since = NOW_MS // 60_000 * 60_000 - 20_000 * 60_000 + 30_000
-    asked = {"min": "2", "interval": "1", "since": at(since, "UTC"), "until": at(since + minutes * 60_000, "UTC")}
-    response = client.get(url("intervals", asked))
+    params = {"min": "2", "interval": "1", "since": at(since, "UTC"), "until": at(since + minutes * 60_000, "UTC")}
+    response = client.get(url("intervals", params))
     if rows > recomputation.MAX_ROWS:
-        assert response.json()["errors"] == {"interval": [f"Gives {rows} rows; at most 10000 are answered."]}
+        assert response.json()["errors"] == {"interval": [f"Would give {rows} rows; at most 10000 are allowed."]}
     else:
         assert len(response.json()["results"][0]["intervals"]) == rows
-    assert_right(response, ("intervals", asked), World({}))
+    assert_right(response, ("intervals", params), World({}))

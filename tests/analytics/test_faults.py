@@ -19,7 +19,7 @@ from games.models import Game
 from games.rounds import Round
 from games.services import record_games
 from tests.analytics import games, oracle, recomputation, view
-from tests.analytics.asking import comparable, differences, url
+from tests.analytics.random_queries import comparable, differences, url
 from tests.analytics.recomputation import World, at
 from tests.analytics.worlds import NOW_MS, frozen, messy
 from tests.test_data_flow import get, process, reachable, unused_tcp_port, wait_until
@@ -139,7 +139,7 @@ def ask_everything(client, world: World, source: str, zone: str) -> None:
     for endpoint, asked in QUESTIONS:
         asked = asked | {"tz": zone}
         response = client.get(url(endpoint, asked))
-        status, right = recomputation.answer(endpoint, asked, world, NOW_MS)
+        status, right = recomputation.expected_response(endpoint, asked, world, NOW_MS)
         assert (response.status_code, status) == (200, 200), (url(endpoint, asked), response.content)
         assert differences(comparable(response.json()), right) == [], url(endpoint, asked)
         assert response.json()["meta"]["source"] == source, url(endpoint, asked)
@@ -242,7 +242,8 @@ def test_a_view_that_lost_one_key_is_right_or_not_asked_and_is_mended(client, wo
         asked = asked | {"tz": "Europe/London"}
         response = client.get(url(endpoint, asked))
         assert response.status_code == 200
-        assert differences(comparable(response.json()), recomputation.answer(endpoint, asked, world, NOW_MS)[1]) == []
+        _, right = recomputation.expected_response(endpoint, asked, world, NOW_MS)
+        assert differences(comparable(response.json()), right) == []
     beat()
     tasks.reconcile_all()
     ask_everything(client, world, "live", "Asia/Kathmandu")
@@ -343,7 +344,7 @@ def answer_of(address: str) -> tuple[int, Any, dict]:
 
 def result_differences(body: dict, endpoint: str, asked: dict, world: World) -> list[str]:
     """But for the time of the answer, and what an import knows of a game beside crash point and time."""
-    right = recomputation.answer(endpoint, asked, world, NOW_MS)[1]
+    right = recomputation.expected_response(endpoint, asked, world, NOW_MS)[1]
     told = comparable(body)
     for one in (told, right):
         del one["meta"]["generated_at"]

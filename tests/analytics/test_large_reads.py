@@ -8,7 +8,7 @@ import pytest
 from analytics.database import game_reads, large_reads, window_columns
 from analytics.database.large_reads import MAX_CONCURRENT_READS, large_read
 from tests.analytics import games, recomputation
-from tests.analytics.asking import comparable, differences, question, url
+from tests.analytics.random_queries import comparable, differences, random_query, url
 from tests.analytics.recomputation import World
 from tests.analytics.worlds import NOW_MS, WORLDS, frozen
 
@@ -98,8 +98,8 @@ def test_what_is_read_in_parts_says_the_same(client, name, endpoint):
     games.put_all(world.games)
     chance = random.Random(f"{name} {endpoint} in parts")
     for _ in range(3):
-        asked = question(endpoint, world, NOW_MS, chance)
-        response = client.get(url(endpoint, asked))
-        status, right = recomputation.answer(endpoint, asked, world, NOW_MS)
+        params = random_query(endpoint, world, NOW_MS, chance)
+        response = client.get(url(endpoint, params))
+        status, right = recomputation.expected_response(endpoint, params, world, NOW_MS)
         body = comparable(response.json()) if response.status_code == 200 else response.json()
-        assert (response.status_code, differences(body, right)) == (status, []), url(endpoint, asked)
+        assert (response.status_code, differences(body, right)) == (status, []), url(endpoint, params)

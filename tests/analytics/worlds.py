@@ -1,4 +1,4 @@
-"""Histories to ask about: small, each odd in its own way, all up to one frozen moment."""
+"""Histories of games for the tests: small, each odd in its own way, all up to one frozen moment."""
 
 import random
 from collections.abc import Callable
@@ -17,25 +17,34 @@ from tests.analytics.recomputation import World
 # An hour and a quarter after London put its clocks forward, three weeks after New York did.
 NOW = datetime(2025, 3, 30, 2, 17, 33, 123_000, tzinfo=UTC)
 NOW_MS = 1_743_301_053_123
-ANSWERS = ("audit", "distribution", "game_sets", "intervals", "last_games", "occurrences", "series", "volatility")
+ENDPOINT_MODULES = (
+    "audit",
+    "distribution",
+    "game_sets",
+    "intervals",
+    "last_games",
+    "occurrences",
+    "series",
+    "volatility",
+)
 DROPPED_AFTER = 4_000  # ids of ledger in the world that loses chunks
 
 
 def freeze(monkeypatch, at_ms: int) -> None:
-    """Answers are generated at this moment; everything else goes by the real clock."""
-    for name in ANSWERS:
+    """Generate results as of this moment; everything else uses the real clock."""
+    for name in ENDPOINT_MODULES:
         monkeypatch.setattr(f"analytics.endpoints.{name}.now_ms", lambda: at_ms)
 
 
 @pytest.fixture
 def frozen(monkeypatch) -> None:
-    """NOW_MS, in a process that remembers nothing of other tests' views."""
+    """Freeze the time at NOW_MS, in a process without hints about the views of other tests."""
     freeze(monkeypatch, NOW_MS)
     monkeypatch.setattr(view_snapshot, "_chunk_hints", type(view_snapshot._chunk_hints)(view_snapshot.MAX_CHUNK_HINTS))
 
 
 def record(world: World) -> None:
-    """Into the table; the older half built into the view, the newer applied to it."""
+    """Record the games; the view is built from the older half, and the newer half is applied to it."""
     if world.hashes:
         _record_genuine(world)
         services.apply_pending()
@@ -69,12 +78,12 @@ def _record_genuine(world: World) -> None:
 
 
 def drawn(chance: random.Random) -> int:
-    """A crash point by the law."""
+    """Return a random crash point by the site's law."""
     return max(100, int(99 / (1 - chance.random())))
 
 
 def messy(seed: int, last: int, count: int, step: int) -> World:
-    """Gaps, unknown times, times that do not follow the ids, two games that ended at once."""
+    """Return games with gaps, unknown times, times that do not follow the ids, and two that ended at once."""
     chance, found, end_ms = random.Random(seed), {}, NOW_MS
     for i in range(last, last - count * step, -step):
         end_ms -= chance.choice([0, *range(8_000, 40_000, 1_000)])
@@ -86,13 +95,13 @@ def messy(seed: int, last: int, count: int, step: int) -> World:
 
 
 def even(first: int, crashes: list[int]) -> World:
-    """One game each 20 s, the last a second ago."""
+    """Return one game each 20 s, the last a second ago."""
     newest = len(crashes) - 1
     return World({first + n: (crash, NOW_MS - 1_000 - 20_000 * (newest - n)) for n, crash in enumerate(crashes)})
 
 
 def droughts() -> World:
-    """Series of 679 and 900 games below 500x over the bounds of chunks, and streaks of games above."""
+    """Return series of 679 and 900 games below 500x across the bounds of chunks, and streaks of games above."""
     chance = random.Random(11)
     low = [min(drawn(chance), 49_999) for _ in range(1_700)]
     crashes = [*low[:100], 50_000, 60_000, *low[100:779], 70_000, *low[779:1_679], *[50_000] * 8, *low[1_679:]]
@@ -100,16 +109,16 @@ def droughts() -> World:
 
 
 def genuine() -> World:
-    """A chain with its hashes; some crash points, hashes and games are wrong or not there."""
+    """Return a chain with its hashes; some crash points, hashes and games are wrong or missing."""
     chance, found, hashes = random.Random(5), {}, {}
-    for told in chains.timed(chains.bcgame_rounds(600), NOW - timedelta(seconds=1)):
+    for one in chains.timed(chains.bcgame_rounds(600), NOW - timedelta(seconds=1)):
         fault = chance.choice([None] * 20 + ["crash", "hash", "no hash", "no time", "absent"])
         if fault == "absent":
             continue
-        crash = told.crash_hundredths + (1 if fault == "crash" else 0)
-        found[told.game_id] = (crash, 0 if fault == "no time" else round(told.end_time.timestamp() * 1000))
+        crash = one.crash_hundredths + (1 if fault == "crash" else 0)
+        found[one.game_id] = (crash, 0 if fault == "no time" else round(one.end_time.timestamp() * 1000))
         if fault != "no hash":
-            hashes[told.game_id] = f"{chance.getrandbits(256):064x}" if fault == "hash" else told.hash
+            hashes[one.game_id] = f"{chance.getrandbits(256):064x}" if fault == "hash" else one.hash
     return World(found, hashes, source="genuine", formula="bcgame-758160", round_ms=20_000)
 
 
@@ -130,10 +139,10 @@ WORLDS: dict[str, Callable[[], World]] = {
 
 
 def built(name: str, settings) -> World:
-    """The world of this name in table and view."""
+    """Record the world of this name in table and view, and return it."""
     settings.ANALYTICS_LEDGER_GAMES = {"dropped chunks": DROPPED_AFTER, "dropped droughts": 100}.get(name, 2**53)
     world = WORLDS[name]()
     record(world)
-    services.apply_pending()  # beat: what lies below the ledger changed, so the view is built again
+    services.apply_pending()  # as beat does: games below the ledger changed, so the view is rebuilt
     view_maintenance.clean_up()
     return world

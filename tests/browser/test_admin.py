@@ -24,7 +24,7 @@ def test_the_overview_links_to_the_view_and_an_action_is_confirmed_run_and_logge
     page.get_by_role("link", name="Reconcile").click()
     expect(page.locator("h1")).to_have_text("Reconcile the whole view?")
     page.get_by_role("button", name="Yes, do it").click()
-    expect(page.locator(".messagelist")).to_contain_text("A worker is asked to reconcile")
+    expect(page.locator(".messagelist")).to_contain_text("Queued for a worker: reconcile")
     page.goto(f"{base}/admin/")
     expect(page.locator(".actionlist")).to_contain_text("view")
 

@@ -87,7 +87,7 @@ def test_the_page_of_the_live_view_shows_the_results_of_its_jobs(operator):
 def test_the_message_of_apply_refers_to_the_pending_games(operator):
     operator.force_login(User.objects.create_superuser("root"))
     response = operator.post(reverse("admin:analytics_liveview_ask", args=["apply", "view"]), follow=True)
-    assert "A worker is asked to apply. Pending and Newest game below tell when it is done." in page(response).text
+    assert "Queued for a worker: apply. Pending and Newest game below show when it is done." in page(response).text
 
 
 def test_without_redis_the_page_shows_what_is_unknown(operator, valkey):

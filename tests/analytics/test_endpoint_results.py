@@ -1,4 +1,4 @@
-"""Every answer equals a plain recomputation, from the live view and from the table alike, but for `source`."""
+"""Every result equals a plain recomputation, from the live view and from the database alike, except `source`."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ MINUTE_MS = 60_000
 
 
 def history(seed: int, count: int, step: int) -> dict[int, tuple[int, int]]:
-    """Games up to a moment ago, with gaps, unknown times, and a few times that do not follow the ids."""
+    """Return games up to a moment ago, with gaps, unknown times, and a few times that do not follow the ids."""
     chance = random.Random(seed)
     now, found, end_ms = now_ms(), {}, now_ms()
     for game_id in range(10_000_100, 10_000_100 - count * step, -step):
@@ -44,7 +44,7 @@ def recorded(request, settings) -> dict[int, tuple[int, int]]:
 
 
 def expected_window(found: dict, query: dict) -> tuple[list[int], dict]:
-    """Ids of the window, and the facts that the answer states of it."""
+    """Return the ids of the window, and the facts that `meta.window` states."""
     ids = sorted(found)
     if "games" in query:
         inside = ids[-query["games"] :]
@@ -92,7 +92,7 @@ CONDITIONS = [("min", "2"), ("min", "10,2,7.77"), ("max", "1.5"), ("floor", "1,1
 
 
 def from_both_sources(client, url: str) -> list[dict]:
-    """The live answer, and the table's: without a view, as after a flush."""
+    """Return the body from the live view, and the body from the table: without a view, as after a flush."""
     live = client.get(url)
     with connections.guarded_client("state") as redis:
         view = {key: redis.dump(key) for key in redis.scan_iter(match="{analytics}:*")}
@@ -102,24 +102,24 @@ def from_both_sources(client, url: str) -> list[dict]:
         for key, value in view.items():
             redis.restore(key, 0, value)
     assert (live.status_code, table.status_code) == (200, 200)
-    answers = [live.json(), table.json()]
-    assert [answer["meta"]["source"] for answer in answers] == ["live", "database"]
-    return answers
+    bodies = [live.json(), table.json()]
+    assert [body["meta"]["source"] for body in bodies] == ["live", "database"]
+    return bodies
 
 
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
 @pytest.mark.parametrize(("kind", "values"), CONDITIONS)
 def test_occurrences(client, recorded, window, kind, values):
     zone = "America/New_York"
-    for answer in from_both_sources(
+    for body in from_both_sources(
         client, "/api/analytics/occurrences/?" + urlencode({kind: values, "tz": zone, **window})
     ):
-        generated = round(datetime.fromisoformat(answer["meta"]["generated_at"]).timestamp() * 1000)
+        generated = round(datetime.fromisoformat(body["meta"]["generated_at"]).timestamp() * 1000)
         query = window | {"range": (generated - round(window.get("hours", 0) * 3_600_000), generated)}
         inside, facts = expected_window(recorded, query)
-        assert {name: answer["meta"]["window"][name] for name in facts} == facts
-        assert [result["condition"] for result in answer["results"]] == [f"{kind}:{v}" for v in values.split(",")]
-        for result in answer["results"]:
+        assert {name: body["meta"]["window"][name] for name in facts} == facts
+        assert [result["condition"] for result in body["results"]] == [f"{kind}:{v}" for v in values.split(",")]
+        for result in body["results"]:
             met = [i for i in inside if meets(result["condition"], recorded[i][0])]
             assert (result["count"], result["games"]) == (len(met), len(inside))
             assert result["percentage"] == (round(100 * len(met) / len(inside), 4) if inside else None)
@@ -132,14 +132,14 @@ def test_occurrences(client, recorded, window, kind, values):
 def test_intervals(client, recorded, interval, hours, kind, values):
     width = interval * MINUTE_MS
     query = urlencode({kind: values, "interval": interval, "hours": hours, "tz": "Asia/Kathmandu"})
-    for answer in from_both_sources(client, f"/api/analytics/intervals/?{query}"):
-        generated = round(datetime.fromisoformat(answer["meta"]["generated_at"]).timestamp() * 1000)
+    for body in from_both_sources(client, f"/api/analytics/intervals/?{query}"):
+        generated = round(datetime.fromisoformat(body["meta"]["generated_at"]).timestamp() * 1000)
         end = (generated // width + 1) * width
         start = end - round(hours * 3_600_000)
         inside, facts = expected_window(recorded, {"range": (start, generated)})
-        assert {name: answer["meta"]["window"][name] for name in facts} == facts
+        assert {name: body["meta"]["window"][name] for name in facts} == facts
         since = start if facts["complete"] else min((recorded[i][1] for i in inside), default=None)
-        for result in answer["results"]:
+        for result in body["results"]:
             assert len(result["intervals"]) == round(hours * 60 / interval)
             for n, row in enumerate(result["intervals"]):
                 begins = start + n * width
@@ -153,24 +153,24 @@ def test_intervals(client, recorded, interval, hours, kind, values):
             assert sum(row["games"] for row in result["intervals"]) == len(inside)
 
 
-def test_since_and_until_cover_exactly_what_was_asked(client, recorded):
+def test_since_and_until_cover_exactly_the_requested_range(client, recorded):
     ids = sorted(recorded)
     since, until = (iso(recorded[i][1], "UTC") for i in (ids[-200], ids[-50]))
     url = "/api/analytics/occurrences/?" + urlencode({"min": 2, "since": since, "until": until})
-    for answer in from_both_sources(client, url):
+    for body in from_both_sources(client, url):
         bounds = (recorded[ids[-200]][1], recorded[ids[-50]][1])
         _, facts = expected_window(recorded, {"range": bounds})
-        assert {name: answer["meta"]["window"][name] for name in facts} == facts
-        assert (answer["meta"]["window"]["from"], answer["meta"]["window"]["to"]) == (
-            answer["meta"]["window"]["requested"]["since"],
-            answer["meta"]["window"]["requested"]["until"],
+        assert {name: body["meta"]["window"][name] for name in facts} == facts
+        assert (body["meta"]["window"]["from"], body["meta"]["window"]["to"]) == (
+            body["meta"]["window"]["requested"]["since"],
+            body["meta"]["window"]["requested"]["until"],
         )
 
 
-def test_nothing_recorded_is_said_as_null_not_as_zero_percent(client):
+def test_without_games_a_percentage_is_null_and_not_zero(client):
     services.apply_pending()
-    answer = client.get("/api/analytics/occurrences/?min=2").json()
-    assert answer["results"] == [
+    body = client.get("/api/analytics/occurrences/?min=2").json()
+    assert body["results"] == [
         {
             "condition": "min:2",
             "count": 0,
@@ -181,7 +181,7 @@ def test_nothing_recorded_is_said_as_null_not_as_zero_percent(client):
             "last_game_time": None,
         }
     ]
-    assert answer["meta"]["window"]["complete"] is False
+    assert body["meta"]["window"]["complete"] is False
 
 
 def test_a_game_of_unknown_time_counts_in_games_and_never_in_hours(client):
@@ -193,14 +193,14 @@ def test_a_game_of_unknown_time_counts_in_games_and_never_in_hours(client):
     assert by_games["meta"]["window"]["from"] is None
 
 
-def test_the_newest_games_are_newest_by_number_across_ten_million(client):
+def test_the_newest_games_are_newest_by_number_when_ids_gain_a_digit(client):
     games.put_all({i: (100 if i < 10_000_000 else 1_000, now_ms()) for i in range(9_999_990, 10_000_010)})
     services.apply_pending()
-    answer = client.get("/api/analytics/occurrences/?min=10&games=10").json()
-    assert (answer["results"][0]["count"], answer["meta"]["window"]["first_game"]) == (10, 10_000_000)
+    body = client.get("/api/analytics/occurrences/?min=10&games=10").json()
+    assert (body["results"][0]["count"], body["meta"]["window"]["first_game"]) == (10, 10_000_000)
 
 
-def test_a_window_below_the_ledger_is_answered_from_the_table(client, settings):
+def test_a_window_below_the_ledger_is_read_from_the_table(client, settings):
     settings.ANALYTICS_LEDGER_GAMES = 10
     games.put_all({i: (200, 1_780_745_451_691 + i) for i in range(1, 4_200)})
     services.apply_pending()
@@ -211,20 +211,20 @@ def test_a_window_below_the_ledger_is_answered_from_the_table(client, settings):
     assert [a["meta"]["window"]["games"] for a in (within, beyond, everything)] == [50, 4_000, 4_199]
 
 
-def test_a_view_that_is_behind_is_not_asked_and_its_stand_in_is_kept_for_a_moment_only(client):
+def test_a_view_that_is_behind_is_not_read_and_the_fallback_is_cached_briefly(client):
     games.put(1, 200, now_ms() - 60_000)
     services.apply_pending()
     games.put(2, 300, now_ms() - 30_000)  # recorded, never announced
     Game.objects.filter(game_id=2).update(created_at=datetime.now(UTC) - timedelta(seconds=11))
-    answer = client.get("/api/analytics/occurrences/?min=2")
-    assert answer.json()["meta"]["source"] == "database"
-    assert answer.json()["results"][0]["games"] == 2
+    body = client.get("/api/analytics/occurrences/?min=2")
+    assert body.json()["meta"]["source"] == "database"
+    assert body.json()["results"][0]["games"] == 2
     with connections.guarded_client("cache") as redis:
         (key,) = redis.scan_iter(match="analytics:occurrence:*")
         assert 0 < redis.pttl(key) <= 1_000
 
 
-def test_an_answer_from_before_a_change_that_nobody_applies_is_given_up_after_ten_seconds(client):
+def test_a_response_older_than_an_unapplied_change_is_not_served_after_ten_seconds(client):
     games.put(1, 200, now_ms() - 60_000)
     services.apply_pending()
     url = "/api/analytics/occurrences/?min=2"
@@ -239,14 +239,14 @@ def test_an_answer_from_before_a_change_that_nobody_applies_is_given_up_after_te
         assert client.get(url).headers["X-Cache"] == outcome
 
 
-def test_a_view_that_is_behind_for_a_moment_still_answers(client):
+def test_a_view_that_is_briefly_behind_is_still_read(client):
     games.put(1, 200, now_ms() - 60_000)
     services.apply_pending()
     games.put(2, 300, now_ms())
     assert client.get("/api/analytics/occurrences/?min=2").json()["meta"]["source"] == "live"
 
 
-def test_spellings_of_one_question_share_one_entry_in_every_zone(client, recorded):
+def test_equal_parameters_in_other_formats_share_one_cache_entry(client, recorded):
     outcomes = [
         client.get(f"/api/analytics/intervals/?min={text}&hours={hours}").headers["X-Cache"]
         for text, hours in [("2", "1"), ("2.0", "1.0"), ("02", "01"), ("2.00", "1")]
@@ -258,7 +258,7 @@ def test_spellings_of_one_question_share_one_entry_in_every_zone(client, recorde
 
 
 @pytest.mark.parametrize("fault", ["stop", "pause"])
-def test_without_redis_the_table_answers(client, recorded, valkey, fault):
+def test_without_redis_the_table_is_read(client, recorded, valkey, fault):
     getattr(valkey, fault)()
     response = client.get("/api/analytics/occurrences/?min=2")
     assert (response.status_code, response.headers["X-Cache"]) == (200, "BYPASS")
@@ -270,12 +270,12 @@ def test_without_redis_the_table_answers(client, recorded, valkey, fault):
 def test_data_reach_back_when_an_older_game_lies_in_a_chunk_that_is_not_read(client):
     games.put_all({1: (200, now_ms() - 100 * MINUTE_MS), 5_000: (200, now_ms() - MINUTE_MS)})
     services.apply_pending()
-    for answer in from_both_sources(client, "/api/analytics/occurrences/?min=2&hours=1"):
-        assert answer["meta"]["window"]["complete"] is True
-        assert answer["meta"]["window"]["games"] == 1
+    for body in from_both_sources(client, "/api/analytics/occurrences/?min=2&hours=1"):
+        assert body["meta"]["window"]["complete"] is True
+        assert body["meta"]["window"]["games"] == 1
 
 
-def test_a_game_below_the_ledger_that_ended_inside_the_window_sends_the_question_to_the_table(client, settings):
+def test_a_game_below_the_ledger_that_ended_in_the_window_makes_the_table_the_source(client, settings):
     settings.ANALYTICS_LEDGER_GAMES = 10
     stray = {1: (200, now_ms() - 10 * MINUTE_MS)}  # an old id with a recent time
     games.put_all(stray | {5_000 + i: (200, now_ms() - 100 * MINUTE_MS + i) for i in range(20)})
@@ -287,7 +287,7 @@ def test_a_game_below_the_ledger_that_ended_inside_the_window_sends_the_question
     assert after["meta"]["window"]["complete"] is True
 
 
-def test_a_view_that_lost_its_state_is_not_asked_and_is_built_again(client, recorded):
+def test_a_view_that_lost_its_state_is_not_read_and_is_rebuilt(client, recorded):
     with connections.guarded_client("state") as redis:
         redis.delete("{analytics}:state")
     response = client.get("/api/analytics/occurrences/?min=2")
@@ -297,14 +297,14 @@ def test_a_view_that_lost_its_state_is_not_asked_and_is_built_again(client, reco
     assert client.get("/api/analytics/status/").json()["view"] == "current"
 
 
-def test_a_view_of_another_release_is_built_again(client, recorded):
+def test_a_view_of_another_release_is_rebuilt(client, recorded):
     with connections.guarded_client("state") as redis:
         redis.hdel("{analytics}:state", "below_end")
     assert services.apply_pending().rebuilt
     assert client.get("/api/analytics/status/").json()["view"] == "current"
 
 
-def test_a_view_that_has_long_been_behind_is_not_saved_by_a_fresh_game(client):
+def test_a_new_game_does_not_make_a_view_current_that_has_long_been_behind(client):
     games.put(1, 200, now_ms() - 60_000)
     services.apply_pending()
     games.put_all({i: (300, now_ms()) for i in (2, 3)})
@@ -313,7 +313,7 @@ def test_a_view_that_has_long_been_behind_is_not_saved_by_a_fresh_game(client):
     assert client.get("/api/analytics/status/").json()["view"] == "behind"
 
 
-def test_dropping_chunks_remembers_their_newest_time(client, settings):
+def test_dropping_chunks_keeps_their_newest_time(client, settings):
     games.put_all({1: (200, now_ms() - 10 * MINUTE_MS), 5_000: (200, now_ms() - MINUTE_MS)})
     services.apply_pending()
     settings.ANALYTICS_LEDGER_GAMES = 10
