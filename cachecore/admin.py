@@ -1,4 +1,4 @@
-"""The cache under /admin/: its numbers, and its buttons, each behind a permission and a question."""
+"""The cache's admin page: statistics, and operations that require a permission and a confirmation."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -32,50 +32,54 @@ def _bump(name: str, by: Any) -> str:
 
 def _off(name: str, by: Any) -> str:
     operations.switch(name, by, on=False)
-    return f"Answers of {name} are computed for every request."
+    return f"Responses of {name} are computed for every request from now on."
 
 
 def _on(name: str, by: Any) -> str:
     operations.switch(name, by, on=True)
-    return f"Answers of {name} are kept."
+    return f"Responses of {name} are cached from now on."
 
 
 def _ttl(name: str, by: Any, seconds: int | None) -> str:
     operations.set_ttl(name, by, seconds)
     if seconds is None:
-        return f"The TTL of {name} is as the settings say."
-    return f"What is stored of {name} from now on lives {seconds:,} s at most."
+        return f"The TTL of {name} is taken from the settings."
+    return f"Values of {name} stored from now on have a TTL of at most {seconds:,} s."
 
 
 def _ttl_fields(name: str) -> Mapping[str, forms.Field]:
     tier = operations.families_with_ttl()[name].tier
-    told = f"{tier.least:,} to {tier.most:,}; empty: as the settings say."
+    help_text = f"From {tier.least:,} to {tier.most:,}. Leave it empty to use the TTL from the settings."
     return {
         "seconds": forms.IntegerField(
-            label="Seconds", help_text=told, min_value=tier.least, max_value=tier.most, required=False
+            label="Seconds", help_text=help_text, min_value=tier.least, max_value=tier.most, required=False
         )
     }
 
 
 def _warm(_: str, by: Any) -> str:
     operations.warm(by)
-    return "A worker is asked to compute the standard answers."
+    return "A warming run is queued; a worker computes the standard responses."
 
 
-QUESTIONS: Mapping[str, Operation] = {
+OPERATIONS: Mapping[str, Operation] = {
     "clear": Operation(
-        "Clear the family {name}?", "Its keys are deleted; answers are computed again when asked for.", _clear
+        "Clear the family {name}?", "Its keys are deleted; its values are computed again by the next request.", _clear
     ),
-    "bump": Operation("Raise the tag {name}?", "Everything that hangs on it is cold at once, in every process.", _bump),
-    "off": Operation("Switch {name} off?", "Its answers are computed for every request until it is switched on.", _off),
-    "on": Operation("Switch {name} on?", "Its answers are kept again.", _on),
+    "bump": Operation(
+        "Raise the version of {name}?", "Every value with this tag is invalidated at once, in all processes.", _bump
+    ),
+    "off": Operation(
+        "Switch {name} off?", "Its responses are computed for every request until it is switched on again.", _off
+    ),
+    "on": Operation("Switch {name} on?", "Its responses are cached again.", _on),
     "ttl": Operation(
-        "How long do values of {name} live?",
-        "What is stored already keeps its TTL. Every process acts on it within a second.",
+        "Change the TTL of {name}?",
+        "Values that are stored already keep their TTL. Every process uses the new one within a second.",
         _ttl,
         _ttl_fields,
     ),
-    "warm": Operation("Warm?", "A worker computes the standard answers that are cold.", _warm),
+    "warm": Operation("Warm the cache?", "A worker computes the standard responses that are not cached.", _warm),
 }
 
 
@@ -83,14 +87,14 @@ QUESTIONS: Mapping[str, Operation] = {
 class CacheAdmin(OperationsAdmin):
     page_title = "Cache: statistics and controls"
     page_template = "cachecore/overview.html"
-    operations = QUESTIONS
+    operations = OPERATIONS
     expected_errors = (UnknownName, TaskNotQueued, RedisUnavailable)
 
     def page_context(self, request: HttpRequest) -> dict[str, Any]:
         servers, snapshot = server_info.read_all_roles(), stats.snapshot()
         clearable = operations.clearable_families()
         return {
-            "families": [(snapshot.family(name), name in clearable) for name in _names(snapshot, clearable)],
+            "families": [(snapshot.family(name), name in clearable) for name in _family_names(snapshot, clearable)],
             "snapshot": snapshot,
             "servers": servers.values(),
             "status": server_info.status(servers),
@@ -100,19 +104,19 @@ class CacheAdmin(OperationsAdmin):
         }
 
     def valid_names(self, verb: str) -> Collection[str]:
-        return _known(verb)
+        return _names_by_verb(verb)
 
 
 def _lifetime(family: Family) -> tuple[Family, Tier, Lifetime | None]:
-    """None: the settings give it one that is out of bounds."""
+    """Return a family's tier and TTL; the TTL is None if the settings give one outside the tier's bounds."""
     try:
         return family, family.tier, effective_ttl.lifetime_of(family)
     except ValueError:
         return family, family.tier, None
 
 
-def _known(verb: str) -> Mapping[str, object]:
-    known: dict[str, Mapping[str, object]] = {
+def _names_by_verb(verb: str) -> Mapping[str, object]:
+    names: dict[str, Mapping[str, object]] = {
         "clear": operations.clearable_families(),
         "bump": versions.namespaces,
         "off": caching.policies,
@@ -120,8 +124,8 @@ def _known(verb: str) -> Mapping[str, object]:
         "ttl": operations.families_with_ttl(),
         "warm": {operations.ALL: None},
     }
-    return known[verb]
+    return names[verb]
 
 
-def _names(snapshot: Snapshot, clearable: Mapping[str, object]) -> list[str]:
+def _family_names(snapshot: Snapshot, clearable: Mapping[str, object]) -> list[str]:
     return sorted({family.family for family in snapshot.families} | clearable.keys())

@@ -10,5 +10,5 @@ class CachecoreConfig(AppConfig):
     def ready(self) -> None:
         from cachecore import checks  # noqa: F401
 
-        # Clearing, keys.md and admin know a family whether or not this process has imported what uses it.
+        # Clearing, docs/keys.md and the admin need every family, even if this process has not imported what uses it.
         autodiscover_modules("keys")

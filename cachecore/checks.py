@@ -1,4 +1,4 @@
-"""System checks with stable ids."""
+"""System checks of cachecore's settings, with stable ids."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
@@ -19,8 +19,8 @@ BACKEND = "django_redis.cache.RedisCache"
 
 
 @register(Tags.caches, deploy=True)
-def state_role_keeps_what_it_is_given(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """cachecore.W001: the state role may evict. Silent where the server does not answer or hides its settings."""
+def check_state_role_does_not_evict(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn (cachecore.W001) if the state role's server may evict keys. Skip a server that does not say."""
     try:
         with connections.guarded_client("state") as client:
             policy = client.info("memory").get("maxmemory_policy", "noeviction")
@@ -30,64 +30,68 @@ def state_role_keeps_what_it_is_given(app_configs: Sequence[AppConfig] | None, *
         return []
     return [
         CheckWarning(
-            f"The state Redis evicts ({policy}): sessions, locks and the live view could vanish.",
-            hint="Set maxmemory-policy noeviction on STATE_URL, or give the state role a server of its own.",
+            f"The state role's Redis may evict keys ({policy}): sessions, locks and the live view can be lost.",
+            hint="Set maxmemory-policy noeviction on the server of STATE_URL, or give the state role one of its own.",
             id="cachecore.W001",
         )
     ]
 
 
 @register(Tags.caches)
-def ttls_fit_their_tiers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """cachecore.E001: a TTL that would make every read of the family fail."""
+def check_ttls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Report (cachecore.E001) a TTL outside its tier's bounds, which would make every read of the family fail."""
     return [Error(f"CACHE_TTLS: {reason}", id="cachecore.E001") for reason in _wrong_ttls()]
 
 
 @register(Tags.caches)
-def targets_are_rates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """cachecore.E002: a family that cannot be tuned, or not to such a hit rate."""
-    wrong = [*_no_rates(), *_unknown(conf.tuning_targets())]
+def check_tuning_targets(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Report (cachecore.E002) a family that cannot be tuned, or a target that is no hit rate."""
+    wrong = [*_wrong_targets(), *_unknown(conf.tuning_targets())]
     return [Error(f"CACHE_TUNING: {reason}", id="cachecore.E002") for reason in wrong]
 
 
 @register(Tags.caches)
-def encryption_keys_are_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """cachecore.E003: a sensitive family could be neither stored nor read."""
+def check_encryption_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Report (cachecore.E003) an invalid key, with which encrypted families could be neither stored nor read."""
     return [
-        Error(f"CACHE_ENCRYPTION_KEYS: number {number} is no Fernet key.", id="cachecore.E003")
+        Error(
+            f"CACHE_ENCRYPTION_KEYS: key number {number} is not a Fernet key.",
+            hint="Create one with cryptography.fernet.Fernet.generate_key().",
+            id="cachecore.E003",
+        )
         for number, key in enumerate(conf.encryption_keys(), start=1)
         if not _is_fernet_key(key)
     ]
 
 
 @register(Tags.caches)
-def switched_off_are_answers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """cachecore.E004: a typo would leave the answers on that were to be off."""
+def check_responses_off(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Report (cachecore.E004) an unknown family: a typo would leave a family's responses cached."""
     return [Error(f"CACHE_RESPONSES_OFF: {reason}", id="cachecore.E004") for reason in _unknown(conf.responses_off())]
 
 
 @register(Tags.caches)
-def keys_are_taken_literally(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """cachecore.W002: two sites on one Redis database would share their values in spite of KEY_PREFIX."""
+def check_key_prefixes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn (cachecore.W002) about KEY_PREFIX and VERSION: two sites on one Redis database would still share values."""
     return [
         CheckWarning(
-            f"CACHES[{alias!r}] has {name}, which the cache service does not heed.",
+            f"CACHES[{alias!r}] sets {name}, which the cache service ignores.",
             hint="Give each site a Redis database of its own.",
             id="cachecore.W002",
         )
-        for alias, told in settings.CACHES.items()
+        for alias, config in settings.CACHES.items()
         for name in ("KEY_PREFIX", "VERSION")
-        if told.get(name)
+        if config.get(name)
     ]
 
 
 @register(Tags.caches)
-def families_keep_apart(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """cachecore.E005: to clear the one would delete the other's keys, and their keys may be equal."""
+def check_family_prefixes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Report (cachecore.E005) two families of which clearing one would delete the other's keys."""
     return [
         Error(
             f"Clearing family {clearing.name} ({clearing.prefix}*) deletes keys of {other.name} ({other.pattern}).",
-            hint="Let the patterns begin with texts of which none begins with the other.",
+            hint="Change the patterns so that neither begins with the literal prefix of the other.",
             id="cachecore.E005",
         )
         for other, clearing in overlapping(list(keys.registry.values()))
@@ -95,26 +99,26 @@ def families_keep_apart(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
 
 
 @register(Tags.caches)
-def caches_are_django_redis(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """cachecore.E006: a backend that has no Redis connection to give."""
+def check_backends(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Report (cachecore.E006) a role whose backend is not django-redis."""
     return [
         Error(
-            f"CACHES[{alias!r}] is a {told['BACKEND']}, which cachecore cannot work on.",
+            f"CACHES[{alias!r}] uses {config['BACKEND']}, which cachecore does not support.",
             hint=f"Use {BACKEND}.",
             id="cachecore.E006",
         )
         for alias in _aliases()
-        if (told := settings.CACHES[alias])["BACKEND"] != BACKEND
+        if (config := settings.CACHES[alias])["BACKEND"] != BACKEND
     ]
 
 
 @register(Tags.caches)
-def a_redis_that_hangs_is_not_waited_for(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """cachecore.W003: without a limit a caller waits for ever, or for what redis-py's release takes for one (5 s)."""
+def check_time_limits(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn (cachecore.W003) about missing time limits: callers would wait forever, or for redis-py's default of 5 s."""
     return [
         CheckWarning(
-            f"CACHES[{alias!r}] has no {' and '.join(missing)}: a Redis that hangs hangs its callers.",
-            hint='Set them in its OPTIONS, in seconds: "SOCKET_CONNECT_TIMEOUT": 0.25, "SOCKET_TIMEOUT": 0.25.',
+            f"CACHES[{alias!r}] does not set {' and '.join(missing)}: a Redis that hangs blocks callers.",
+            hint='Set both in its OPTIONS, in seconds: "SOCKET_CONNECT_TIMEOUT": 0.25, "SOCKET_TIMEOUT": 0.25.',
             id="cachecore.W003",
         )
         for alias in _aliases()
@@ -123,7 +127,7 @@ def a_redis_that_hangs_is_not_waited_for(app_configs: Sequence[AppConfig] | None
 
 
 def overlapping(families: Sequence[Family]) -> Iterator[tuple[Family, Family]]:
-    """(a family, one of the cache role that deletes its keys when it is cleared)."""
+    """Yield pairs of a family and a family of the cache role that deletes its keys when cleared."""
     for clearing in families:
         if clearing.role == "cache":
             for other in families:
@@ -136,9 +140,9 @@ def _aliases() -> list[str]:
 
 
 def _missing_limits(alias: str) -> list[str]:
-    """Asked of the pool, which connects to nobody: they may stand in OPTIONS, in its pool's arguments or in the URL."""
-    given = get_redis_connection(alias).connection_pool.connection_kwargs
-    return [name for name in ("SOCKET_TIMEOUT", "SOCKET_CONNECT_TIMEOUT") if not given.get(name.lower())]
+    """Return the limits that are not set. The pool, which does not connect yet, has them from OPTIONS or the URL."""
+    arguments = get_redis_connection(alias).connection_pool.connection_kwargs
+    return [name for name in ("SOCKET_TIMEOUT", "SOCKET_CONNECT_TIMEOUT") if not arguments.get(name.lower())]
 
 
 def _wrong_ttls() -> Iterator[str]:
@@ -151,10 +155,10 @@ def _wrong_ttls() -> Iterator[str]:
     yield from _unknown(conf.ttls())
 
 
-def _no_rates() -> Iterator[str]:
+def _wrong_targets() -> Iterator[str]:
     for name, target in conf.tuning_targets().items():
         if _is_cached(name) and not 0 < target < 1:
-            yield f"the target of {name} is {target}; a hit rate lies between 0 and 1."
+            yield f"the target of {name} must be above 0 and below 1, not {target}."
 
 
 def _unknown(names: Iterable[str]) -> Iterator[str]:

@@ -1,10 +1,10 @@
 """GET /metrics for Prometheus.
 
-Several web processes, workers and commands count, and a scrape reaches whichever web process the server picks. So the
-numbers do not come from that process's memory (nor from prometheus_client's files for several processes): they are the
-totals in Redis (cachecore/stats/totals.py), to which it adds its own newest counts first. Any process answers for
-all, and a counter never falls because the next scrape was answered by another. What belongs to the one process that
-answers has a HELP line that says so; the usual process_* metrics are left out, they would jump from one to another.
+Several web processes, workers and commands count, and a scrape reaches any one of the web processes. So the numbers do
+not come from that process's memory, nor from prometheus_client's multiprocess files. They are the totals in Redis
+(cachecore/stats/totals.py), to which the process first adds its own newest counts. Any process can answer for all, and
+no counter falls because another process answers the next scrape. A metric of the answering process alone says so in its
+HELP line. The usual process_* metrics are omitted, because they would jump between processes.
 
 Names: https://prometheus.io/docs/practices/naming/
 """
@@ -36,9 +36,9 @@ _collectors: dict[str, Collect] = {}
 
 
 def register(collect: Collect) -> Collect:
-    """Let an app add its metrics: `collect` is called per scrape and yields prometheus_client Metric families.
+    """Register an app's metrics: `collect` is called per scrape and yields prometheus_client metric families.
 
-    Usable as a decorator. One that raises costs its own metrics only, and is told as `collector_up 0`.
+    It can be used as a decorator. If `collect` raises, only its own metrics are missing, and its `collector_up` is 0.
     """
     _collectors[f"{collect.__module__}.{collect.__qualname__}"] = collect
     return collect
@@ -47,7 +47,7 @@ def register(collect: Collect) -> Collect:
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Always 200, and quickly: a Redis that is away costs at most one time limit per role."""
+    """Return the metrics. The status is always 200; an unavailable Redis takes at most one time limit per role."""
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Everything())
@@ -56,7 +56,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 class _Everything(Collector):
     def collect(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily(f"{PREFIX}_collector_up", "1 when the collector answered.", labels=["collector"])
+        up = GaugeMetricFamily(f"{PREFIX}_collector_up", "1 if the collector succeeded.", labels=["collector"])
         for name, collect in _collectors.items():
             try:
                 found = list(collect())
@@ -73,7 +73,7 @@ def cache_use() -> Iterator[Metric]:
     snapshot = stats.snapshot()
     yield GaugeMetricFamily(
         f"{PREFIX}_cache_totals_complete",
-        "1 when the counters are of all processes, 0 when the state role is away and they are what one process knows.",
+        "1 if the counters include all processes, 0 if the state role is unavailable and they are one process's view.",
         value=float(snapshot.complete),
     )
     yield from _counters(snapshot)
@@ -82,14 +82,14 @@ def cache_use() -> Iterator[Metric]:
 
 def _counters(snapshot: Snapshot) -> Iterator[Metric]:
     requests = CounterMetricFamily(
-        f"{PREFIX}_cache_requests", "Reads of the cache by how they ended.", labels=["family", "outcome"]
+        f"{PREFIX}_cache_requests", "Reads of the cache by outcome.", labels=["family", "outcome"]
     )
     events = CounterMetricFamily(
-        f"{PREFIX}_cache_events", "What happened in the cache besides reads.", labels=["family", "event"]
+        f"{PREFIX}_cache_events", "Events in the cache other than reads.", labels=["family", "event"]
     )
     sizes = CounterMetricFamily(
         f"{PREFIX}_cache_value_bytes",
-        "Values stored: raw as encoded (answers with their gzip), stored as they went to Redis, in envelopes.",
+        "Bytes of stored values: raw as encoded (responses with their gzip), stored as sent to Redis, with envelopes.",
         labels=["family", "form"],
     )
     for family in snapshot.families:
@@ -104,7 +104,7 @@ def _counters(snapshot: Snapshot) -> Iterator[Metric]:
 
 def _latencies(snapshot: Snapshot) -> Metric:
     metric = HistogramMetricFamily(
-        f"{PREFIX}_cache_operation_seconds", "Time of an operation of the cache.", labels=["family", "operation"]
+        f"{PREFIX}_cache_operation_seconds", "Duration of an operation of the cache.", labels=["family", "operation"]
     )
     for family in snapshot.families:
         for operation in OPERATIONS:
@@ -125,10 +125,10 @@ def servers() -> Iterator[Metric]:
     for name, help_text, value in GAUGES:
         gauge = GaugeMetricFamily(f"{PREFIX}_redis_{name}", help_text, labels=["role"])
         for role, server in found.items():
-            if (told := value(server)) is not None:
-                gauge.add_metric([role], told)
+            if (number := value(server)) is not None:
+                gauge.add_metric([role], number)
         yield gauge
-    evicted = CounterMetricFamily(f"{PREFIX}_redis_evicted_keys", "Keys the server evicted.", labels=["role"])
+    evicted = CounterMetricFamily(f"{PREFIX}_redis_evicted_keys", "Keys that the server evicted.", labels=["role"])
     for role, server in found.items():
         if server.evicted_keys is not None:
             evicted.add_metric([role], server.evicted_keys)
@@ -136,14 +136,14 @@ def servers() -> Iterator[Metric]:
 
 
 GAUGES: tuple[tuple[str, str, Callable[[ServerInfo], float | None]], ...] = (
-    ("up", "1 when the role's Redis answers.", lambda server: float(server.up)),
+    ("up", "1 if the role's Redis is available.", lambda server: float(server.up)),
     (
         "breaker_state",
-        "Circuit breaker of the process that answers: 0 closed, 1 half-open, 2 open.",
+        "Circuit breaker of the answering process: 0 closed, 1 half-open, 2 open.",
         lambda server: BREAKER_STATES[server.breaker],
     ),
-    ("memory_used_bytes", "Memory the server uses.", lambda server: server.memory_used_bytes),
-    ("memory_limit_bytes", "The server's maxmemory; 0 is none.", lambda server: server.memory_limit_bytes),
+    ("memory_used_bytes", "Memory that the server uses.", lambda server: server.memory_used_bytes),
+    ("memory_limit_bytes", "The server's maxmemory; 0 means no limit.", lambda server: server.memory_limit_bytes),
     ("keys", "Keys in the role's database.", lambda server: server.keys),
 )
 
@@ -151,7 +151,7 @@ GAUGES: tuple[tuple[str, str, Callable[[ServerInfo], float | None]], ...] = (
 @register
 def versions() -> Iterator[Metric]:
     gauge = GaugeMetricFamily(
-        f"{PREFIX}_namespace_version", "Version of a namespace of cached answers.", labels=["namespace"]
+        f"{PREFIX}_namespace_version", "Version of a namespace of cached values.", labels=["namespace"]
     )
     for name, version in server_info.namespace_versions().items():
         if version is not None:
@@ -161,12 +161,14 @@ def versions() -> Iterator[Metric]:
 
 @register
 def tuned() -> Iterator[Metric]:
-    ttl = GaugeMetricFamily(f"{PREFIX}_cache_tuned_ttl_seconds", "TTL that tuning chose.", labels=["family"])
+    ttl = GaugeMetricFamily(f"{PREFIX}_cache_tuned_ttl_seconds", "TTL chosen by tuning.", labels=["family"])
     rate = GaugeMetricFamily(
-        f"{PREFIX}_cache_tuned_hit_ratio", "Hit rate, 0 to 1, in the period of the last step.", labels=["family"]
+        f"{PREFIX}_cache_tuned_hit_ratio",
+        "Hit rate, 0 to 1, in the period before the last tuning step.",
+        labels=["family"],
     )
     target = GaugeMetricFamily(
-        f"{PREFIX}_cache_tuned_target_ratio", "Hit rate, 0 to 1, that tuning aims at.", labels=["family"]
+        f"{PREFIX}_cache_tuned_target_ratio", "Target hit rate of tuning, 0 to 1.", labels=["family"]
     )
     for family, step in tuning.newest_steps().items():
         ttl.add_metric([family], step.ttl_seconds)

@@ -2,7 +2,7 @@ from django.db import models
 
 
 class Cache(models.Model):
-    """No table: it gives the admin page its place, its permissions and its log."""
+    """A model without a table: it gives the admin page its place, its permissions and its log."""
 
     class Meta:
         managed = False

@@ -1,4 +1,4 @@
-"""What an operator may do to the cache, by API or admin page: by name, logged with who did it, the cache role only."""
+"""Operations on the cache role, for operators: by API or admin page, on names only, each logged with its user."""
 
 import logging
 
@@ -20,30 +20,30 @@ from cachecore.ttl import effective_ttl
 logger = logging.getLogger(__name__)
 
 ALL = "all"
-MAX_TOLD = 100  # characters of a name that nobody knows, as an error repeats it
+MAX_ECHOED_LENGTH = 100  # characters of an unknown name that an error message repeats
 
 
 class UnknownName(LookupError):
-    """There is nothing of that name; the message says so and is fit for the caller."""
+    """Nothing has the given name. The message is suitable for the caller."""
 
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f'There is no {kind} "{name[:MAX_TOLD]}".')
+        super().__init__(f'There is no {kind} "{name[:MAX_ECHOED_LENGTH]}".')
 
 
 def clearable_families() -> dict[str, Family]:
-    """Families whose keys are copies. Those of the state role are not: they cannot be computed again."""
+    """Return the families of the cache role by name. Data of the state role cannot be computed again."""
     return {family.name: family for family in keys.registry.values() if family.role == "cache"}
 
 
 def families_with_ttl() -> dict[str, Family]:
-    """Those whose values an operator may let live longer or shorter."""
+    """Return the families whose TTL an operator may change, by name."""
     return {name: family for name, family in clearable_families().items() if family.options.tier or family.ttl_seconds}
 
 
 def clear(family_name: str | None, by: AbstractUser) -> int:
-    """Delete a family's keys, or those of every family of the cache role; how many.
+    """Delete a family's keys, or those of every family of the cache role. Return how many were deleted.
 
-    Raises Unknown, RedisUnavailable.
+    Raises UnknownName, RedisUnavailable.
     """
     families = clearable_families()
     if family_name is not None and family_name not in families:
@@ -55,9 +55,9 @@ def clear(family_name: str | None, by: AbstractUser) -> int:
 
 
 def invalidate_tag_or_namespace(tag: str, by: AbstractUser) -> int | str:
-    """Make everything that hangs on a tag cold; its new version: a namespace's number, another tag's random hex.
+    """Invalidate every value with a tag. Return the new version: a namespace's number, or another tag's random hex.
 
-    Raises Unknown, RedisUnavailable.
+    Raises UnknownName, RedisUnavailable.
     """
     version = clearing.raise_namespace_version(tag) if tag in versions.namespaces else _invalidated(tag)
     if version is None:
@@ -67,38 +67,39 @@ def invalidate_tag_or_namespace(tag: str, by: AbstractUser) -> int | str:
 
 
 def switch(family_name: str, by: AbstractUser, *, on: bool) -> None:
-    """Keep the answers of a family, or compute each. Raises Unknown, RedisUnavailable."""
+    """Switch the caching of a family's responses on or off. Raises UnknownName, RedisUnavailable."""
     if (policy := caching.policies.get(family_name)) is None:
-        raise UnknownName("family of answers", family_name)
+        raise UnknownName("family of responses", family_name)
     switches.switch(policy.family, on=on)
-    log_action(Cache, by, family_name, f"Switched answers of {family_name} {'on' if on else 'off'}.")
+    log_action(Cache, by, family_name, f"Switched the caching of {family_name} {'on' if on else 'off'}.")
 
 
 def set_ttl(family_name: str, by: AbstractUser, seconds: int | None) -> None:
-    """Let a family's values live so long from now on; None: as the settings say. Raises Unknown, RedisUnavailable,
-    ValueError outside its tier's bounds.
+    """Set the TTL of a family's future values; None: use the settings again.
+
+    Raises UnknownName, RedisUnavailable. Raises ValueError if the TTL is outside its tier's bounds.
     """
     if (family := families_with_ttl().get(family_name)) is None:
         raise UnknownName("family with a TTL", family_name)
     if seconds is None:
         effective_ttl.unset_ttl(family)
-        log_action(Cache, by, family_name, f"Left the TTL of {family_name} to the settings.")
+        log_action(Cache, by, family_name, f"Reset the TTL of {family_name} to the settings.")
     else:
         effective_ttl.set_ttl(family, seconds)
         log_action(Cache, by, family_name, f"Set the TTL of {family_name} to {seconds} s.")
 
 
 def warm(by: AbstractUser) -> None:
-    """Wake a run in a worker; one that is under way counts as this one. Raises TaskNotQueued."""
+    """Queue a warming run, unless one is in progress when it starts. Raises TaskNotQueued."""
     try:
         tasks.warm.delay()
     except (kombu.exceptions.OperationalError, OSError) as error:
         raise TaskNotQueued(type(error).__name__) from error
-    log_action(Cache, by, ALL, "Asked for a warming run.")
+    log_action(Cache, by, ALL, "Queued a warming run.")
 
 
 def _invalidated(tag: str) -> str | None:
-    """The new version of a tag of the cache service; None where nothing is stored under such a tag."""
+    """Invalidate a tag of the cache service. Return its new version, or None if no value has the tag."""
     (key,) = tags.version_keys(tags.canonical([tag]))
     with connections.guarded_client("cache") as client:
         if not client.exists(key):

@@ -1,4 +1,7 @@
-"""An admin page for what is not rows: one overview, and buttons that ask before they act, each behind a permission."""
+"""Admin pages for things that are not database rows: an overview, and operations that ask for confirmation.
+
+Every page and operation requires a permission, and every operation is logged.
+"""
 
 import logging
 from collections.abc import Callable, Collection, Mapping
@@ -25,9 +28,9 @@ def no_fields(name: str) -> Mapping[str, forms.Field]:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A button: what it asks, what follows, what it does with the name and says then.
+    """A button: the question that it asks, its consequence, and the function that acts on a name.
 
-    With `fields` it also asks for values, which `act` takes by keyword.
+    `act` returns the message to show. `fields` are form fields whose values `act` gets by keyword.
     """
 
     question: str
@@ -37,21 +40,22 @@ class Operation:
 
 
 class OperationsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Seeing the page needs the model's `view` permission, pressing a button its `change` permission.
+    """An admin page with operations on a model without a table.
 
-    The model has no table: it gives the page its place, its permissions and its log.
+    The model gives the page its place in the admin, its permissions and its log. Viewing the page requires the model's
+    `view` permission, an operation its `change` permission.
     """
 
     page_title: ClassVar[str]
     page_template: ClassVar[str]
     operations: ClassVar[Mapping[str, Operation]]
-    expected_errors: ClassVar[tuple[type[Exception], ...]]  # what an act may raise; its text is fit for the operator
+    expected_errors: ClassVar[tuple[type[Exception], ...]]  # raised by `act`; their text is shown to the operator
 
     def page_context(self, request: HttpRequest) -> dict[str, Any]:
         raise NotImplementedError
 
     def valid_names(self, verb: str) -> Collection[str]:
-        """The names that a button may be pressed for."""
+        """Return the names that the operation accepts."""
         raise NotImplementedError
 
     def get_urls(self) -> list[URLPattern]:
@@ -75,18 +79,18 @@ class OperationsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return self._page(request, self.page_template, title=self.page_title, may_change=may_change, **context)
 
     def confirm(self, request: HttpRequest, verb: str, name: str) -> HttpResponse:
-        """GET asks, POST acts: a link that somebody follows changes nothing."""
+        """Ask for confirmation on GET and act on POST, so that following a link changes nothing."""
         if not self.has_change_permission(request):
             raise PermissionDenied
-        question = self.operations.get(verb)
-        if question is None or name not in self.valid_names(verb):
+        operation = self.operations.get(verb)
+        if operation is None or name not in self.valid_names(verb):
             raise Http404
-        form = _form(question.fields(name), request)
+        form = _form(operation.fields(name), request)
         if not form.is_valid():
-            title = question.question.format(name=name)
-            return self._page(request, "cachecore/ask.html", title=title, question=question, form=form)
+            title = operation.question.format(name=name)
+            return self._page(request, "cachecore/ask.html", title=title, operation=operation, form=form)
         try:
-            self.message_user(request, question.act(name, request.user, **form.cleaned_data))
+            self.message_user(request, operation.act(name, request.user, **form.cleaned_data))
         except self.expected_errors as error:
             self.message_user(request, f"Not done: {error}", messages.ERROR)
         return HttpResponseRedirect(self._overview_url)
@@ -104,14 +108,14 @@ class OperationsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def _form(fields: Mapping[str, forms.Field], request: HttpRequest) -> forms.Form:
-    """Without a POST it is bound to nothing, so it is not valid."""
+    """Return the operation's form. On a GET it is unbound, and therefore not valid."""
     form = forms.Form(request.POST if request.method == "POST" else None)
     form.fields.update(fields)
     return form
 
 
 def log_action(model: type[Model], by: AbstractUser, name: str, what: str, flag: int = CHANGE) -> None:
-    """Who did it, in the process's log and in admin's."""
+    """Record what a user did, in the process's log and in the admin's."""
     name, what = _printable(name), _printable(what)
     logger.warning("%r: %s", by.get_username(), what)
     LogEntry.objects.create(
@@ -125,5 +129,5 @@ def log_action(model: type[Model], by: AbstractUser, name: str, what: str, flag:
 
 
 def _printable(text: str) -> str:
-    """A tag may be any text: a line's end would forge a line of the log, and PostgreSQL refuses a NUL."""
+    """Escape control characters: a tag with a line break could forge a line of the log, and PostgreSQL rejects NUL."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

@@ -1,1 +1,1 @@
-"""Monitoring of the cache over HTTP, for administrators."""
+"""The monitoring API of the cache, for operators."""

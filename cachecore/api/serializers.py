@@ -1,4 +1,4 @@
-"""Shapes of the monitoring API. Rates are 0 to 1, null where nothing was read; sizes are bytes."""
+"""Response bodies of the monitoring API. Rates are 0 to 1, or null if nothing was read; sizes are in bytes."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,8 +13,8 @@ from cachecore.stats.measures import FamilyStats
 
 class FamilyStatsSerializer(serializers.Serializer[Any]):
     family = serializers.CharField()
-    hits = serializers.IntegerField(help_text="Served from Redis.")
-    local_hits = serializers.IntegerField(help_text="Served from a process's memory.")
+    hits = serializers.IntegerField(help_text="Reads served from Redis.")
+    local_hits = serializers.IntegerField(help_text="Reads served from a process's memory.")
     stale = serializers.IntegerField()
     misses = serializers.IntegerField()
     bypassed = serializers.IntegerField(help_text="Reads that could not be cached.")
@@ -22,15 +22,15 @@ class FamilyStatsSerializer(serializers.Serializer[Any]):
     errors = serializers.IntegerField()  # type: ignore[assignment]  # DRF takes it for a field
     waits = serializers.IntegerField()
     lost_leases = serializers.IntegerField()
-    refused = serializers.IntegerField(help_text="Values that were not stored, such as those above the size limit.")
+    refused = serializers.IntegerField(help_text="Values that were not stored, for example above the size limit.")
     stored = serializers.IntegerField()
     refreshed = serializers.IntegerField()
-    raw_bytes = serializers.IntegerField(help_text="Of all values stored, encoded; an answer with the gzip it carries.")
-    stored_bytes = serializers.IntegerField(help_text="And as they went to Redis, in envelopes; may be more.")
+    raw_bytes = serializers.IntegerField(help_text="Encoded size of all values stored; a response's gzip is included.")
+    stored_bytes = serializers.IntegerField(help_text="Their size as sent to Redis, with envelopes; may be larger.")
 
 
 class StatsSerializer(serializers.Serializer[Any]):
-    hits = serializers.IntegerField(help_text="Served from Redis or a process's memory.")
+    hits = serializers.IntegerField(help_text="Reads served from Redis or a process's memory.")
     misses = serializers.IntegerField()
     hitRate = serializers.FloatField(allow_null=True, help_text="0 to 1.")  # noqa: N815  the contract's name
     stale = serializers.IntegerField()
@@ -53,7 +53,7 @@ class ClearedSerializer(serializers.Serializer[Any]):
 
 @extend_schema_field({"oneOf": [{"type": "integer"}, {"type": "string"}]})
 class VersionField(serializers.Field):  # type: ignore[type-arg]
-    """A namespace's version is a number that rises, another tag's is random."""
+    """A version: an increasing number for a namespace, a random text for any other tag."""
 
 
 class InvalidatedSerializer(serializers.Serializer[Any]):
@@ -62,10 +62,10 @@ class InvalidatedSerializer(serializers.Serializer[Any]):
 
 
 def stats_body() -> dict[str, Any]:
-    """The body of StatsAnswerSerializer; also what `cache_stats --json` prints. Never raises for an absent Redis."""
+    """Return the body of StatsAnswerSerializer, also printed by `cache_stats --json`. Never raises RedisUnavailable."""
     snapshot, servers = stats.snapshot(), server_info.read_all_roles()
     total, cache = snapshot.total, servers["cache"]
-    told = {
+    totals = {
         "hits": total.events("hit", "local_hit"),
         "misses": total.events("miss"),
         "hitRate": total.hit_rate,
@@ -77,7 +77,7 @@ def stats_body() -> dict[str, Any]:
         "families": [_family(family) for family in snapshot.families],
     }
     timestamp = datetime.fromtimestamp(now_ms() / 1000, UTC).isoformat(timespec="milliseconds")
-    return {"stats": told, "status": server_info.status(servers), "timestamp": timestamp}
+    return {"stats": totals, "status": server_info.status(servers), "timestamp": timestamp}
 
 
 def _family(family: FamilyStats) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""With and without the final slash: a DELETE is not redirected."""
+"""URLs of the monitoring API, with and without the final slash: a DELETE cannot be redirected."""
 
 from django.urls import re_path
 

@@ -1,5 +1,7 @@
-"""GET and DELETE /api/admin/monitoring/cache/...: for whom the admin page is, never cached, changes logged
-(operations.py)."""
+"""The monitoring API at /api/admin/monitoring/cache/: the operations of the admin page, with the same permissions.
+
+Its responses are never cached, and changes are logged (operations.py).
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,16 +20,16 @@ from cachecore import operations
 from cachecore.api.serializers import ClearedSerializer, InvalidatedSerializer, StatsAnswerSerializer, stats_body
 from cachecore.redis_client.connections import RedisUnavailable
 
-NOT_KEPT = {"Cache-Control": "no-store"}
+NO_STORE = {"Cache-Control": "no-store"}
 
 
 class CacheUnavailable(APIException):
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = "Redis does not answer now."
+    default_detail = "Redis is unavailable. Try again later."
 
 
 class MayOperate(BasePermission):
-    """As on the admin page: seeing needs the `view` permission of `cachecore.Cache`, doing its `change` permission."""
+    """Require what the admin page requires: staff with the `view` or, for changes, `change` permission of Cache."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         user = cast(AbstractUser, request.user)
@@ -43,40 +45,40 @@ class MonitoringView(APIView):
 class StatsView(MonitoringView):
     @extend_schema(responses=StatsAnswerSerializer)
     def get(self, request: Request) -> Response:
-        """What the cache does, over all processes, and how its server is. 200 also while Redis is away."""
+        """Return the cache's statistics over all processes and its server's state. 200 even if Redis is unavailable."""
         _query(request)
-        return Response(stats_body(), headers=NOT_KEPT)
+        return Response(stats_body(), headers=NO_STORE)
 
 
 class ClearView(MonitoringView):
     @extend_schema(
-        parameters=[OpenApiParameter("family", str, description="Only this family.")],
+        parameters=[OpenApiParameter("family", str, description="Clear this family only.")],
         responses={200: ClearedSerializer},
     )
     def delete(self, request: Request) -> Response:
-        """Delete the cached answers of a family, or of all; sessions, locks and the live view stay."""
+        """Delete the cached values of one family or of all. Sessions, locks and the live view stay."""
         family = _query(request, "family").get("family")
-        with _told():
+        with _api_errors():
             cleared = operations.clear(family, by=cast(AbstractUser, request.user))
-        return Response({"cleared": cleared}, headers=NOT_KEPT)
+        return Response({"cleared": cleared}, headers=NO_STORE)
 
 
 class InvalidateView(MonitoringView):
     @extend_schema(responses={200: InvalidatedSerializer})
     def delete(self, request: Request, tag: str) -> Response:
-        """Make everything that hangs on a tag cold, at once and for every process."""
+        """Invalidate every value with a tag, at once and in all processes."""
         _query(request)
-        with _told():
+        with _api_errors():
             version = operations.invalidate_tag_or_namespace(tag, by=cast(AbstractUser, request.user))
-        return Response({"tag": tag, "version": version}, headers=NOT_KEPT)
+        return Response({"tag": tag, "version": version}, headers=NO_STORE)
 
 
-def _query(request: Request, *known: str) -> dict[str, str]:
-    """Each parameter known and given once. Raises ValidationError."""
+def _query(request: Request, *allowed: str) -> dict[str, str]:
+    """Return the query's parameters. Raises ValidationError if one is not allowed or is given more than once."""
     errors = {
-        name: ["Unknown parameter." if name not in known else "Given more than once."]
+        name: ["Unknown parameter." if name not in allowed else "Given more than once."]
         for name, values in request.query_params.lists()
-        if name not in known or len(values) > 1
+        if name not in allowed or len(values) > 1
     }
     if errors:
         raise ValidationError(errors)
@@ -84,8 +86,8 @@ def _query(request: Request, *known: str) -> dict[str, str]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What an operation refuses, as the API tells it."""
+def _api_errors() -> Iterator[None]:
+    """Turn an operation's exceptions into API errors: 404 for an unknown name, 503 without Redis."""
     try:
         yield
     except operations.UnknownName as error:

@@ -1,1 +1,1 @@
-"""What was counted and timed, in this process and over all of them."""
+"""Statistics of the cache: counts and durations, per process and over all processes."""

@@ -1,4 +1,4 @@
-"""Counting in one process: what it costs is a dictionary increment, and nothing is lost."""
+"""Counters of one process: a count costs one dictionary increment, and no count is lost between threads."""
 
 import threading
 from collections import defaultdict
@@ -8,11 +8,11 @@ Name = tuple[str, str]  # family, measure
 
 
 class Counters:
-    """Integers that only grow, added to by any thread without a lock.
+    """Increasing integers that any thread may add to without a lock.
 
-    Every thread adds to a dict of its own. In one dict for all, `+=` would lose counts now and then: A reads 7,
-    B reads 7, A writes 8, B writes 8. A reader copies each dict in one C call, which the interpreter does not
-    interrupt, and so needs no lock either.
+    Every thread has a dict of its own. In a shared dict `+=` would sometimes lose counts: A reads 7, B reads 7,
+    A writes 8, B writes 8. Reading copies each dict in one C call, which the interpreter does not interrupt, so it
+    needs no lock either.
     """
 
     def __init__(self, on_new_thread: Callable[[], None] = lambda: None) -> None:
@@ -20,7 +20,7 @@ class Counters:
         self.reset()
 
     def reset(self) -> None:
-        """Begin at nothing: a forked child must not count its parent's counts once more."""
+        """Start again at zero: a forked child must not count its parent's counts a second time."""
         self._registering = threading.Lock()
         self._local = threading.local()
         self._living: list[tuple[threading.Thread, defaultdict[Name, int]]] = []
@@ -30,10 +30,10 @@ class Counters:
         try:
             self._local.counts[family, measure] += amount
         except AttributeError:
-            self._of_this_thread()[family, measure] += amount
+            self._create_for_this_thread()[family, measure] += amount
 
     def totals(self) -> dict[Name, int]:
-        """What all threads counted, also those that have ended."""
+        """Return the counts of all threads, ended ones included."""
         with self._registering:
             self._fold_ended()
             totals = self._ended.copy()
@@ -41,7 +41,7 @@ class Counters:
                 _add_to(totals, counts.copy())
         return dict(totals)
 
-    def _of_this_thread(self) -> defaultdict[Name, int]:
+    def _create_for_this_thread(self) -> defaultdict[Name, int]:
         counts: defaultdict[Name, int] = defaultdict(int)
         with self._registering:
             self._fold_ended()
@@ -51,7 +51,7 @@ class Counters:
         return counts
 
     def _fold_ended(self) -> None:
-        """A thread that has ended writes no more: its counts need no dict of their own."""
+        """Add up the counts of ended threads, which write no more, so that their dicts can be freed."""
         for thread, counts in self._living:
             if not thread.is_alive():
                 _add_to(self._ended, counts)

@@ -1,12 +1,12 @@
-"""What is measured of a family, and how the numbers read."""
+"""The measures of a family's statistics, and the figures derived from them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-ReadOutcome = Literal["hit", "local_hit", "stale", "miss", "bypass"]  # every read ends as one of these
-# Besides; `warmed`: a read of our own, so that nobody has seen how it went.
+ReadOutcome = Literal["hit", "local_hit", "stale", "miss", "bypass"]  # every read has one of these
+# Other events. `warmed` is a read by warming, which counts as none of the read outcomes.
 Incident = Literal["negative", "error", "wait", "lease_lost", "refused", "stored", "refreshed", "warmed"]
 Event = Literal[ReadOutcome, Incident]
 Operation = Literal["read", "compute", "store"]
@@ -16,7 +16,7 @@ INCIDENTS: tuple[Incident, ...] = get_args(Incident)
 SERVED: tuple[ReadOutcome, ...] = ("hit", "local_hit", "stale")
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 
-# Upper bounds of the latency histogram: an L1 hit to the time limit of a factory.
+# Upper bounds of the latency histogram, from an L1 hit to a factory's time limit.
 BOUNDS_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
 MICROSECONDS = {operation: f"{operation}_us" for operation in OPERATIONS}
@@ -25,7 +25,7 @@ BUCKETS = {operation: [f"{operation}_le_{i}" for i in range(len(BOUNDS_SECONDS) 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Times of one operation: their sum, and how many lie in each bucket of BOUNDS_SECONDS (the last: above)."""
+    """Durations of one operation: their sum, and the number per bucket of BOUNDS_SECONDS (the last: above all)."""
 
     seconds: float
     buckets: tuple[int, ...]
@@ -35,7 +35,7 @@ class Latency:
         return sum(self.buckets)
 
     def quantile_seconds(self, fraction: float) -> float | None:
-        """The upper bound of the bucket where it lies; infinite above the last. None of nothing."""
+        """Return the upper bound of the quantile's bucket, infinity above the last one, or None without durations."""
         wanted, seen = fraction * self.count, 0
         for bound, amount in zip((*BOUNDS_SECONDS, float("inf")), self.buckets, strict=True):
             seen += amount
@@ -60,12 +60,12 @@ class FamilyStats:
 
     @property
     def served(self) -> int:
-        """Reads that the cache answered, from Redis, from a process's memory, or stale."""
+        """Reads served from Redis or a process's memory, stale ones included."""
         return self.events(*SERVED)
 
     @property
     def hit_rate(self) -> float | None:
-        """0..1, None when nothing was read."""
+        """The share of reads that were served, 0 to 1, or None if nothing was read."""
         return self.served / self.reads if self.reads else None
 
     @property
@@ -83,7 +83,11 @@ class FamilyStats:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`complete` is false while the state role is away: then it is what this process knows."""
+    """The statistics at one moment.
+
+    While the state role is unavailable `complete` is false: the totals are then the last ones read by this process
+    plus its own counts since.
+    """
 
     families: tuple[FamilyStats, ...]
     complete: bool
@@ -94,7 +98,7 @@ class Snapshot:
         return FamilyStats("total", _sum(family.measures for family in self.families))
 
     def family(self, name: str) -> FamilyStats:
-        """Nothing counted is a family of zeros."""
+        """Return a family's statistics; all are zero if nothing was counted."""
         return next((family for family in self.families if family.family == name), FamilyStats(name, {}))
 
 

@@ -1,4 +1,4 @@
-"""What the server of a role says of itself. Two roles on one server tell the same numbers."""
+"""Figures reported by the server of each Redis role. Two roles on one server have the same figures."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -14,7 +14,7 @@ Status = Literal["ok", "degraded", "unavailable"]
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """The numbers are None where the server does not answer. `breaker`: closed, half-open, open."""
+    """The figures of one role's server, None if it is unavailable. `breaker` is closed, half-open or open."""
 
     role: Role
     breaker: str
@@ -29,7 +29,7 @@ class ServerInfo:
 
 
 def read(role: Role) -> ServerInfo:
-    """In one round trip; at once while the breaker is open."""
+    """Read a role's figures in one round trip, or none at all while the breaker is open."""
     try:
         with connections.guarded_client(role) as client, client.pipeline(transaction=False) as pipeline:
             memory, counts, keys = pipeline.info("memory").info("stats").dbsize().execute()
@@ -55,7 +55,7 @@ def status(servers: dict[Role, ServerInfo]) -> Status:
 
 
 def namespace_versions() -> dict[str, int | None]:
-    """The version of every namespace as Redis has it; empty while the state role is away."""
+    """Return the version of every namespace from Redis, or an empty dict if the state role is unavailable."""
     spaces = tuple(versions.namespaces.values())
     if not spaces:
         return {}

@@ -1,8 +1,8 @@
-"""What the cache does: counted in each process, added up in Redis, read as one snapshot.
+"""Statistics of the cache: counted in each process, added up in Redis, read as one snapshot.
 
-`count`, `timed` and `sized` never raise and touch no socket. A daemon thread adds the counts to the totals every
-CACHE_STATS_FLUSH_SECONDS (0: none), and once more at exit. A process that is killed, or a forked worker that leaves
-without Python's exit, takes its last seconds with it.
+`count`, `record_duration` and `record_size` never raise and touch no socket. A daemon thread adds the counts to the
+totals every CACHE_STATS_FLUSH_SECONDS (0: never), and once more at exit. The last seconds' counts are lost if a process
+is killed, or if a forked worker ends without Python's exit handlers.
 """
 
 import atexit
@@ -24,28 +24,28 @@ logger = logging.getLogger(__name__)
 
 
 def count(family: str, event: Event, amount: int = 1) -> None:
-    """Count an event of a family (its registered name). Cheap, never raises."""
+    """Count an event of a family (its registered name). Never raises."""
     _counters.add(family, event, amount)
 
 
 def record_duration(family: str, operation: Operation, seconds: float) -> None:
-    """Observe how long an operation took."""
+    """Record how long an operation took."""
     _counters.add(family, MICROSECONDS[operation], round(seconds * 1_000_000))
     _counters.add(family, BUCKETS[operation][bisect_left(BOUNDS_SECONDS, seconds)])
 
 
 def record_size(family: str, raw_bytes: int, stored_bytes: int) -> None:
-    """Observe a value's size: encoded, and as it went to Redis (compressed, encrypted, in its envelope).
+    """Record a value's size: encoded, and as sent to Redis (compressed, encrypted, in its envelope).
 
-    The second may be the larger: an envelope takes some fifty bytes and twenty a tag, encryption a third; an answer of
-    the response cache carries its gzip in both, and is not compressed again.
+    The second size may be larger: an envelope takes some fifty bytes and twenty per tag, encryption adds a third. A
+    cached response contains its gzip in both sizes, and is not compressed again.
     """
     _counters.add(family, "raw_bytes", raw_bytes)
     _counters.add(family, "stored_bytes", stored_bytes)
 
 
 def snapshot() -> Snapshot:
-    """The totals over all processes, this one's newest counts among them. Never raises for an absent Redis."""
+    """Return the totals over all processes, this one's newest counts included. Never raises RedisUnavailable."""
     fields, complete = _totals.read()
     since_ms = fields.pop(SINCE_MS, None)
     families: dict[str, dict[str, int]] = defaultdict(dict)
@@ -57,7 +57,7 @@ def snapshot() -> Snapshot:
 
 
 def flush() -> bool:
-    """Add this process's counts to the totals; False when Redis is away and they wait."""
+    """Add this process's counts to the totals. Return False if Redis is unavailable, and keep the counts."""
     try:
         _totals.flush()
     except RedisUnavailable:
@@ -66,12 +66,12 @@ def flush() -> bool:
 
 
 def stop() -> None:
-    """End this process's thread; `forget` lets it begin anew."""
+    """Stop this process's thread; after `reset` a new one may start."""
     _flusher.stop()
 
 
 def reset() -> None:
-    """Begin as a process that has counted nothing, as a forked child is."""
+    """Reset everything to the state of a process that has counted nothing, such as a forked child."""
     _counters.reset()
     _totals.reset()
     _flusher.reset()
@@ -79,7 +79,7 @@ def reset() -> None:
 
 @dataclass(slots=True)
 class Flusher:
-    """The daemon thread of a process. It begins with the first count, so a forked child gets its own."""
+    """The daemon thread of a process. The first count starts it, so a forked child gets its own."""
 
     after_flush: list[Callable[[], None]] = field(default_factory=list)
     _thread: threading.Thread | None = None
@@ -87,7 +87,7 @@ class Flusher:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def reset(self) -> None:
-        """In a forked child the thread does not run, and its locks may be held by nobody."""
+        """Prepare for a new thread. In a forked child the old one does not run, and its locks may be held forever."""
         self._thread, self._starting, self._stop = None, threading.Lock(), threading.Event()
 
     def stop(self) -> None:
@@ -109,7 +109,7 @@ class Flusher:
                 try:
                     job()
                 except RedisUnavailable:
-                    continue  # the breaker knows; the next run tries again
+                    continue  # the circuit breaker has logged it; the next run tries again
                 except Exception:
                     logger.exception("%s failed; the next run tries again", job.__qualname__)
 

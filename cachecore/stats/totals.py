@@ -1,8 +1,9 @@
-"""What all processes counted, in one hash of the state role, to which each process adds its counts every few seconds.
+"""The counts of all processes in one hash of the state role, to which each process adds its own every few seconds.
 
-A batch is added once: its reply may be lost (a hung Redis executes what it had received when it wakes), so it is sent
-again unchanged under the same sequence number until it is confirmed, and the script refuses what it knows. While
-Redis is away the counts wait in this process, which costs no memory: they are the same counters.
+Every batch is added exactly once. Its reply may be lost, because a hung Redis later executes what it had received. So a
+batch is sent again unchanged under the same sequence number until it is confirmed, and the script rejects a batch that
+it has already added. While Redis is unavailable the counts stay in this process, which takes no more memory: they are
+the same counters.
 """
 
 import secrets
@@ -20,8 +21,8 @@ from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.redis_client.scripts import Script
 from cachecore.stats.counters import Counters, Name
 
-BATCH_TTL_SECONDS = 60 * 60  # a batch without a reply is sent again within this time, or its process has ended
-UNREGISTERED = "unregistered"  # counts of names that are no family share one: the hash stays bounded
+BATCH_TTL_SECONDS = 60 * 60  # an unconfirmed batch is sent again within this time, unless its process has ended
+UNREGISTERED = "unregistered"  # the shared name of counts for names that are no family, so that the hash stays bounded
 
 STATS_TOTALS = Family(
     name="stats-totals",
@@ -48,27 +49,27 @@ SINCE_MS = "since_ms"
 
 _add_counts = Script(Path(__file__).parent / "lua/stats/add_counts.lua")
 
-Counts = dict[str, int]  # by field of the hash
+Counts = dict[str, int]  # field of the hash -> count
 
 
 class Totals:
-    """The aggregate as one process sees it, and that process's own share on its way there."""
+    """The totals as read by one process, and the process's own counts that are not yet part of them."""
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew, as a process of its own."""
+        """Start as a new process."""
         self._lock = threading.Lock()
         self._process = secrets.token_hex(8)
         self._sequence = 0
         self._confirmed: Counter[str] = Counter()
         self._unconfirmed: Counts = {}
-        self._known: Counter[str] = Counter()
+        self._last_read: Counter[str] = Counter()
 
     def flush(self) -> None:
-        """Add what is new here to the totals. Raises RedisUnavailable; then it is kept and tried again."""
+        """Add this process's new counts to the totals. Raises RedisUnavailable, and keeps them for the next call."""
         with self._lock:
             if self._unconfirmed:
                 self._send()
@@ -78,10 +79,10 @@ class Totals:
                 self._send()
 
     def read(self) -> tuple[Counts, bool]:
-        """The totals, and whether they are all of them.
+        """Return the totals, and True if they include all processes.
 
-        While the state role is away: the last totals read and what this process counted since, which a scraper sees
-        as counters that grow slowly, not as counters that fell.
+        While the state role is unavailable they are the last totals read plus this process's counts since: a scraper
+        sees counters that grow more slowly, not counters that fall.
         """
         try:
             self.flush()
@@ -89,10 +90,10 @@ class Totals:
                 stored = client.hgetall(STATS_TOTALS.key())
         except RedisUnavailable:
             with self._lock:
-                return dict(self._known + Counter(self._pending())), False
+                return dict(self._last_read + Counter(self._pending())), False
         with self._lock:
-            self._known = Counter({field.decode(): int(amount) for field, amount in stored.items()})
-            return dict(self._known), True
+            self._last_read = Counter({field.decode(): int(amount) for field, amount in stored.items()})
+            return dict(self._last_read), True
 
     def _pending(self) -> Counts:
         counted = Counter(_fields(self._counters.totals()))
@@ -104,7 +105,7 @@ class Totals:
         with connections.guarded_client("state") as client:
             _add_counts(client, batch, [self._sequence, BATCH_TTL_SECONDS, msgspec.json.encode(self._unconfirmed)])
         self._confirmed.update(self._unconfirmed)
-        self._known.update(self._unconfirmed)
+        self._last_read.update(self._unconfirmed)
         self._unconfirmed = {}
 
 

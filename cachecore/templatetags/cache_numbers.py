@@ -1,4 +1,4 @@
-"""Numbers as the admin page shows them. The bar is SVG with attributes only: a strict content policy forbids styles."""
+"""Numbers on the admin page. The bar is an SVG with attributes only: the Content-Security-Policy forbids styles."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +23,6 @@ def filesizeformat_or_dash(size: int | None) -> str:
 
 @register.inclusion_tag("cachecore/hit_rate_bar.html")
 def hit_rate_bar(family: FamilyStats) -> dict[str, Any]:
-    """Rounded down: 100 % says that every read was served."""
+    """Return the hit rate in percent, rounded down: 100 % means that every read was served."""
     thousandths = 1000 * family.served // family.reads if family.reads else None
     return {"percent": None if thousandths is None else f"{thousandths / 10:g}"}

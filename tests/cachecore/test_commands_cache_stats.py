@@ -51,22 +51,22 @@ def test_one_family(capsys):
     assert " total " not in out
 
 
-def test_a_family_that_nothing_was_counted_for_is_one_line():
+def test_a_family_without_counts_is_an_error_in_one_line():
     stats.count("games-list", "hit")
-    with pytest.raises(CommandError, match=r"^Nothing was counted for games; counted: games-list\.$"):
+    with pytest.raises(CommandError, match=r"^There are no counts for family games; choose from: games-list\.$"):
         call_command("cache_stats", "--family", "games")
 
 
-def test_json_as_the_api_answers(capsys):
+def test_json_is_the_body_of_the_api(capsys):
     stats.count("games-list", "hit")
     stats.count("games-single", "miss")
     call_command("cache_stats", "--json", "--family", "games-list")
-    answer = json.loads(capsys.readouterr().out)
-    assert (answer["status"], answer["stats"]["hits"], answer["stats"]["misses"]) == ("ok", 1, 1)
-    assert [family["family"] for family in answer["stats"]["families"]] == ["games-list"]
+    body = json.loads(capsys.readouterr().out)
+    assert (body["status"], body["stats"]["hits"], body["stats"]["misses"]) == ("ok", 1, 1)
+    assert [family["family"] for family in body["stats"]["families"]] == ["games-list"]
 
 
-def test_without_redis_a_reason_for_each_role_one_line_and_a_code(valkey):
+def test_without_redis_it_logs_a_reason_per_role_and_exits_with_one_line(valkey):
     valkey.stop()
     done = subprocess.run(
         [sys.executable, "manage.py", "cache_stats"],
@@ -77,14 +77,14 @@ def test_without_redis_a_reason_for_each_role_one_line_and_a_code(valkey):
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    *reasons, told = done.stderr.splitlines()
-    assert told == "CommandError: Redis does not answer (role cache, state)."
+    *reasons, error = done.stderr.splitlines()
+    assert error == "CommandError: Redis is unavailable (role cache, state)."
     assert len(reasons) == 2
     assert all("is unavailable: ConnectionError: Error 2 connecting to " in reason for reason in reasons)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_check_compares_answers_and_says_the_nines(capsys):
+def test_a_check_compares_responses_and_prints_the_nines(capsys):
     record_games([Round(game_id=1, crash_hundredths=200)], source="test")
     services.apply_pending()
     call_command("cache_stats", "--check", "4")
@@ -93,23 +93,23 @@ def test_a_check_compares_answers_and_says_the_nines(capsys):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_check_that_finds_a_lie_fails(capsys):
+def test_a_check_that_finds_a_wrong_response_fails(capsys):
     record_games([Round(game_id=1, crash_hundredths=200)], source="test")
     call_command("warm_cache", "games-list")
-    with connection.cursor() as cursor:  # past every signal: the cache cannot know
+    with connection.cursor() as cursor:  # sends no signal, so the cache is not invalidated
         cursor.execute("UPDATE games_game SET crash_hundredths = 300")
-    with pytest.raises(CommandError, match=r"^Disagree: /api/games/"):
+    with pytest.raises(CommandError, match=r"^Different from the recomputed response: /api/games/"):
         call_command("cache_stats", "--check", "40")
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_check_with_nothing_kept_fails():
+def test_a_check_with_nothing_to_compare_fails():
     with pytest.raises(
-        CommandError, match=r"^Nothing could be compared: no standard answer is kept, or none can be computed\.$"
+        CommandError, match=r"^No response could be compared: none could be stored, or none could be computed\.$"
     ):
         call_command("cache_stats", "--check", "2")
 
 
-def test_a_check_of_none_is_refused():
-    with pytest.raises(CommandError, match=r"^Say how many answers to check: --check 100\.$"):
+def test_a_check_of_no_responses_is_rejected():
+    with pytest.raises(CommandError, match=r"^--check must be at least 1, for example --check 100\.$"):
         call_command("cache_stats", "--check", "0")

@@ -83,14 +83,14 @@ def test_without_redis_the_last_ttl_applies(valkey):
 
 def test_an_operator_sets_a_ttl_in_admin_and_removes_it(operator):
     response = operator.post(CHANGE, {"seconds": "50"}, follow=True)
-    assert shown_messages(response) == ["What is stored of games-list from now on lives 50 s at most."]
+    assert shown_messages(response) == ["Values of games-list stored from now on have a TTL of at most 50 s."]
     assert effective_ttl.lifetime_of(GAMES_LIST) == Lifetime(50, "admin")
     assert "<td>50</td>\n    <td>admin</td>" in operator.get(OVERVIEW).content.decode()
     response = operator.post(CHANGE, {"seconds": ""}, follow=True)
-    assert shown_messages(response) == ["The TTL of games-list is as the settings say."]
+    assert shown_messages(response) == ["The TTL of games-list is taken from the settings."]
     assert effective_ttl.lifetime_of(GAMES_LIST) == Lifetime(20, "tier")
     assert sorted(entry.change_message for entry in LogEntry.objects.all()) == [
-        "Left the TTL of games-list to the settings.",
+        "Reset the TTL of games-list to the settings.",
         "Set the TTL of games-list to 50 s.",
     ]
 
@@ -140,7 +140,7 @@ def test_a_check_reports_invalid_targets(settings):
     assert check_messages("cachecore.E002") == []
     settings.CACHE_TUNING = {GAMES_LIST.name: 1, "nothing": 0.5}
     assert check_messages("cachecore.E002") == [
-        "CACHE_TUNING: the target of games-list is 1; a hit rate lies between 0 and 1.",
+        "CACHE_TUNING: the target of games-list must be above 0 and below 1, not 1.",
         'CACHE_TUNING: there is no cached family "nothing".',
     ]
 
@@ -148,7 +148,7 @@ def test_a_check_reports_invalid_targets(settings):
 def test_a_check_reports_invalid_encryption_keys(settings):
     assert check_messages("cachecore.E003") == []
     settings.CACHE_ENCRYPTION_KEYS = ["short"]
-    assert check_messages("cachecore.E003") == ["CACHE_ENCRYPTION_KEYS: number 1 is no Fernet key."]
+    assert check_messages("cachecore.E003") == ["CACHE_ENCRYPTION_KEYS: key number 1 is not a Fernet key."]
 
 
 def test_a_check_reports_unknown_families_to_switch_off(settings):
@@ -160,9 +160,7 @@ def test_a_check_reports_unknown_families_to_switch_off(settings):
 def test_a_check_reports_a_prefix_that_is_ignored(settings):
     assert check_messages("cachecore.W002") == []
     settings.CACHES = {**settings.CACHES, "default": {**settings.CACHES["default"], "KEY_PREFIX": "staging"}}
-    assert check_messages("cachecore.W002") == [
-        "CACHES['default'] has KEY_PREFIX, which the cache service does not heed."
-    ]
+    assert check_messages("cachecore.W002") == ["CACHES['default'] sets KEY_PREFIX, which the cache service ignores."]
 
 
 LIMITS = {"SOCKET_TIMEOUT": 0.25, "SOCKET_CONNECT_TIMEOUT": 0.25}
@@ -181,8 +179,8 @@ def test_a_check_reports_a_redis_without_time_limits(settings):
         "no role's": an_alias("redis://bare/1"),
     }
     assert check_messages("cachecore.W003") == [
-        "CACHES['default'] has no SOCKET_CONNECT_TIMEOUT: a Redis that hangs hangs its callers.",
-        "CACHES['state'] has no SOCKET_TIMEOUT and SOCKET_CONNECT_TIMEOUT: a Redis that hangs hangs its callers.",
+        "CACHES['default'] does not set SOCKET_CONNECT_TIMEOUT: a Redis that hangs blocks callers.",
+        "CACHES['state'] does not set SOCKET_TIMEOUT and SOCKET_CONNECT_TIMEOUT: a Redis that hangs blocks callers.",
     ]
 
 
@@ -206,5 +204,5 @@ def test_a_check_reports_an_unsupported_backend(settings):
     assert check_messages("cachecore.E006") == []
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     assert check_messages("cachecore.E006") == [
-        "CACHES['default'] is a django.core.cache.backends.locmem.LocMemCache, which cachecore cannot work on."
+        "CACHES['default'] uses django.core.cache.backends.locmem.LocMemCache, which cachecore does not support."
     ]

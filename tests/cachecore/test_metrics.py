@@ -1,4 +1,4 @@
-"""What Prometheus reads: the same from any process, and always something."""
+"""GET /metrics: the same totals from any process, and always a response."""
 
 import time
 
@@ -25,7 +25,7 @@ def _nothing_counted():
 
 
 def scrape(client) -> dict[tuple, float]:
-    """(name, *label values in the order of their names) -> value."""
+    """Return {(name, *label values in the order of their names): value}."""
     response = client.get("/metrics")
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("text/plain; version=")
@@ -50,14 +50,14 @@ def test_requests_by_family_and_outcome(client):
     assert found["crash_monitor_cache_totals_complete",] == 1
 
 
-def test_it_answers_for_every_process_and_never_counts_down(client):
+def test_counters_include_every_process_and_never_fall(client):
     counters = Counters()
     another = Totals(counters)
     counters.add("games-list", "hit", 40)
     another.flush()
     stats.count("games-list", "hit", 2)
     assert scrape(client)[REQUESTS, "games-list", "hit"] == 42
-    counters.add("games-list", "hit")  # not flushed yet, and no scrape may have told it
+    counters.add("games-list", "hit")  # not flushed yet, so no scrape includes it
     assert scrape(client)[REQUESTS, "games-list", "hit"] == 42
     assert another.read()[0]["games-list:hit"] == 43
 
@@ -93,15 +93,15 @@ def test_every_metric_has_its_help(client):
     assert [family.name for family in families if not family.documentation] == []
 
 
-@pytest.mark.parametrize("away", ["stop", "pause"])
-def test_without_redis_it_tells_what_this_process_knows_and_quickly(client, valkey, away):
+@pytest.mark.parametrize("fault", ["stop", "pause"])
+def test_without_redis_it_shows_this_processs_counts_and_responds_quickly(client, valkey, fault):
     stats.count("games-list", "hit", 5)
     scrape(client)
-    getattr(valkey, away)()
+    getattr(valkey, fault)()
     stats.count("games-list", "hit")
     started = time.monotonic()
     found = scrape(client)
-    assert time.monotonic() - started < 2.0  # one time limit of 0.25 s per role, and what a busy machine adds
+    assert time.monotonic() - started < 2.0  # one time limit of 0.25 s per role, plus the delays of a busy machine
     assert found[REQUESTS, "games-list", "hit"] == 6
     assert found["crash_monitor_cache_totals_complete",] == 0
     for role in ("cache", "state"):
@@ -109,13 +109,13 @@ def test_without_redis_it_tells_what_this_process_knows_and_quickly(client, valk
         assert ("crash_monitor_redis_keys", role) not in found
 
 
-def test_an_app_adds_its_own_and_a_failing_one_costs_only_itself(client, monkeypatch, caplog):
+def test_an_app_adds_its_metrics_and_a_failing_collector_loses_only_its_own(client, monkeypatch, caplog):
     ours = {name: one for name, one in metrics._collectors.items() if name.startswith("cachecore.")}
     monkeypatch.setattr(metrics, "_collectors", ours)
 
     @metrics.register
     def lag():
-        yield GaugeMetricFamily("crash_monitor_lag_seconds", "How far behind.", value=1.5)
+        yield GaugeMetricFamily("crash_monitor_lag_seconds", "Lag.", value=1.5)
 
     @metrics.register
     def broken():
@@ -130,7 +130,7 @@ def test_an_app_adds_its_own_and_a_failing_one_costs_only_itself(client, monkeyp
     assert "broken failed" in caplog.text
 
 
-def test_the_path_of_a_tuned_ttl(client, settings):
+def test_a_tuned_ttl_and_its_target(client, settings):
     settings.CACHE_TUNING = {"games-list": 0.9}
     tuning.update_steps()
     assert scrape(client)["crash_monitor_cache_tuned_ttl_seconds", "games-list"] == 20

@@ -1,4 +1,4 @@
-"""/api/admin/monitoring/cache/: for operators only, by name only, and never a key of the state role."""
+"""The monitoring API: for operators only, on names only, and never on keys of the state role."""
 
 from datetime import datetime
 from urllib.parse import quote
@@ -20,13 +20,14 @@ from games.rounds import Round
 from games.services import record_games
 from tests import test_schema
 from tests.factories.tokens import authorization
+from tests.routes import paths_under
 
 pytestmark = pytest.mark.django_db
 
 BASE = "/api/admin/monitoring/cache"
 CALLS = [("get", "stats/"), ("get", "stats"), ("delete", "clear/"), ("delete", "clear")]
 CALLS += [("delete", "invalidate/games/"), ("delete", "invalidate/games")]
-REMEMBERED = Family(
+TAGGED = Family(
     name="test-monitoring",
     pattern="test:monitoring:{id}",
     role="cache",
@@ -76,8 +77,23 @@ def keys() -> set[str]:
         return {key.decode() for key in client.scan_iter()}
 
 
+def client_of(*permissions: str, staff: bool, by: str = "token") -> APIClient:
+    """Return a client with the credentials of a user with these permissions: a token, or a session."""
+    user = User.objects.create(username="someone", is_staff=staff)
+    user.user_permissions.add(*Permission.objects.filter(codename__in=permissions))
+    client = APIClient()
+    if by == "token":
+        client.credentials(HTTP_AUTHORIZATION=authorization(user, "monitoring"))
+    else:
+        client.force_login(user)
+    return client
+
+
+# Permissions -----------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(("method", "path"), CALLS)
-def test_strangers_are_asked_who_they_are_and_change_nothing(client, method, path):
+def test_anonymous_requests_get_a_401_and_change_nothing(client, method, path):
     fill()
     before = keys()
     response = getattr(client, method)(f"{BASE}/{path}")
@@ -86,16 +102,43 @@ def test_strangers_are_asked_who_they_are_and_change_nothing(client, method, pat
     assert keys() == before
 
 
+@pytest.mark.parametrize("method", ["get", "post", "delete", "put", "patch"])
+def test_anonymous_requests_are_refused_at_every_url_by_every_method(client, method):
+    paths = paths_under("/api/admin/", {"tag": "games"})
+    assert len(paths) >= 3
+    for path in paths:
+        assert getattr(client, method)(path).status_code in (401, 403), path
+
+
+@pytest.mark.parametrize("by", ["token", "session"])
 @pytest.mark.parametrize(("method", "path"), CALLS)
-def test_who_is_not_staff_is_refused_and_changes_nothing(client, method, path):
-    client.force_login(User.objects.create(username="visitor"))
+@pytest.mark.parametrize(
+    ("permissions", "staff"),
+    [((), False), (("view_cache", "change_cache"), False), ((), True)],
+    ids=["a plain user", "a plain user with the permission", "staff without it"],
+)
+def test_users_who_are_no_operators_get_a_403_and_change_nothing(method, path, permissions, staff, by):
     fill()
     before = keys()
-    response = getattr(client, method)(f"{BASE}/{path}")
+    response = getattr(client_of(*permissions, staff=staff, by=by), method)(f"{BASE}/{path}")
     assert response.status_code == 403
     assert set(response.json()) == {"detail"}
     assert keys() == before
     assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("by", ["token", "session"])
+def test_the_view_permission_allows_the_statistics_and_no_change(by):
+    fill()
+    before = keys()
+    client = client_of("view_cache", staff=True, by=by)
+    assert client.get(f"{BASE}/stats/").status_code == 200
+    assert [client.delete(f"{BASE}/{path}").status_code for path in ("clear/", "invalidate/games/")] == [403, 403]
+    assert keys() - {"{stats}:totals"} == before
+    assert not LogEntry.objects.exists()
+
+
+# Statistics ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["stats/", "stats"])
@@ -108,47 +151,60 @@ def test_the_numbers(api, path):
     response = api.get(f"{BASE}/{path}")
     assert response.status_code == 200
     body = response.json()
-    told, families = body["stats"], {family["family"]: family for family in body["stats"]["families"]}
+    totals, families = body["stats"], {family["family"]: family for family in body["stats"]["families"]}
     names = ("hits", "misses", "hitRate", "stale", "errors", "evictedKeys")
-    assert [told[name] for name in names] == [7, 2, 0.8, 1, 3, 0]
-    assert told["memoryUsed"] > 0
-    assert told["keyCount"] == len(keys())
+    assert [totals[name] for name in names] == [7, 2, 0.8, 1, 3, 0]
+    assert totals["memoryUsed"] > 0
+    assert totals["keyCount"] == len(keys())
     assert {name: family["hit_rate"] for name, family in families.items()} == {"games-list": 1.0, "games-single": 1 / 3}
     assert body["status"] == "ok"
     assert datetime.fromisoformat(body["timestamp"]).utcoffset() is not None
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_nothing_read_has_no_hit_rate(api):
-    told = api.get(f"{BASE}/stats/").json()["stats"]
-    assert (told["hits"], told["hitRate"], told["families"]) == (0, None, [])
+def test_without_reads_there_is_no_hit_rate(api):
+    totals = api.get(f"{BASE}/stats/").json()["stats"]
+    assert (totals["hits"], totals["hitRate"], totals["families"]) == (0, None, [])
 
 
-def test_the_answers_are_what_the_schema_says(api, tmp_path):
+@pytest.mark.django_db(transaction=True)
+def test_the_hit_rate_of_requests(api, client):
+    record_games([Round(game_id=1, crash_hundredths=200)], source="test")
+    for _ in range(10):
+        client.get("/api/games/")
+    body = api.get(f"{BASE}/stats/").json()
+    assert (body["status"], body["stats"]["hits"], body["stats"]["misses"]) == ("ok", 9, 1)
+    assert body["stats"]["hitRate"] == 0.9
+
+
+def test_responses_match_the_schema(api, tmp_path):
     call_command("spectacular", "--file", str(tmp_path / "schema.yml"))
     schema = test_schema.yaml.safe_load((tmp_path / "schema.yml").read_text())
     stats.count("games-list", "hit")
     versions.raise_version(GAMES)
     for method, path in (("get", "stats/"), ("delete", "clear/"), ("delete", "invalidate/{tag}/")):
         operation = schema["paths"][f"{BASE}/{path}"][method]
-        told = operation["responses"]["200"]["content"]["application/json"]["schema"]
-        strict = test_schema.strict({**told, "components": schema["components"]})
+        declared = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        strict = test_schema.strict({**declared, "components": schema["components"]})
         body = getattr(api, method)(f"{BASE}/{path.format(tag='games')}").json()
         assert [error.message for error in Draft202012Validator(strict).iter_errors(body)] == []
 
 
-def test_without_redis_it_says_so_in_a_200(api, valkey):
+def test_without_redis_the_statistics_are_a_200_that_says_so(api, valkey):
     valkey.stop()
     response = api.get(f"{BASE}/stats/")
     assert (response.status_code, response.json()["status"]) == (200, "unavailable")
     assert response.json()["stats"]["memoryUsed"] is None
 
 
+# Operations ------------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("path", ["clear/", "clear", "invalidate/games/"])
-def test_what_needs_redis_is_a_503_without_it(api, valkey, path):
+def test_without_redis_an_operation_is_a_503(api, valkey, path):
     valkey.stop()
     response = api.delete(f"{BASE}/{path}")
-    assert (response.status_code, response.json()) == (503, {"detail": "Redis does not answer now."})
+    assert (response.status_code, response.json()) == (503, {"detail": "Redis is unavailable. Try again later."})
     assert not LogEntry.objects.exists()
 
 
@@ -160,21 +216,30 @@ def test_clearing_everything_leaves_the_state_role(api, staff, path, caplog):
         state = keys() - {"games:list:page:1:1", "games:list:page:2:1", "games:single:id:1:1"}
         response = api.delete(f"{BASE}/{path}")
         assert (response.status_code, response.json()) == (200, {"cleared": 3})
-        assert keys() - {"responses:cleared"} == state == {"version:games", "lock:a-job"}  # word for the front doors
+        assert keys() - {"responses:cleared"} == state == {"version:games", "lock:a-job"}  # read by the ASGI middleware
     (entry,) = LogEntry.objects.all()
     assert (entry.user, entry.object_repr, entry.change_message) == (staff, "all", "Cleared 3 keys of every family.")
     assert "'operator': Cleared 3 keys of every family." in caplog.text
 
 
-def test_clearing_a_family_leaves_the_others(api):
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("path", ["clear/?family=games-list", "clear/", "invalidate/games/"])
+def test_an_operation_makes_the_next_request_a_miss(client, path):
+    record_games([Round(game_id=1, crash_hundredths=200)], source="test")
+    assert [client.get("/api/games/").headers["X-Cache"] for _ in range(2)] == ["MISS", "HIT"]
+    assert client_of("change_cache", staff=True).delete(f"{BASE}/{path}").status_code == 200
+    assert client.get("/api/games/").headers["X-Cache"] == "MISS"
+
+
+def test_clearing_a_family_leaves_other_families(api):
     fill()
     assert api.delete(f"{BASE}/clear/?family=games-list").json() == {"cleared": 2}
     assert keys() == {"games:single:id:1:1", "responses:cleared"}
 
 
 @pytest.mark.parametrize("name", ["nothing", "", "games-list*", "analytics-ledger", "lock", "stats-totals"])
-def test_what_is_no_cached_family_is_a_404_that_names_it(api, name):
-    """A family of the state role is none: it cannot be computed again."""
+def test_a_family_outside_the_cache_role_is_a_404_that_names_it(api, name):
+    """Families of the state role cannot be computed again, so they cannot be cleared."""
     fill()
     response = api.delete(f"{BASE}/clear/?family={name}")
     assert (response.status_code, response.json()) == (404, {"detail": f'There is no cached family "{name}".'})
@@ -194,7 +259,7 @@ def test_invalidating_a_tag_raises_its_version(api, staff, path):
 
 @pytest.mark.parametrize("tag", ["user:7", "a b", "*", "line\nbreak", "x" * 1000])
 def test_invalidating_a_tag_of_the_cache_service(api, tag):
-    key, other = REMEMBERED.key(id=1), REMEMBERED.key(id=2)
+    key, other = TAGGED.key(id=1), TAGGED.key(id=2)
     cache.set(key, "a", tags=[tag])
     cache.set(other, "b", tags=["another"])
     response = api.delete(f"{BASE}/invalidate/{quote(tag)}/")
@@ -205,7 +270,7 @@ def test_invalidating_a_tag_of_the_cache_service(api, tag):
 
 
 def test_clearing_a_family_of_the_cache_cannot_reach_a_key_of_the_state_role():
-    """On one server: no prefix of the one begins like a key of the other."""
+    """Both roles may share a server, so no prefix of the one may begin a key of the other."""
     roles = {role: [family for family in registry.values() if family.role == role] for role in ("cache", "state")}
     for family in roles["cache"]:
         assert family.prefix
@@ -247,7 +312,7 @@ def test_an_unknown_parameter_is_a_400_that_names_it(api, method, path):
     assert response.json() == {"detail": "Invalid input.", "errors": {"colour": ["Unknown parameter."]}}
 
 
-def test_a_parameter_given_twice_is_refused(api):
+def test_a_repeated_parameter_is_a_400(api):
     response = api.delete(f"{BASE}/clear/?family=games-list&family=games-single")
     assert response.json()["errors"] == {"family": ["Given more than once."]}
 

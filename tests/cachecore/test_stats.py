@@ -1,4 +1,4 @@
-"""Counts: none lost between threads, each batch added once between processes, kept while Redis is away."""
+"""Counts: none is lost between threads, each batch is added once, and counts are kept while Redis is unavailable."""
 
 import gzip
 import os
@@ -60,7 +60,7 @@ def test_nothing_read_has_no_rate():
     assert stats.snapshot().family(OTHER).hit_rate is None
 
 
-def test_times_fall_into_their_buckets():
+def test_durations_are_counted_in_their_buckets():
     for seconds in (0.00005, 0.001, 0.0011, 60.0):
         stats.record_duration(FAMILY, "compute", seconds)
     latency = stats.snapshot().family(FAMILY).latency("compute")
@@ -83,9 +83,9 @@ def test_sizes_before_and_after_compression():
     assert (found.raw_bytes, found.stored_bytes) == (1500, 500)
 
 
-def test_threads_that_count_together_lose_nothing():
+def test_concurrent_threads_lose_no_count():
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)  # as often as can be: `+=` on one dict for all loses counts here
+    sys.setswitchinterval(1e-6)  # switches as often as possible: `+=` on a shared dict would lose counts
     try:
         threads = [threading.Thread(target=lambda: [stats.count(FAMILY, "hit") for _ in range(20_000)]) for _ in "1234"]
         for thread in threads:
@@ -97,7 +97,7 @@ def test_threads_that_count_together_lose_nothing():
     assert stats.snapshot().family(FAMILY).events("hit") == 80_000
 
 
-def test_threads_that_ended_leave_no_dict_behind():
+def test_ended_threads_leave_no_dict_behind():
     counters = Counters()
     for _ in range(5):
         thread = threading.Thread(target=counters.add, args=(FAMILY, "hit"))
@@ -142,7 +142,7 @@ def test_a_forked_child_does_not_count_its_parents_counts_again():
     assert stats.snapshot().family(FAMILY).events("hit") == 7
 
 
-def test_counts_wait_while_redis_is_away_and_arrive_once(valkey):
+def test_counts_are_kept_while_redis_is_unavailable_and_added_once(valkey):
     stats.count(FAMILY, "hit", 2)
     assert stats.snapshot().complete
     valkey.stop()
@@ -151,17 +151,17 @@ def test_counts_wait_while_redis_is_away_and_arrive_once(valkey):
     stats.count(FAMILY, "hit", 4)
     found = stats.snapshot()
     assert (found.complete, found.family(FAMILY).events("hit")) == (False, 9)
-    valkey.start()  # empty: it is not persistent here
+    valkey.start()  # empty: in tests it is not persistent
     connections.breaker("state").record_success()
     assert stats.flush() is True
     assert stored() == {"games-list:hit": 7}
 
 
 def test_a_batch_whose_reply_was_lost_is_added_once(valkey):
-    """A hung Redis executes what it had received when it wakes."""
+    """A hung Redis later executes what it had received."""
     counters, sender = another_process()
     counters.add(FAMILY, "hit", 1)
-    sender.flush()  # the server knows the script from now on
+    sender.flush()  # loads the script into the server
     counters.add(FAMILY, "hit", 5)
     valkey.pause()
     with pytest.raises(connections.RedisUnavailable):
@@ -173,14 +173,14 @@ def test_a_batch_whose_reply_was_lost_is_added_once(valkey):
     assert stored() == {"games-list:hit": 7}
 
 
-def test_what_is_no_family_shares_one_name():
+def test_names_of_no_family_share_one_name():
     for name in ("typo", "x" * 10_000, "a b\n"):
         stats.count(name, "hit")
     assert stats.snapshot().family(totals.UNREGISTERED).events("hit") == 3
     assert stored() == {"unregistered:hit": 3}
 
 
-def test_the_thread_flushes_and_outlives_a_failing_job(settings, monkeypatch):
+def test_the_thread_flushes_and_survives_a_failing_job(settings, monkeypatch):
     settings.CACHE_STATS_FLUSH_SECONDS = 0.01
     ran = threading.Event()
     jobs = iter([ZeroDivisionError, None])
@@ -196,7 +196,7 @@ def test_the_thread_flushes_and_outlives_a_failing_job(settings, monkeypatch):
     assert stored() == {"games-list:hit": 3}
 
 
-def test_no_thread_where_the_setting_says_so(settings):
+def test_the_setting_zero_starts_no_thread(settings):
     settings.CACHE_STATS_FLUSH_SECONDS = 0
     stats.count(FAMILY, "hit")
     assert stats._flusher._thread is None
@@ -205,21 +205,21 @@ def test_no_thread_where_the_setting_says_so(settings):
 def test_the_response_cache_counts_how_each_read_ended():
     policy = Policy(family=registry[FAMILY], namespace=GAMES)
 
-    def ask() -> None:
+    def request() -> None:
         cached_response(RequestFactory().get("/x/"), policy, [("page", 1)], lambda: ComputedResult("x" * 100))
 
-    ask()  # no version yet
+    request()  # no version yet
     versions.raise_version(GAMES)
-    ask()
-    ask()
+    request()
+    request()
     found = stats.snapshot().family(FAMILY)
     assert {event: found.events(event) for event in ("bypass", "miss", "hit")} == {"bypass": 1, "miss": 1, "hit": 1}
-    assert found.latency("compute").count == 1  # that of the miss
-    assert 102 < found.raw_bytes < found.stored_bytes  # the body, in its wrappings
+    assert found.latency("compute").count == 1  # of the miss
+    assert 102 < found.raw_bytes < found.stored_bytes  # the body, in its envelope
     assert found.stored_bytes > 102  # with its times, tag and version
 
 
-def test_an_answer_s_gzip_is_of_its_size_before_and_after():
+def test_a_responses_gzip_is_part_of_both_sizes():
     body = "x" * 10_000
     versions.raise_version(GAMES)
     policy = Policy(family=registry[FAMILY], namespace=GAMES)
@@ -229,9 +229,9 @@ def test_an_answer_s_gzip_is_of_its_size_before_and_after():
     assert found.raw_bytes < found.stored_bytes < found.raw_bytes + 100  # its envelope, nothing else
 
 
-def test_the_front_door_counts_where_it_found_the_answer():
-    async def scenario(door, django):
-        return [(await send_request(door, "/x/")).headers["x-cache"] for _ in range(4)]
+def test_the_middleware_counts_where_it_found_the_response():
+    async def scenario(middleware, django):
+        return [(await send_request(middleware, "/x/")).headers["x-cache"] for _ in range(4)]
 
     assert test_asgi_middleware.run(scenario) == ["MISS", "HIT", "HIT", "HIT"]
     found = stats.snapshot().family(FAMILY)

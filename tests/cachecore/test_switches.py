@@ -63,5 +63,5 @@ def test_an_operator_switches_it_in_admin(client):
     assert not switches.is_off(GAMES_LIST)
     client.post(url)
     assert switches.is_off(GAMES_LIST)
-    assert LogEntry.objects.get().change_message == "Switched answers of games-list off."
+    assert LogEntry.objects.get().change_message == "Switched the caching of games-list off."
     assert client.get(reverse("admin:cachecore_cache_ask", args=["off", "lock"])).status_code == 404

@@ -15,28 +15,28 @@ from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.stats import server_info, stats
 from cachecore.stats.measures import FamilyStats
 
-WIDTH = 140  # columns where no terminal says how many it has
+WIDTH = 140  # columns of the output if it is not a terminal
 
 
 class Command(BaseCommand):
-    help = "What the cache does, over all processes: a table, or JSON as the monitoring API answers it."
+    help = "Print the cache's statistics over all processes, as a table or as the monitoring API's JSON."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--family", help="Only this family.")
-        parser.add_argument("--json", action="store_true", help="The body of /api/admin/monitoring/cache/stats/.")
+        parser.add_argument("--family", help="Print this family only.")
+        parser.add_argument("--json", action="store_true", help="Print the body of /api/admin/monitoring/cache/stats/.")
         parser.add_argument(
             "--check",
             type=int,
             metavar="N",
-            help="Compare N cached answers with ones computed anew; exit non-zero if any disagrees.",
+            help="Compare N cached responses with recomputed ones; exit non-zero if any differs.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         snapshot = stats.snapshot()
         servers = server_info.read_all_roles()
-        away = [role for role, server in servers.items() if not server.up]
-        if away or not snapshot.complete:
-            raise CommandError(f"Redis does not answer (role {', '.join(away) or 'state'}).")
+        unavailable = [role for role, server in servers.items() if not server.up]
+        if unavailable or not snapshot.complete:
+            raise CommandError(f"Redis is unavailable (role {', '.join(unavailable) or 'state'}).")
         if options["check"] is not None:
             return self._check(options["check"])
         families = self._chosen(snapshot.families, options["family"])
@@ -50,13 +50,13 @@ class Command(BaseCommand):
         chosen = [family for family in families if name in (None, family.family)]
         if name is not None and not chosen:
             counted = ", ".join(family.family for family in families) or "none"
-            raise CommandError(f"Nothing was counted for {name}; counted: {counted}.")
+            raise CommandError(f"There are no counts for family {name}; choose from: {counted}.")
         return chosen
 
     def _print_json(self, chosen: set[str]) -> None:
-        answer = stats_body()
-        answer["stats"]["families"] = [one for one in answer["stats"]["families"] if one["family"] in chosen]
-        self.stdout.write(json.dumps(answer, indent=2))
+        body = stats_body()
+        body["stats"]["families"] = [family for family in body["stats"]["families"] if family["family"] in chosen]
+        self.stdout.write(json.dumps(body, indent=2))
 
     def _print_table(self, families: list[FamilyStats], with_total: bool) -> None:
         table = Table(title="Cache by family", title_justify="left")
@@ -79,20 +79,20 @@ class Command(BaseCommand):
                 f"breaker {server.breaker}."
             )
 
-    def _check(self, wanted: int) -> None:
-        if wanted < 1:
-            raise CommandError("Say how many answers to check: --check 100.")
+    def _check(self, count: int) -> None:
+        if count < 1:
+            raise CommandError("--check must be at least 1, for example --check 100.")
         try:
             with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-                task = progress.add_task("Comparing", total=wanted)
-                report = consistency.check(wanted, on_compared=lambda: progress.advance(task))
+                task = progress.add_task("Comparing", total=count)
+                report = consistency.check(count, on_compared=lambda: progress.advance(task))
         except RedisUnavailable as error:
             raise CommandError(str(error)) from error
         self.stdout.write(str(report))
         if not report.compared:
-            raise CommandError("Nothing could be compared: no standard answer is kept, or none can be computed.")
+            raise CommandError("No response could be compared: none could be stored, or none could be computed.")
         if report.disagreeing:
-            raise CommandError(f"Disagree: {', '.join(report.disagreeing[:5])}")
+            raise CommandError(f"Different from the recomputed response: {', '.join(report.disagreeing[:5])}")
 
     def _console(self) -> Console:
         terminal = self.stdout.isatty()

@@ -1,10 +1,10 @@
 -- Add one process's batch of counts to the totals, exactly once. O(fields of the batch). Atomic: one script, one slot.
 -- KEYS[1]  totals      hash, field = <family>:<measure>, integers; family STATS_TOTALS
 -- KEYS[2]  last batch  string, sequence number of the process's last batch; family STATS_BATCH
--- ARGV[1]  sequence    of this batch, counted by the process from 1
--- ARGV[2]  ttl         seconds for which KEYS[2] is remembered
+-- ARGV[1]  sequence    number of this batch, counted by the process from 1
+-- ARGV[2]  ttl         TTL of KEYS[2] in seconds
 -- ARGV[3]  counts      JSON object, field -> amount (below 2^53)
--- Returns  1 added | 0 it had been added before: the reply was lost, not the batch
+-- Returns  1 if it was added | 0 if it had been added before, and only its reply was lost
 -- Writes   KEYS[1] and its field since_ms (server time of the first batch), KEYS[2] with its expiry
 
 if tonumber(redis.call('GET', KEYS[2]) or '0') >= tonumber(ARGV[1]) then
