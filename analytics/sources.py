@@ -21,8 +21,9 @@ from analytics.compute.occurrences import Occurrences, occurrences
 from analytics.conditions import Condition
 from analytics.database import game_reads
 from analytics.database import totals as table_totals
-from analytics.database import window_columns as table_slices
-from analytics.live import all_time, reader, window_columns
+from analytics.database import window_columns as table_columns
+from analytics.live import all_time, reader
+from analytics.live import window_columns as view_columns
 from analytics.live.all_time import AllTimeSeries
 from analytics.live.reader import ViewState
 from analytics.live.view_snapshot import ViewChangedDuringRead
@@ -61,14 +62,14 @@ class Source:
 
 def slices_of(windows: Sequence[Window]) -> tuple[Source, list[Slice]]:
     """Return the games of windows, all from one snapshot."""
-    return _view_or_table(lambda: window_columns.slices_of(windows), lambda: table_slices.slices_of(windows))
+    return _view_or_table(lambda: view_columns.slices_of(windows), lambda: table_columns.slices_of(windows))
 
 
 def window_with_context(window: Window, conditions: Sequence[Condition]) -> tuple[Source, WindowWithContext]:
     """Return a window with the games around it that belong to the series of these conditions."""
     return _view_or_table(
-        lambda: window_columns.window_with_context(window, conditions),
-        lambda: table_slices.window_with_context(window, conditions),
+        lambda: view_columns.window_with_context(window, conditions),
+        lambda: table_columns.window_with_context(window, conditions),
     )
 
 
@@ -76,7 +77,7 @@ def last_met(conditions: Sequence[Condition], limit: int) -> tuple[Source, tuple
     """Return the newest games that met each condition."""
 
     def read_view() -> tuple[ViewState, tuple[Coverage, list[LastGames]]] | None:
-        found = window_columns.last_met(conditions, limit)
+        found = view_columns.last_met(conditions, limit)
         return None if found is None else (found[0], (found[0].coverage, found[1]))
 
     return _view_or_table(read_view, lambda: table_totals.last_met(conditions, limit))
@@ -94,7 +95,7 @@ def all_occurrences(conditions: Sequence[Condition]) -> tuple[Source, Coverage, 
 def _occurrences_in_ledger(
     conditions: Sequence[Condition],
 ) -> tuple[ViewState, tuple[Coverage, list[Occurrences]]] | None:
-    found = window_columns.slices_of([ALL_GAMES])
+    found = view_columns.slices_of([ALL_GAMES])
     if found is None:
         return None
     view, [everything] = found

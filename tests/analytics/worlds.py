@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from analytics import services, view_maintenance
+from analytics.endpoints import registry
 from analytics.live import pending, view_snapshot
 from games.rounds import Round
 from games.services import record_games
@@ -17,16 +18,7 @@ from tests.analytics.recomputation import World
 # An hour and a quarter after London put its clocks forward, three weeks after New York did.
 NOW = datetime(2025, 3, 30, 2, 17, 33, 123_000, tzinfo=UTC)
 NOW_MS = 1_743_301_053_123
-ENDPOINT_MODULES = (
-    "audit",
-    "distribution",
-    "game_sets",
-    "intervals",
-    "last_games",
-    "occurrences",
-    "series",
-    "volatility",
-)
+ENDPOINT_MODULES = [name.partition(".")[0] for name in registry.ENDPOINTS]
 DROPPED_AFTER = 4_000  # ids of ledger in the world that loses chunks
 
 
