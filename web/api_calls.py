@@ -11,7 +11,7 @@ from games.query import Query
 
 
 class ApiResult(NamedTuple):
-    """What the API returns at `url`, at which a client gets the same. `outcome` is the X-Cache header's value."""
+    """The API's response: a client gets the same `body` at `url`. `outcome` is the value of the header X-Cache."""
 
     url: str
     body: dict[str, Any]

@@ -1,4 +1,4 @@
-"""What Django's own views respond to a client above its limit (429), and while limits cannot be checked (503)."""
+"""The responses of Django's own views to a client above its limit (429), and while limits cannot be checked (503)."""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render

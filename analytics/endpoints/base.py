@@ -1,4 +1,4 @@
-"""What all analytics endpoints share: the view class, the key family's options, the serializers of `meta`."""
+"""Shared by all analytics endpoints: the view class, the options of key families, the serializers of `meta`."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace

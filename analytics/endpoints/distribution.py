@@ -1,4 +1,4 @@
-"""How the crash points of a window are distributed over bins, and what the site's law expects."""
+"""The distribution of a window's crash points over bins, and the one that the site's law expects."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -123,7 +123,7 @@ def _standard_queries() -> Iterator[str]:
 
 @extend_schema(parameters=[DistributionQuery], responses=response_of(DistributionSerializer))
 class DistributionView(AnalyticsView):
-    """How the crash points are distributed over bins, and what the site's formula expects."""
+    """The distribution of crash points over bins, and the one that the site's formula expects."""
 
     url_name = "distribution"
     query_class = DistributionQuery

@@ -1,4 +1,4 @@
-"""How often games met each condition in sets of consecutive games."""
+"""The number of games that met each condition, per set of consecutive games."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -95,7 +95,7 @@ def _condition_result(found: SetCounts, sets: Sets, zone: ZoneInfo) -> dict[str,
 
 @extend_schema(parameters=[GameSetsQuery], responses=response_of(GameSetsSerializer))
 class GameSetsView(AnalyticsView):
-    """How often games met a condition, in sets of consecutive games. Counts are not scaled up from a part of a set."""
+    """The number of games that met a condition, per set of consecutive games. Incomplete sets are not scaled up."""
 
     url_name = "game-sets"
     query_class = GameSetsQuery

@@ -1,4 +1,4 @@
-"""How often games met each condition in each interval of a window of time."""
+"""The number of games that met each condition, per interval of a window of time."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -135,7 +135,7 @@ def _data_since_ms(games: Slice, window: Window) -> int | None:
     responses=response_of(IntervalsSerializer),
 )
 class IntervalsView(AnalyticsView):
-    """How often games met a condition, interval by interval. Empty intervals are included, with null percentages."""
+    """The number of games that met a condition, per interval. Empty intervals are included, with null percentages."""
 
     url_name = "intervals"
     query_class = IntervalsQuery

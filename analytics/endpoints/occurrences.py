@@ -1,4 +1,4 @@
-"""How often games met each condition in a window, on request compared with the window before."""
+"""The number of games that met each condition in a window, on request compared with the window before."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -137,7 +137,7 @@ def _change(found: Occurrences, earlier: Occurrences) -> dict[str, Any]:
 
 @extend_schema(parameters=[OccurrencesQuery], responses=response_of(OccurrencesSerializer))
 class OccurrencesView(AnalyticsView):
-    """How often games met a condition in a window; with compare=previous also in the window before."""
+    """The number of games that met a condition in a window; with compare=previous also in the window before."""
 
     url_name = "occurrences"
     query_class = OccurrencesQuery

@@ -1,7 +1,7 @@
 """The list of all analytics endpoints that are cached. URLs, key families and warmers are made from it.
 
-Each entry names a module of this package and its view. The modules are imported here, so whatever imports the registry
-has all key families of the analytics API.
+Each entry names a module of this package and its view; warming follows their order. The modules are imported here, so
+whatever imports the registry has all key families of the analytics API.
 """
 
 from django.utils.module_loading import import_string

@@ -1,4 +1,4 @@
-"""Mean and deviation of ln(crash point), block by block, and what the site's law expects."""
+"""Mean and deviation of ln(crash point), block by block, and those that the site's law expects."""
 
 from collections.abc import Iterator
 from typing import Any

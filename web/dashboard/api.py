@@ -17,11 +17,11 @@ def call_endpoint(view: type[AnalyticsView], zone: str, **parameters: str) -> Ap
     return call_api(reverse(view.url_name), view.policy, query, lambda: view.compute_result(query))
 
 
-def single_result(response: ApiResult) -> Row:
+def single_result(call: ApiResult) -> Row:
     """Return the only result of a call with one condition or none."""
-    result: Row = response.body["results"][0]
+    result: Row = call.body["results"][0]
     return result
 
 
-def is_live(response: ApiResult) -> bool:
-    return bool(response.body["meta"]["source"] == "live")
+def is_live(call: ApiResult) -> bool:
+    return bool(call.body["meta"]["source"] == "live")
