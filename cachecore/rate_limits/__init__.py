@@ -1,1 +1,1 @@
-"""Rate limits over all processes, on the windows of the `limits` library in the state role. docs/rate-limits.md"""
+"""Rate limits over all processes: the `limits` library's windows in the state role. See docs/rate-limits.md."""

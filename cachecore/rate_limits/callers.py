@@ -1,10 +1,10 @@
-"""Who is asking, as it stands in a key."""
+"""Identities of callers, as used in the keys of their windows."""
 
 import unicodedata
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address, ip_network
 
-IPV6_PREFIX = 64  # bits; what one customer is given whole
+IPV6_PREFIX = 64  # bits; a customer gets a whole /64
 
 
 def user(pk: object) -> str:
@@ -12,7 +12,7 @@ def user(pk: object) -> str:
 
 
 def address(text: str) -> str:
-    """`ip:203.0.113.7`, `ip:2001:db8::/64`. What is not an address (a proxy's oddity) is counted as one caller."""
+    """Return `ip:203.0.113.7` or `ip:2001:db8::/64`. All texts that are no address count as one caller."""
     try:
         found = ip_address(text)
     except ValueError:
@@ -25,7 +25,7 @@ def address(text: str) -> str:
 
 
 def login(from_address: str, username: str) -> str:
-    """A pair; the name as Django's login form reads it, in one case and hashed: a client wrote it."""
+    """Return the pair of address and username. The name is normalised as in Django's login form, and hashed."""
     name = unicodedata.normalize("NFKC", username.strip()).casefold()
     digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     return f"{address(from_address)}:name:{digest}"

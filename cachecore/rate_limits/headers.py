@@ -1,12 +1,12 @@
-"""What an answer says of its limit."""
+"""Response headers that describe a caller's rate limit."""
 
 from cachecore.rate_limits.windows import Quota
 
-RETRY_SECONDS = 5  # while the limits cannot be read; the breaker probes each second
+RETRY_SECONDS = 5  # for a 503 because the limits cannot be read; the circuit breaker probes every second
 
 
 def rate_limit_headers(quota: Quota) -> dict[str, str]:
-    """`RateLimit-Reset` counts seconds until one more slot is free; on a 429 it is Retry-After."""
+    """Return the headers of a quota. `RateLimit-Reset` is the time in seconds until one more slot is free."""
     return {
         "RateLimit-Limit": str(quota.limit),
         "RateLimit-Remaining": str(quota.remaining),

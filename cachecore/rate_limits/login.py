@@ -1,4 +1,4 @@
-"""Guessing passwords at the admin's door: attempts are limited by address and username together."""
+"""Limit attempts to log in to the admin, per pair of address and username, against the guessing of passwords."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,10 +16,10 @@ LOGIN_VIEWS = frozenset({"admin:login"})
 
 
 class LoginThrottle:
-    """Django middleware. Stands after CsrfViewMiddleware, so that only whole login forms are counted.
+    """Django middleware after CsrfViewMiddleware, so that only login forms with a valid CSRF token are counted.
 
-    A middleware and not a login form or an authentication backend of its own: only it can answer 429 before a
-    password is hashed, and it knows nothing of how the site logs in.
+    Only a middleware can send a 429 before a password is hashed, and it does not depend on how the site logs users in.
+    So this is neither a login form nor an authentication backend.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -39,11 +39,11 @@ class LoginThrottle:
         try:
             quota = charge(SCOPE, _identity(request))
         except LimitsUnavailable:
-            return _refused(503, "Logging in is not possible now.", RETRY_SECONDS)
+            return _refusal(503, "Logging in is not possible now.", RETRY_SECONDS)
         request.login_quota = quota  # type: ignore[attr-defined]
         if quota is None or quota.allowed:
             return None
-        return _refused(429, "Too many attempts to log in.", quota.next_seconds)
+        return _refusal(429, "Too many attempts to log in.", quota.next_seconds)
 
 
 def _is_login(request: HttpRequest) -> bool:
@@ -51,13 +51,13 @@ def _is_login(request: HttpRequest) -> bool:
 
 
 def _identity(request: HttpRequest) -> str:
-    ident = BaseThrottle().get_ident(request)  # type: ignore[arg-type]  # NUM_PROXIES is read in one place
+    ident = BaseThrottle().get_ident(request)  # type: ignore[arg-type]  # DRF's method reads NUM_PROXIES
     return callers.login(ident or "", request.POST.get("username", ""))
 
 
-def _refused(status: int, why: str, seconds: int) -> HttpResponse:
+def _refusal(status: int, reason: str, seconds: int) -> HttpResponse:
     return HttpResponse(
-        f"{why} Try again in {seconds} seconds.\n",
+        f"{reason} Try again in {seconds} seconds.\n",
         status=status,
         content_type="text/plain; charset=utf-8",
         headers={"Retry-After": str(seconds), "Cache-Control": "no-store"},

@@ -1,4 +1,4 @@
-"""Scopes: what is limited, how much of it, and what happens while the limits cannot be read. Settings decide."""
+"""Scopes of rate limits. Settings define each scope's rate, its window, and whether it fails open or closed."""
 
 from functools import lru_cache
 
@@ -14,13 +14,13 @@ parse = lru_cache(maxsize=None)(limits.parse)
 
 
 class LimitsUnavailable(Exception):
-    """The limits cannot be read, and the scope is one that is then refused."""
+    """The limits cannot be read, and the scope fails closed."""
 
 
 def charge(scope: str, identity: str) -> Quota | None:
-    """Take one slot for this caller, in one round trip. None: not limited, or let through because Redis is away.
+    """Take one slot for a caller, in one round trip. Return its quota, or None if it is not limited.
 
-    Raises LimitsUnavailable for a scope of RATE_LIMIT_FAIL_CLOSED while Redis is away.
+    While Redis is unavailable a scope of RATE_LIMIT_FAIL_CLOSED raises LimitsUnavailable, and any other is not limited.
     """
     rate = conf.rate_limits().get(scope)
     if not rate:
@@ -31,7 +31,7 @@ def charge(scope: str, identity: str) -> Quota | None:
         with connections.guarded_client("state") as client:
             quota = take(client, parse(rate), scope, identity)
     except RedisUnavailable as error:
-        stats.count(family.name, "error")  # no log: cachecore.redis_client.connections tells of an outage, once
+        stats.count(family.name, "error")  # not logged: cachecore.redis_client.connections logs an outage once
         if scope in conf.rate_limits_fail_closed():
             raise LimitsUnavailable(scope) from error
         return None

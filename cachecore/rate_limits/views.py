@@ -1,4 +1,4 @@
-"""The limits for Django's own views: pages, and what they fetch. As at the API, only what is computed counts."""
+"""Rate limits for plain Django views. As in the API, only requests that compute something are counted."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -12,7 +12,7 @@ from cachecore.rate_limits.scopes import LimitsUnavailable, charge
 from cachecore.rate_limits.windows import Quota
 
 View = Callable[..., HttpResponse]
-Refuse = Callable[[HttpRequest, int, int], HttpResponse]  # status, seconds after which it may be tried again
+Refuse = Callable[[HttpRequest, int, int], HttpResponse]  # (request, status, seconds to wait) -> response
 
 
 class LimitExceeded(Exception):
@@ -20,9 +20,9 @@ class LimitExceeded(Exception):
 
 
 class RateLimitSlot:
-    """A request's slot, taken before the first of what it needs is computed: whatever that is, it pays once.
+    """One request's slot in its window. The first call takes it, so a request counts once however much it computes.
 
-    `identity` None: the request was made in this process (warming) and is not counted.
+    `identity` is None for a request from this process (warming), which is not counted.
     """
 
     def __init__(self, scope: str, identity: str | None) -> None:
@@ -32,7 +32,7 @@ class RateLimitSlot:
         self.quota: Quota | None = None
 
     def __call__(self) -> None:
-        """Raises TooMany, LimitsUnavailable."""
+        """Take the slot unless it was taken before. Raises LimitExceeded, LimitsUnavailable."""
         if self._identity is not None and not self._taken:
             self.quota = charge(self._scope, self._identity)
             self._taken = True
@@ -41,35 +41,38 @@ class RateLimitSlot:
 
 
 def rate_limited(scope: str, refuse: Refuse) -> Callable[[View], View]:
-    """Decorate a view that takes a Slot after its request, and calls it (`before_computing`) before it computes."""
+    """Decorate a view that takes a RateLimitSlot after its request, and calls it before it computes anything.
+
+    `refuse` makes the response of a refused request, to which the rate limit's headers are added.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def charged(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        def limited(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
             slot = RateLimitSlot(scope, _identity(request))
             try:
                 response = view(request, slot, *args, **kwargs)
             except LimitExceeded:
-                response = _refused(refuse, request, 429, slot.quota.next_seconds if slot.quota else RETRY_SECONDS)
+                response = _refusal(refuse, request, 429, slot.quota.next_seconds if slot.quota else RETRY_SECONDS)
             except LimitsUnavailable:
-                response = _refused(refuse, request, 503, RETRY_SECONDS)
+                response = _refusal(refuse, request, 503, RETRY_SECONDS)
             if slot.quota is not None:
                 for name, value in rate_limit_headers(slot.quota).items():
                     response[name] = value
             return response
 
-        return charged
+        return limited
 
     return decorate
 
 
 def _identity(request: HttpRequest) -> str | None:
-    """An address only: to ask who is logged in would make every page depend on a cookie."""
-    ident = BaseThrottle().get_ident(request)  # type: ignore[arg-type]  # NUM_PROXIES is read in one place
+    """Return the address's identity. Identifying the user would make every page depend on a cookie."""
+    ident = BaseThrottle().get_ident(request)  # type: ignore[arg-type]  # DRF's method reads NUM_PROXIES
     return callers.address(ident) if ident else None
 
 
-def _refused(refuse: Refuse, request: HttpRequest, status: int, seconds: int) -> HttpResponse:
+def _refusal(refuse: Refuse, request: HttpRequest, status: int, seconds: int) -> HttpResponse:
     response = refuse(request, status, seconds)
     response["Retry-After"] = str(seconds)
     response["Cache-Control"] = "no-store"

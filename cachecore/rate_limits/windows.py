@@ -1,8 +1,8 @@
-"""The two windows of the `limits` library, each asked in one round trip.
+"""The two windows of the `limits` library, a sliding window counter and an exact moving window, in one round trip each.
 
-Its storage class would ask twice (take a slot, then look at the window), on the caller's clock, on connections that
-our breaker does not know. So the scripts are the library's, joined to one, and the connections are ours.
-Source of the arithmetic: limits.strategies, whose answers the tests hold these equal to.
+The library's storage class takes two round trips (take a slot, then read the window), uses the caller's clock, and its
+connections bypass our circuit breaker. So the library's scripts are joined to one of ours, on our connections.
+Source of the arithmetic: limits.strategies; the tests compare the results with the library's.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from limits.storage import RedisStorage
 from cachecore.keys import Family
 from cachecore.redis_client.scripts import Script
 
-# Scope and identity are the hash tag: a window's keys lie in one slot of a cluster.
+# Scope and identity are the hash tag, so that a window's keys lie in one slot of a Redis Cluster.
 RATE_COUNTER = Family(
     name="rate-counter",
     pattern="rate:{{{scope}:{identity}}}:{rate}:{window}",
@@ -45,7 +45,7 @@ _LUA = Path(__file__).parent / "lua"
 
 
 class Quota(NamedTuple):
-    """What a request learns of its limit. `next_ms`: at its end one more slot is free than there is now."""
+    """The state of a caller's limit after a request. After `next_ms` milliseconds one more slot is free."""
 
     allowed: bool
     limit: int
@@ -54,18 +54,18 @@ class Quota(NamedTuple):
 
     @property
     def next_seconds(self) -> int:
-        """Whole seconds after which a refused caller succeeds; at least 1."""
+        """The whole seconds, at least 1, after which a refused caller succeeds."""
         return max(1, ceil(self.next_ms / 1000))
 
 
 class JoinedScript(Script):
-    """A script of ours behind two of the library's, which it calls as functions."""
+    """A script that calls two of the library's scripts as Lua functions."""
 
-    def __init__(self, path: Path, *, acquire: bytes, look: bytes) -> None:
+    def __init__(self, path: Path, *, acquire: bytes, read_window: bytes) -> None:
         super().__init__(path)
         functions = [
             f"local function {name}(KEYS, ARGV)\n{body.decode()}\nend\n"
-            for name, body in (("acquire", acquire), ("look", look))
+            for name, body in (("acquire", acquire), ("read_window", read_window))
         ]
         self._source = "".join([*functions, self._source])
         self._sha = hashlib.sha1(self._source.encode(), usedforsecurity=False).hexdigest()
@@ -74,19 +74,19 @@ class JoinedScript(Script):
 _sliding = JoinedScript(
     _LUA / "take_in_sliding_window.lua",
     acquire=RedisStorage.SCRIPT_ACQUIRE_SLIDING_WINDOW,
-    look=RedisStorage.SCRIPT_SLIDING_WINDOW,
+    read_window=RedisStorage.SCRIPT_SLIDING_WINDOW,
 )
 _moving = JoinedScript(
     _LUA / "take_in_moving_window.lua",
     acquire=RedisStorage.SCRIPT_ACQUIRE_MOVING_WINDOW,
-    look=RedisStorage.SCRIPT_MOVING_WINDOW,
+    read_window=RedisStorage.SCRIPT_MOVING_WINDOW,
 )
 
 
 def take_in_sliding_window(client: Any, rate: RateLimitItem, scope: str, identity: str) -> Quota:
-    """Two counters, whatever the limit; what was let through before is taken to have come evenly.
+    """Take a slot in two counters, whatever the limit. The previous window's requests count as evenly distributed.
 
-    Time is the server's: it is the TTL of the counters.
+    The clock is the server's: the counters' TTLs tell the time.
     """
     keys = [
         RATE_COUNTER.key(scope=scope, identity=identity, rate=_name(rate), window=window)
@@ -99,7 +99,7 @@ def take_in_sliding_window(client: Any, rate: RateLimitItem, scope: str, identit
 def take_in_moving_window(
     client: Any, rate: RateLimitItem, scope: str, identity: str, *, now: float | str = SERVER_TIME
 ) -> Quota:
-    """Exact: never more than the limit in any window, at one list entry per request."""
+    """Take a slot in an exact window: never more than the limit in any window, at one list entry per request."""
     key = RATE_LOG.key(scope=scope, identity=identity, rate=_name(rate))
     taken, used, next_ms = _moving(client, [key], [rate.amount, rate.get_expiry(), str(now)])
     return Quota(taken == 1, rate.amount, max(0, rate.amount - used), next_ms)
@@ -108,16 +108,17 @@ def take_in_moving_window(
 def sliding_quota(
     rate: RateLimitItem, taken: int, previous: int, previous_ttl_ms: int, current: int, current_ttl_ms: int
 ) -> Quota:
+    """Compute the quota from the two counters and their TTLs, as the library does."""
     window_ms = rate.get_expiry() * 1000
     used = previous * max(0, previous_ttl_ms) // window_ms + current
     frees_ms = []
-    if previous:  # its weight falls by one
+    if previous:  # when its weighted count falls by one
         frees_ms.append(max(0, previous_ttl_ms) % (window_ms / previous))
-    if current:  # the window ends, and its own weight begins to fall
+    if current:  # when the window ends and its weight begins to fall
         frees_ms.append(max(0, current_ttl_ms - window_ms))
     return Quota(taken == 1, rate.amount, max(0, rate.amount - used), min(frees_ms, default=0))
 
 
 def _name(rate: RateLimitItem) -> str:
-    """A changed rate begins with empty windows of its own."""
+    """Return the rate's part of the key. A changed rate starts with empty windows."""
     return f"{rate.amount}/{rate.get_expiry()}s"

@@ -1,4 +1,4 @@
-"""Rate limits: exact counts on a real server, what callers are told, and what an absent Redis costs."""
+"""Rate limits: exact counts on a real server, the headers that callers see, and the cost of an outage of Redis."""
 
 import asyncio
 import importlib
@@ -56,13 +56,13 @@ def state():
 
 @pytest.fixture
 def limited(settings):
-    """Limiting switched on, two requests a minute for every scope."""
+    """Switch limiting on, with two requests per minute for every scope."""
     settings.ENABLE_REDIS_RATE_LIMITING = True
     settings.RATE_LIMITS = dict.fromkeys(("analytics", "games", "play", "ingest", "login"), "2/minute")
     return settings
 
 
-def told(response) -> dict[str, str]:
+def limit_headers(response) -> dict[str, str]:
     names = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After")
     return {name: response.headers[name] for name in names if name in response.headers}
 
@@ -70,7 +70,7 @@ def told(response) -> dict[str, str]:
 # The windows ---------------------------------------------------------------------------------------------------
 
 
-def test_exactly_as_many_as_the_limit_are_let_through(take, state):
+def test_exactly_as_many_requests_as_the_limit_are_allowed(take, state):
     quotas = [take(state, RATE, "test", "me") for _ in range(8)]
     assert [quota.allowed for quota in quotas] == [True] * 5 + [False] * 3
     assert [quota.remaining for quota in quotas] == [4, 3, 2, 1, 0, 0, 0, 0]
@@ -102,11 +102,11 @@ def test_two_clients_racing_get_exactly_the_limit_between_them(take, valkey):
 
 
 def test_a_request_costs_one_round_trip(take, state):
-    take(state, RATE, "test", "me")  # the script is sent once
+    take(state, RATE, "test", "me")  # loads the script
     before = state.info("stats")["total_reads_processed"]
     for _ in range(10):
         take(state, RATE, "test", "me")
-    assert state.info("stats")["total_reads_processed"] - before == 10 + 1  # this very question is one
+    assert state.info("stats")["total_reads_processed"] - before == 10 + 1  # the INFO command is one
 
 
 def test_a_script_that_the_server_lost_is_sent_again(take, state):
@@ -115,17 +115,17 @@ def test_a_script_that_the_server_lost_is_sent_again(take, state):
     assert take(state, RATE, "test", "me").remaining == 3
 
 
-def test_the_keys_are_literal_and_run_out(state):
+def test_the_keys_are_literal_and_expire(state):
     for _ in range(9):
         take_in_sliding_window(state, RATE, "test", "me")
         take_in_moving_window(state, RATE, "test", "me")
     assert sorted(key.decode() for key in state.scan_iter()) == sorted([COUNTERS[1], LOG])
     assert 119_000 < state.pttl(COUNTERS[1]) <= 120_000
     assert 59_000 < state.pttl(LOG) <= 60_000
-    assert (state.get(COUNTERS[1]), state.llen(LOG)) == (b"5", 5)  # what is refused is not kept
+    assert (state.get(COUNTERS[1]), state.llen(LOG)) == (b"5", 5)  # refused requests are not recorded
 
 
-def test_a_moving_window_forgets_each_request_at_its_own_time(state):
+def test_in_a_moving_window_each_request_expires_at_its_own_time(state):
     def at(seconds: float) -> Quota:
         return take_in_moving_window(state, RATE, "test", "me", now=T0 + seconds)
 
@@ -142,17 +142,17 @@ def test_a_moving_window_allows_no_burst_over_the_boundary_of_two_minutes(state)
     assert sum(take_in_moving_window(state, RATE, "test", "me", now=now).allowed for now in times) == 5
 
 
-def test_a_moving_window_uses_the_clock_of_the_server(state):
+def test_a_moving_window_uses_the_servers_clock(state):
     seconds, micros = state.time()
     state.rpush(LOG, *[seconds + micros / 1e6 - 50.5] * 5)
     quota = take_in_moving_window(state, RATE, "test", "me")
     assert (quota.allowed, quota.next_seconds) == (False, 10)
 
 
-def test_a_sliding_window_weighs_the_window_before(state):
+def test_a_sliding_window_weights_the_previous_window(state):
     rate = limits.parse("10/minute")
     keys = [name.replace("5/60s", "10/60s") for name in COUNTERS]
-    state.set(keys[0], 8, px=29_990)  # half of the window before: 8 * 29.99 / 60, so 3
+    state.set(keys[0], 8, px=29_990)  # half of the previous window counts: 8 * 29.99 / 60, so 3
     state.set(keys[1], 5, px=89_990)
     quota = take_in_sliding_window(state, rate, "test", "me")
     assert (quota.allowed, quota.remaining, quota.next_seconds) == (True, 1, 8)
@@ -160,8 +160,8 @@ def test_a_sliding_window_weighs_the_window_before(state):
     assert not take_in_sliding_window(state, rate, "test", "me").allowed
 
 
-def test_a_refused_caller_who_waits_as_told_succeeds(state):
-    """For any state of the window: move the data by what was told, and the slot is there."""
+def test_a_refused_caller_succeeds_after_the_announced_wait(state):
+    """In any state of the window: after the data are moved by the announced time there is a free slot."""
     generator = random.Random(4)
     rate = limits.parse("10/minute")
     keys = [name.replace("5/60s", "10/60s") for name in COUNTERS]
@@ -173,7 +173,7 @@ def test_a_refused_caller_who_waits_as_told_succeeds(state):
             state.set(keys[0], previous, px=ttl)
         state.set(keys[1], current, px=ttl + 60_000)
         quota = take_in_sliding_window(state, rate, "test", "me")
-        if quota.allowed or previous * ttl // 60_000 + current > 10:  # the second cannot come about
+        if quota.allowed or previous * ttl // 60_000 + current > 10:  # the latter state cannot occur
             continue
         refused += 1
         for key in keys:
@@ -183,7 +183,7 @@ def test_a_refused_caller_who_waits_as_told_succeeds(state):
     assert refused > 20
 
 
-def test_a_sliding_window_answers_as_the_library_does():
+def test_a_sliding_windows_quota_equals_the_librarys():
     class Window(MemoryStorage):
         now: tuple[int, float, int, float]
 
@@ -198,10 +198,10 @@ def test_a_sliding_window_answers_as_the_library_does():
         ttl = generator.randint(1, 59_999)
         storage.now = previous, ttl / 1000, current, ttl / 1000 + 60
         expected = library.get_window_stats(rate, "x")
-        asked_at = time.time()
+        before = time.time()
         quota = sliding_quota(rate, 1, previous, ttl, current, ttl + 60_000)
         assert quota.remaining == expected.remaining
-        assert quota.next_ms == pytest.approx((expected.reset_time - asked_at) * 1000, abs=50)
+        assert quota.next_ms == pytest.approx((expected.reset_time - before) * 1000, abs=50)
 
 
 # Callers ---------------------------------------------------------------------------------------------------------
@@ -219,17 +219,17 @@ def test_a_sliding_window_answers_as_the_library_does():
         ("", "ip:unknown"),
     ],
 )
-def test_an_address_is_counted_in_one_spelling(text, identity):
+def test_different_spellings_of_an_address_have_one_identity(text, identity):
     assert callers.address(text) == identity
 
 
 @pytest.mark.parametrize("name", [" admin", "ADMIN", "\uff41dmin", "admin "])
-def test_a_username_is_counted_as_the_login_form_reads_it(name):
+def test_a_username_is_normalised_as_in_the_login_form(name):
     assert callers.login("203.0.113.7", name) == callers.login("203.0.113.7", "admin")
 
 
 @pytest.mark.parametrize("name", ["", "admin2", "a" * 10_000, "}{*", "\ud800"])
-def test_a_strange_username_makes_a_short_key_of_its_own(name):
+def test_an_unusual_username_makes_a_short_key_of_its_own(name):
     identity = callers.login("203.0.113.7", name)
     assert identity != callers.login("203.0.113.7", "admin")
     assert len(identity) == len("ip:203.0.113.7:name:") + 32
@@ -239,23 +239,23 @@ def test_a_strange_username_makes_a_short_key_of_its_own(name):
 
 
 @pytest.mark.django_db
-def test_a_view_tells_its_limit_and_refuses_what_is_above(client, limited):
+def test_a_view_sends_its_limit_and_refuses_requests_above_it(client, limited):
     first, second, third = [client.get(f"/api/games/?page={page}") for page in (1, 1, 1)]
     assert [response.status_code for response in (first, second, third)] == [200, 200, 429]
-    assert told(first) == {"RateLimit-Limit": "2", "RateLimit-Remaining": "1", "RateLimit-Reset": "60"}
-    assert told(second) == {"RateLimit-Limit": "2", "RateLimit-Remaining": "0", "RateLimit-Reset": "60"}
-    assert told(third) == {**told(second), "Retry-After": "60"}
+    assert limit_headers(first) == {"RateLimit-Limit": "2", "RateLimit-Remaining": "1", "RateLimit-Reset": "60"}
+    assert limit_headers(second) == {"RateLimit-Limit": "2", "RateLimit-Remaining": "0", "RateLimit-Reset": "60"}
+    assert limit_headers(third) == {**limit_headers(second), "Retry-After": "60"}
     assert third.json() == {"detail": "Request was throttled. Expected available in 60 seconds."}
 
 
 @pytest.mark.django_db
-def test_an_error_of_the_caller_counts_too(client, limited):
+def test_an_invalid_request_is_counted_too(client, limited):
     response = client.get("/api/games/?page=x")
-    assert (response.status_code, told(response)["RateLimit-Remaining"]) == (400, "1")
+    assert (response.status_code, limit_headers(response)["RateLimit-Remaining"]) == (400, "1")
 
 
 @pytest.mark.django_db
-def test_scopes_are_counted_apart_and_the_views_of_one_together(client, limited):
+def test_scopes_are_counted_separately_and_the_views_of_one_together(client, limited):
     for url in ("/api/analytics/status/", "/api/analytics/occurrences/?min=2"):
         assert client.get(url).status_code == 200
     assert client.get("/api/analytics/intervals/?min=2").status_code == 429
@@ -263,7 +263,7 @@ def test_scopes_are_counted_apart_and_the_views_of_one_together(client, limited)
 
 
 @pytest.mark.django_db
-def test_addresses_are_counted_apart(client, limited):
+def test_addresses_are_counted_separately(client, limited):
     for _ in range(3):
         client.get("/api/games/", REMOTE_ADDR="203.0.113.7")
     assert client.get("/api/games/", REMOTE_ADDR="203.0.113.7").status_code == 429
@@ -271,13 +271,13 @@ def test_addresses_are_counted_apart(client, limited):
 
 
 @pytest.mark.django_db
-def test_a_forwarded_address_means_nothing_without_a_trusted_proxy(client, limited):
+def test_a_forwarded_address_is_ignored_without_a_trusted_proxy(client, limited):
     statuses = [client.get("/api/games/", headers={"X-Forwarded-For": f"10.0.0.{i}"}).status_code for i in range(4)]
     assert statuses == [200, 200, 429, 429]
 
 
 @pytest.mark.django_db
-def test_behind_a_trusted_proxy_only_what_it_appended_counts(client, limited):
+def test_behind_a_trusted_proxy_only_the_address_that_it_appended_counts(client, limited):
     limited.REST_FRAMEWORK = {**limited.REST_FRAMEWORK, "NUM_PROXIES": 1}
 
     def status(forwarded: str) -> int:
@@ -288,7 +288,7 @@ def test_behind_a_trusted_proxy_only_what_it_appended_counts(client, limited):
 
 
 @pytest.mark.django_db
-def test_ingest_is_counted_by_user_from_wherever_it_comes(client, limited):
+def test_ingest_is_counted_by_user_from_any_address(client, limited):
     def post(user: User, address: str):
         headers = {"Authorization": authorization(user, "ingest")}
         return client.post(
@@ -308,11 +308,11 @@ def test_ingest_is_counted_by_user_from_wherever_it_comes(client, limited):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("how", [{"ENABLE_REDIS_RATE_LIMITING": False}, {"RATE_LIMITS": {"games": ""}}], ids=str)
-def test_what_is_switched_off_is_not_counted(client, limited, how):
+def test_a_scope_that_is_switched_off_is_not_counted(client, limited, how):
     for name, value in how.items():
         setattr(limited, name, value)
     responses = [client.get("/api/games/") for _ in range(4)]
-    assert {(response.status_code, str(told(response))) for response in responses} == {(200, "{}")}
+    assert {(response.status_code, str(limit_headers(response))) for response in responses} == {(200, "{}")}
 
 
 @pytest.mark.django_db
@@ -329,12 +329,12 @@ def test_warming_is_not_counted(limited):
     assert (len(report.warmed), report.failed) == (4, [])
 
 
-# What was computed already -----------------------------------------------------------------------------------------
+# Cached responses ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def kept(limited):
-    """Answers are kept: there is a version to keep them under."""
+def cached(limited):
+    """Make responses cacheable: raise the versions in their keys."""
     for space in (GAMES, ANALYTICS):
         versions.raise_version(space)
     record_games([Round(game_id=1, crash_hundredths=200)], source="test")
@@ -363,15 +363,15 @@ def counted(scope: str, address: str = "127.0.0.1") -> int:
         ("/api/analytics/audit/", "analytics"),
     ],
 )
-def test_a_hit_inside_django_is_not_counted_and_tells_no_limit(client, kept, url, scope):
+def test_a_hit_inside_django_is_not_counted_and_has_no_limit_headers(client, cached, url, scope):
     miss, *hits = [client.get(url) for _ in range(4)] + [client.head(url)]
-    assert (miss.status_code, miss.headers["X-Cache"], told(miss)["RateLimit-Remaining"]) == (200, "MISS", "1")
-    assert {(hit.status_code, hit.headers["X-Cache"], str(told(hit))) for hit in hits} == {(200, "HIT", "{}")}
+    assert (miss.status_code, miss.headers["X-Cache"], limit_headers(miss)["RateLimit-Remaining"]) == (200, "MISS", "1")
+    assert {(hit.status_code, hit.headers["X-Cache"], str(limit_headers(hit))) for hit in hits} == {(200, "HIT", "{}")}
     assert counted(scope) == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_above_the_limit_what_is_kept_is_served_and_nothing_is_computed(client, kept, django_assert_num_queries):
+def test_above_the_limit_cached_responses_are_served_and_nothing_is_computed(client, cached, django_assert_num_queries):
     for page_size in (1, 2):
         assert client.get(f"/api/games/?per_page={page_size}").status_code == 200
     with django_assert_num_queries(0):
@@ -379,7 +379,7 @@ def test_above_the_limit_what_is_kept_is_served_and_nothing_is_computed(client, 
         hit = client.get("/api/games/?per_page=1")
     assert (refused.status_code, hit.status_code, hit.headers["X-Cache"]) == (429, 200, "HIT")
     assert refused.json() == {"detail": "Request was throttled. Expected available in 60 seconds."}
-    assert told(refused) == {
+    assert limit_headers(refused) == {
         "RateLimit-Limit": "2",
         "RateLimit-Remaining": "0",
         "RateLimit-Reset": "60",
@@ -392,7 +392,7 @@ def test_above_the_limit_what_is_kept_is_served_and_nothing_is_computed(client, 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_not_kept_counts_every_time(client, kept):
+def test_responses_that_are_not_stored_count_every_time(client, cached):
     with connections.guarded_client("state") as state:
         state.delete(GAMES.key)
     answers = [client.get("/api/games/") for _ in range(3)]
@@ -404,11 +404,11 @@ def test_what_is_not_kept_counts_every_time(client, kept):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_callers_who_ask_together_pay_once_between_them(kept):
-    kept.RATE_LIMITS = dict.fromkeys(kept.RATE_LIMITS, "2/minute")
+def test_concurrent_requests_for_one_response_count_once(cached):
+    cached.RATE_LIMITS = dict.fromkeys(cached.RATE_LIMITS, "2/minute")
     barrier = threading.Barrier(4)
 
-    def asking(_):
+    def request(_):
         try:
             barrier.wait(5)
             return Client().get("/api/games/").status_code
@@ -416,20 +416,20 @@ def test_callers_who_ask_together_pay_once_between_them(kept):
             databases.close_all()
 
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(asking, range(4))) == [200] * 4
+        assert list(pool.map(request, range(4))) == [200] * 4
     assert counted("games") == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_computing_refuses_counts_too(client, kept):
+def test_a_404_from_computing_counts_too(client, cached):
     missing = client.get("/api/games/2/")
-    assert (missing.status_code, told(missing)["RateLimit-Remaining"]) == (404, "1")
+    assert (missing.status_code, limit_headers(missing)["RateLimit-Remaining"]) == (404, "1")
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_bad_question_is_told_what_is_wrong_with_it_and_counted(client, kept):
+def test_invalid_parameters_are_named_even_above_the_limit_and_counted(client, cached):
     answers = [client.get("/api/games/?page=x") for _ in range(3)]
-    assert [(one.status_code, told(one)["RateLimit-Remaining"]) for one in answers] == [
+    assert [(one.status_code, limit_headers(one)["RateLimit-Remaining"]) for one in answers] == [
         (400, "1"),
         (400, "0"),
         (400, "0"),
@@ -438,38 +438,38 @@ def test_a_bad_question_is_told_what_is_wrong_with_it_and_counted(client, kept):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_view_that_keeps_nothing_counts_at_once(client, kept, django_assert_num_queries):
+def test_a_view_without_a_cache_counts_before_it_runs(client, cached, django_assert_num_queries):
     for _ in range(2):
-        assert client.get("/api/games/export/?format=csv").getvalue()  # read to its end: the rows are being fetched
+        assert client.get("/api/games/export/?format=csv").getvalue()  # read to its end, because the rows are streamed
     with django_assert_num_queries(0):
         assert client.get("/api/games/export/?format=csv").status_code == 429
     assert client.options("/api/games/").status_code == 429
 
 
-# Redis away ------------------------------------------------------------------------------------------------------
+# Redis unavailable -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("fault", ["stop", "pause"])
-def test_without_redis_an_open_scope_is_let_through_and_counted(client, limited, valkey, fault):
+def test_without_redis_a_scope_that_fails_open_is_not_limited_and_the_error_is_counted(client, limited, valkey, fault):
     stats.reset()
     getattr(valkey, fault)()
     response = client.get("/api/games/")
-    assert (response.status_code, told(response)) == (200, {})
+    assert (response.status_code, limit_headers(response)) == (200, {})
     assert stats._counters.totals()[("rate-counter", "error")] == 1
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("fault", ["stop", "pause"])
-def test_without_redis_a_closed_scope_is_a_503_that_says_when(client, limited, valkey, fault):
+def test_without_redis_a_scope_that_fails_closed_is_a_503_with_retry_after(client, limited, valkey, fault):
     limited.RATE_LIMIT_FAIL_CLOSED = {"games"}
     getattr(valkey, fault)()
     response = client.get("/api/games/")
-    assert (response.status_code, told(response)) == (503, {"Retry-After": "5"})
+    assert (response.status_code, limit_headers(response)) == (503, {"Retry-After": "5"})
     assert response.json() == {"detail": "The rate limit cannot be checked now."}
 
 
-def test_an_outage_is_logged_once_and_not_by_each_request_that_was_not_checked(limited, valkey, caplog):
+def test_an_outage_is_logged_once_and_not_per_unchecked_request(limited, valkey, caplog):
     valkey.stop()
     for _ in range(5):
         assert charge("games", "me") is None
@@ -478,7 +478,7 @@ def test_an_outage_is_logged_once_and_not_by_each_request_that_was_not_checked(l
     assert [one.message.partition(":")[0] for one in caplog.records] == ["Redis role 'state' is unavailable"]
 
 
-def test_a_hung_redis_does_not_cost_each_request_a_time_limit(limited, valkey):
+def test_a_hung_redis_does_not_delay_every_request_by_a_time_limit(limited, valkey):
     valkey.pause()
     started = time.monotonic()
     assert [charge("games", "me") for _ in range(20)] == [None] * 20
@@ -488,26 +488,26 @@ def test_a_hung_redis_does_not_cost_each_request_a_time_limit(limited, valkey):
     assert time.monotonic() - started < 40 * limited.REDIS_TIMEOUT_SECONDS / 4
 
 
-# The front door --------------------------------------------------------------------------------------------------
+# The ASGI middleware ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_the_front_door_serves_is_not_counted_and_tells_no_limit(limited):
+def test_hits_of_the_middleware_are_not_counted_and_have_no_limit_headers(limited):
     async def scenario():
-        door = ResponseCacheASGIMiddleware(WSGIMiddleware(django, workers=1), VersionWatcher([GAMES]))
+        middleware = ResponseCacheASGIMiddleware(WSGIMiddleware(django, workers=1), VersionWatcher([GAMES]))
         version = await asyncio.to_thread(versions.raise_version, GAMES)
-        await door.start()
+        await middleware.start()
         try:
             async with asyncio.timeout(5):
-                while door._watcher.current_version(GAMES) != version:
+                while middleware._watcher.current_version(GAMES) != version:
                     await asyncio.sleep(0.01)
-            return [await send_request(from_address(door), "/api/games/") for _ in range(5)]
+            return [await send_request(from_address(middleware), "/api/games/") for _ in range(5)]
         finally:
-            await door.stop()
+            await middleware.stop()
 
-    def from_address(door):
+    def from_address(middleware):
         async def app(scope, receive, send):
-            await door({**scope, "client": ("203.0.113.7", 4711)}, receive, send)
+            await middleware({**scope, "client": ("203.0.113.7", 4711)}, receive, send)
 
         return app
 
@@ -539,8 +539,8 @@ def log_in(limited, db):
 def test_attempts_above_the_limit_are_refused_even_with_the_right_password(log_in):
     first, second, third = log_in(), log_in(), log_in(right=True)
     assert [response.status_code for response in (first, second, third)] == [200, 200, 429]
-    assert told(first) == {"RateLimit-Limit": "2", "RateLimit-Remaining": "1", "RateLimit-Reset": "60"}
-    assert told(third)["Retry-After"] == "60"
+    assert limit_headers(first) == {"RateLimit-Limit": "2", "RateLimit-Remaining": "1", "RateLimit-Reset": "60"}
+    assert limit_headers(third)["Retry-After"] == "60"
     assert third.content == b"Too many attempts to log in. Try again in 60 seconds.\n"
     assert "sessionid" not in third.cookies
 
@@ -553,7 +553,7 @@ def test_another_name_and_another_address_have_attempts_of_their_own(log_in):
     assert log_in(right=True, address="203.0.113.8").status_code == 302
 
 
-def test_looking_at_the_form_and_a_form_without_its_token_are_not_counted(log_in):
+def test_viewing_the_form_and_a_form_without_its_csrf_token_are_not_counted(log_in):
     careful = Client(enforce_csrf_checks=True)
     for _ in range(4):
         assert Client().get("/admin/login/", REMOTE_ADDR="203.0.113.7").status_code == 200
@@ -561,10 +561,10 @@ def test_looking_at_the_form_and_a_form_without_its_token_are_not_counted(log_in
     assert log_in(right=True).status_code == 302
 
 
-def test_without_redis_nobody_guesses(log_in, valkey):
+def test_without_redis_logging_in_is_a_503(log_in, valkey):
     valkey.stop()
     response = log_in(right=True)
-    assert (response.status_code, told(response)) == (503, {"Retry-After": "5"})
+    assert (response.status_code, limit_headers(response)) == (503, {"Retry-After": "5"})
     assert response.content == b"Logging in is not possible now. Try again in 5 seconds.\n"
 
 
@@ -573,7 +573,7 @@ def test_without_redis_nobody_guesses(log_in, valkey):
 
 @pytest.fixture
 def configured(monkeypatch):
-    """The settings as an environment makes them; the test run's own again afterwards."""
+    """Return a function that loads the settings from an environment; afterwards the test run's own are restored."""
 
     def configure(**environment):
         for name, value in environment.items():
@@ -586,12 +586,12 @@ def configured(monkeypatch):
 
 
 @pytest.mark.parametrize("rate", ["many", "600", "600/fortnight", "1/second; 20/minute"])
-def test_a_rate_that_is_none_stops_the_start(configured, rate):
+def test_an_invalid_rate_stops_the_start(configured, rate):
     with pytest.raises(ImproperlyConfigured) as refused:
         configured(RATE_LIMIT_PLAY=rate)
     assert str(refused.value) == f"RATE_LIMIT_PLAY: {rate!r} is not one rate such as 600/minute (empty: no limit)"
 
 
-def test_the_scopes_take_their_rates_from_the_environment(configured):
+def test_the_scopes_read_their_rates_from_the_environment(configured):
     rates = configured(RATE_LIMIT_PLAY="30 per 10 second", RATE_LIMIT_GAMES="").RATE_LIMITS
     assert (rates["play"], rates["games"], rates["ingest"]) == ("30 per 10 second", "", "600/minute")
