@@ -718,15 +718,15 @@ def hung(cache, settings, monkeypatch):
     """Two callers of a family whose factory hangs: one job runs, the other is queued, and a third would be refused."""
     settings.CACHE_REFRESH_THREADS = 2
     monkeypatch.setattr(refresh_pool, "MAX_QUEUED", 1)
-    end, begun = threading.Event(), threading.Event()
+    end, started = threading.Event(), threading.Event()
 
     def hang():
-        begun.set()
+        started.set()
         assert end.wait(30)
 
     with ThreadPoolExecutor(2) as pool:
         calls = [pool.submit(cache.remember, LIMITED.key(id="hangs"), None, hang)]
-        assert begun.wait(10)
+        assert started.wait(10)
         calls.append(pool.submit(cache.remember, LIMITED.key(id="waits"), None, hang))
         assert [type(call.exception(10)) for call in calls] == [FactoryTimeout] * 2
         yield
