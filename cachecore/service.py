@@ -90,7 +90,7 @@ class Cache:
     def __init__(
         self, *, local_bytes: int | None = None, local_seconds: float | None = None, subscribe: bool = False
     ) -> None:
-        """Create a cache. `subscribe`: receive the invalidation messages of other processes once it has a local entry."""
+        """Create a cache. `subscribe`: receive invalidation messages of other processes once it has a local entry."""
         self._local_bytes = local_bytes
         self._local_seconds = local_seconds
         self._subscribes = subscribe
