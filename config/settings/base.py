@@ -7,6 +7,7 @@ from config.settings.caches import *
 from config.settings.celery import *
 from config.settings.database import *
 from config.settings.logging import *
+from config.settings.play import *
 from config.settings.rest import *
 from config.settings.stream import *
 from config.settings.throttling import *

@@ -1,6 +1,7 @@
 """One machine, one person: `make run` and `manage.py` by default."""
 
-from config.env import flag
+from config.env import DATA_DIR, flag
+from config.local_keys import local_keys
 from config.settings.base import *
 
 HOST = env.str("HOST", default="127.0.0.1")
@@ -11,3 +12,5 @@ ALLOWED_HOSTS = [*env.list("ALLOWED_HOSTS", default=[HOST]), "localhost", "127.0
 # Static files straight from the packages: no collectstatic on the way to the first page.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
+# Of its own, so that the step game can be played without any setting.
+PLAY_SEED_KEYS = PLAY_SEED_KEYS or local_keys(DATA_DIR / "play-seed-keys")

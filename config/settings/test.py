@@ -6,6 +6,7 @@ SECRET_KEY = "only-for-tests-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789"  
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 FEED = "none"
+PLAY_SEED_KEYS = ["b25seS1mb3ItdGVzdHMtb25seS1mb3ItdGVzdHMtMDE="]  # 32 bytes
 # A worker is not running: what a message would wake, a test runs itself.
 CELERY_TASK_ALWAYS_EAGER = False
 REDIS_BREAKER_SECONDS = 0.2

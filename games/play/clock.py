@@ -1,12 +1,16 @@
-"""Times of the step game come from the database, so that all processes and machines agree on their order."""
+"""Times of the step game come from the database, so that all processes and machines agree on their order.
 
-from datetime import UTC, datetime, timedelta
+They are cut to milliseconds when they are stored. What an answer shows is then exactly what was compared.
+"""
+
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
 from django.db.models.functions import Now
+from django.utils import timezone
 
-MICROSECOND = timedelta(microseconds=1)
+from games.times import MILLISECOND, to_milliseconds
 
 
 class DatabaseNow(Now):
@@ -17,18 +21,23 @@ class DatabaseNow(Now):
 
 
 def database_now() -> datetime:
-    """Return the database's time. SQLite runs in this process, whose clock is finer than its milliseconds."""
+    """Return the database's time. SQLite runs in this process and has its clock."""
     if connection.vendor == "sqlite":
-        return datetime.now(UTC)
+        return to_milliseconds(datetime.now(UTC))
     with connection.cursor() as cursor:
         cursor.execute("SELECT CLOCK_TIMESTAMP()")
         [now] = cursor.fetchone()
-    return now  # type: ignore[no-any-return]
+    return to_milliseconds(now)
 
 
-def not_before(now: datetime, earlier: datetime | None) -> datetime:
-    """Return `now`, or the next microsecond after `earlier` if the clock has not moved on or was set back.
+def later_than(now: datetime, earlier: datetime | None) -> datetime:
+    """Return `now`, or the millisecond after `earlier` if the clock has not moved on or was set back.
 
-    The order of the two events is certain: the second one was committed after the first one was read.
+    The order of the two events is certain, because the earlier one was read from a committed row.
     """
-    return now if earlier is None or now > earlier else earlier + MICROSECOND
+    return now if earlier is None or now > earlier else earlier + MILLISECOND
+
+
+def iso_ms(time: datetime) -> str:
+    """Return a time in ISO 8601 with milliseconds, in the current zone; `Z` stands for UTC."""
+    return timezone.localtime(time).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from games.play.difficulties import LANES, Lane
@@ -48,7 +49,7 @@ class Configuration:
     house_edge: Fraction
     min_return: Fraction
     lanes: Mapping[str, Lane]
-    tables: Mapping[str, list[int]]
+    tables: Mapping[str, tuple[int, ...]]
     session_ttl_seconds: int
     redis_ttl_seconds: int
     payloads: Mapping[str, str]
@@ -71,12 +72,17 @@ def parse_configuration(values: Mapping[str, Any]) -> Configuration:
     )
 
 
-def _table(name: str, lane: Lane, edge: Fraction, min_return: Fraction, written: list[int] | None) -> list[int]:
-    table = ladder(lane, edge) if written is None else written
+def _table(name: str, lane: Lane, edge: Fraction, min_return: Fraction, written: list[int] | None) -> tuple[int, ...]:
     try:
-        check_ladder(lane, table, min_return)
+        return _checked(lane, edge, min_return, None if written is None else tuple(written))
     except InvalidLadder as error:
         raise InvalidConfiguration(HOUSE_EDGE if written is None else BET_CONFIG, f"{name}: {error}") from error
+
+
+@lru_cache(maxsize=64)  # every bet reads the configuration
+def _checked(lane: Lane, edge: Fraction, min_return: Fraction, written: tuple[int, ...] | None) -> tuple[int, ...]:
+    table = tuple(ladder(lane, edge)) if written is None else written
+    check_ladder(lane, table, min_return)
     return table
 
 

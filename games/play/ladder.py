@@ -53,10 +53,13 @@ def step_return(lane: Lane, step: int, coefficient_hundredths: int) -> Fraction:
 def check_ladder(lane: Lane, table: Sequence[int], min_return: Fraction) -> None:
     """Raise InvalidLadder unless a hand-written table fits the draw.
 
-    It must have one coefficient per step, rise strictly, and return from `min_return` to 1 at every step.
+    It must have one coefficient per step, begin at 1.00 or above, rise strictly, and return from `min_return` to 1 at
+    every step.
     """
     if len(table) != lane.steps:
         raise InvalidLadder(f"The table must have {lane.steps} coefficients, it has {len(table)}.")
+    if table[0] < 100:
+        raise InvalidLadder("Step 1: the coefficient must be at least 1.00.", 1)
     previous = 0
     for step, coefficient in enumerate(table, start=1):
         if coefficient <= previous:
@@ -80,6 +83,11 @@ def payout_e4(stake_e4: int, coefficient_hundredths: int) -> int:
     if rest:
         raise ValueError(f"A stake of {stake_e4} ten-thousandths has more than two decimals.")
     return payout
+
+
+def format_coefficient(hundredths: int) -> str:
+    """Return a coefficient as text: 110 is `1.10`."""
+    return f"{hundredths // 100}.{hundredths % 100:02d}"
 
 
 def _sets_beyond(lane: Lane, step: int) -> int:

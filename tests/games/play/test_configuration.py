@@ -12,7 +12,7 @@ def test_without_values_everything_has_its_default():
     assert configuration.house_edge == Fraction(1, 100)
     assert configuration.min_return == Fraction(9, 10)
     assert configuration.lanes == LANES
-    assert configuration.tables == {name: ladder(lane, Fraction(1, 100)) for name, lane in LANES.items()}
+    assert configuration.tables == {name: tuple(ladder(lane, Fraction(1, 100))) for name, lane in LANES.items()}
     assert (configuration.session_ttl_seconds, configuration.redis_ttl_seconds) == (3600, 3600)
     assert configuration.payloads == DEFAULTS["game.payloads"]
 
@@ -23,7 +23,7 @@ def test_a_table_written_by_hand_takes_the_place_of_the_computed_one():
         *[f"{value // 100}.{value % 100:02d}" for value in ladder(LANES["DAREDEVIL"], Fraction(1, 100))[1:]],
     ]
     configuration = parse_configuration({"betConfig": {"minReturn": "0.90", "coefficients": {"DAREDEVIL": table}}})
-    assert configuration.tables["DAREDEVIL"][:2] == [161, 275]
+    assert configuration.tables["DAREDEVIL"][:2] == (161, 275)
     assert configuration.tables["EASY"][0] == 110
 
 
@@ -36,7 +36,8 @@ WRITTEN = {"minReturn": "0.90", "coefficients": {"EASY": ["1.1"]}}
         ("houseEdge", 0.01, 'Expected a share as text with at most four decimals, such as "0.01".'),
         ("houseEdge", "0.00001", 'Expected a share as text with at most four decimals, such as "0.01".'),
         ("houseEdge", "1.0", "The house edge must be below 1."),
-        ("houseEdge", "0.2", "EASY: Step 1 returns 0.7920; allowed is 0.9000 to 1."),
+        ("houseEdge", "0.2", "EASY: Step 1: the coefficient must be at least 1.00."),
+        ("houseEdge", "0.1", "EASY: Step 2 returns 0.8957; allowed is 0.9000 to 1."),
         ("game.session.ttl", 59, "Expected a whole number of seconds from 60 to 86400."),
         ("game.session.ttl", True, "Expected a whole number of seconds from 60 to 86400."),
         ("redis.TTL", "60", "Expected a whole number of seconds from 60 to 86400."),

@@ -90,7 +90,7 @@ def replaced(step: int, coefficient: int) -> list[int]:
         (TABLES["DAREDEVIL"][:-1], None, "The table must have 11 coefficients, it has 10."),
         ([*TABLES["DAREDEVIL"], 10**7], None, "The table must have 11 coefficients, it has 12."),
         (replaced(3, TABLES["DAREDEVIL"][1]), 3, "Step 3: the coefficient must be above that of the step before."),
-        (replaced(1, 0), 1, "Step 1: the coefficient must be above that of the step before."),
+        (replaced(1, 99), 1, "Step 1: the coefficient must be at least 1.00."),
         (replaced(1, 147), 1, "Step 1 returns 0.8983; allowed is 0.9000 to 1."),
         (replaced(1, 164), 1, "Step 1 returns 1.0022; allowed is 0.9000 to 1."),
         (replaced(11, 3_608_855), 11, "Step 11 returns 1.1340; allowed is 0.9000 to 1."),

@@ -1,0 +1,1 @@
+"""Shapes of the step game's API."""
