@@ -1,4 +1,4 @@
-"""A bounded memory of this process that its threads share."""
+"""A bounded in-process cache that threads may share."""
 
 import threading
 from typing import Generic, TypeVar
@@ -10,16 +10,19 @@ V = TypeVar("V")
 
 
 class BoundedCache(Generic[K, V]):
-    """cachetools says who goes; the lock is ours: a full cache that two threads write to at once raises."""
+    """A cache that drops its oldest entry when it is full.
+
+    cachetools is not thread-safe: a full cache that two threads write to at once raises KeyError. Hence the lock.
+    """
 
     def __init__(self, size: int) -> None:
-        self._kept: FIFOCache[K, V] = FIFOCache(size)
+        self._entries: FIFOCache[K, V] = FIFOCache(size)
         self._lock = threading.Lock()
 
     def get(self, key: K) -> V | None:
         with self._lock:
-            return self._kept.get(key)
+            return self._entries.get(key)
 
     def set(self, key: K, value: V) -> None:
         with self._lock:
-            self._kept[key] = value
+            self._entries[key] = value

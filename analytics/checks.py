@@ -1,4 +1,4 @@
-"""System checks with stable ids."""
+"""System checks of analytics, with stable ids."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,8 +11,8 @@ from analytics.conditions import parse_names
 
 
 @register
-def conditions_can_be_read(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """analytics.E001: ANALYTICS_CONDITIONS names something that is not a condition."""
+def check_conditions(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Report analytics.E001 if ANALYTICS_CONDITIONS contains a name that is not a condition."""
     try:
         parse_names(settings.ANALYTICS_CONDITIONS)
     except ValueError as error:

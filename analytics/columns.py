@@ -1,4 +1,4 @@
-"""Games as columns, and the window of games that a question is about. Pure: no Django, no Redis."""
+"""Games as columns of numbers, and windows of games. Pure: no Django, no Redis."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +12,12 @@ from analytics.conditions import Condition
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-UNKNOWN_TIME = 0  # an end time that no source told; such games are in no window of time
+UNKNOWN_TIME = 0  # an end time that no source reported; such games are in no time window
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """Games in ascending id order: ids, crash points in hundredths, end times in Unix ms (UNKNOWN_TIME: none)."""
+    """Games in ascending id order: ids, crash points in hundredths, end times in Unix ms (or UNKNOWN_TIME)."""
 
     ids: Integers
     crash: Integers
@@ -30,7 +30,7 @@ class Columns:
 
     @classmethod
     def concatenate(cls, parts: Sequence["Columns"]) -> Self:
-        """One after the other; the ids must ascend over all of them."""
+        """Join the parts in this order. The ids must ascend over all of them."""
         if not parts:
             return cls.empty()
         return cls(
@@ -43,7 +43,7 @@ class Columns:
         return len(self.ids)
 
     def sorted_by_id(self) -> "Columns":
-        """By ascending id, whatever their order was; the newest first is cheap."""
+        """Return the games by ascending id. Games in descending order, newest first, are cheap to sort."""
         columns = Columns(self.ids[::-1], self.crash[::-1], self.end_ms[::-1]) if self._descends else self
         if bool((columns.ids[1:] > columns.ids[:-1]).all()):
             return columns
@@ -58,51 +58,53 @@ class Columns:
         return Columns(self.ids[mask], self.crash[mask], self.end_ms[mask])
 
     def newest(self, count: int, skip: int = 0) -> "Columns":
-        """The newest `count` games but for the very newest `skip`."""
+        """Return the newest `count` games after leaving out the newest `skip`."""
         end = max(0, len(self) - skip)
         part = slice(max(0, end - count), end)
         return Columns(self.ids[part], self.crash[part], self.end_ms[part])
 
     def ids_between(self, first: int, last: int) -> "Columns":
-        """Games with ids from `first` to `last`, both included."""
+        """Return the games with ids from `first` to `last`, both included."""
         start, end = np.searchsorted(self.ids, [first, last + 1])
         part = slice(int(start), int(end))
         return Columns(self.ids[part], self.crash[part], self.end_ms[part])
 
     def at(self, ids: Sequence[int]) -> dict[int, tuple[int, int]]:
-        """Crash point and end time of those of these games that are here."""
-        asked = np.array(ids, dtype=np.int64)
-        index = np.searchsorted(self.ids, asked)
-        here = index < len(self)
-        here[here] = self.ids[index[here]] == asked[here]
-        found = index[here]
+        """Return crash point and end time by id, for those of these ids that are present."""
+        wanted = np.array(ids, dtype=np.int64)
+        index = np.searchsorted(self.ids, wanted)
+        present = index < len(self)
+        present[present] = self.ids[index[present]] == wanted[present]
+        found = index[present]
         return dict(
             zip(
-                asked[here].tolist(),
+                wanted[present].tolist(),
                 zip(self.crash[found].tolist(), self.end_ms[found].tolist(), strict=True),
                 strict=True,
             )
         )
 
     def timed(self) -> Mask:
-        known: Mask = self.end_ms != UNKNOWN_TIME
-        return known
+        """Return the mask of the games whose end time is known."""
+        timed: Mask = self.end_ms != UNKNOWN_TIME
+        return timed
 
     def between(self, from_ms: int, to_ms: int) -> Mask:
-        """Games whose end time is known and in [from_ms, to_ms)."""
+        """Return the mask of the games whose end time is known and in [from_ms, to_ms)."""
         return self.timed() & (self.end_ms >= from_ms) & (self.end_ms < to_ms)
 
     def meet(self, condition: Condition) -> Mask:
+        """Return the mask of the games that meet the condition."""
         met: Mask = (self.crash >= condition.lowest) & (self.crash <= condition.highest)
         return met
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a question is about, resolved: the last `count` games, the games ended in [from_ms, to_ms), or all.
+    """The games that a query covers: the last `count` games, the games that ended in [from_ms, to_ms), or all games.
 
-    `requested` is what the caller wrote, for the answer; `skip`: of a window of games, how many newer ones it passes
-    over.
+    `requested` is the client's parameter, repeated in the response. `skip` is the number of newest games that a window
+    of games leaves out.
     """
 
     kind: Literal["games", "hours", "range", "all"]
@@ -114,7 +116,7 @@ class Window:
 
     @property
     def previous(self) -> "Window | None":
-        """The window of the same size just before; None where nothing can be before."""
+        """The window of the same size just before this one; None if this one covers all games."""
         if self.kind == "all":
             return None
         if self.kind == "games":
@@ -131,10 +133,11 @@ ALL_GAMES = Window("all", True)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
-    """The games of a window and what the answer says of it.
+    """The games of a window, and what its coverage is computed from.
 
-    `recorded_between`: games recorded with ids from the first to the last of `columns`, whether or not they are
-    in the window (their time may be unknown). `reaches_back`: the data go back as far as the window asks.
+    `recorded_between` counts the games recorded from the first to the last id of `columns`, also those that are not in
+    the window, for example because their end time is unknown. `reaches_back` is True if the data reach back to the
+    start of the window.
     """
 
     columns: Columns
@@ -160,8 +163,11 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowWithContext:
-    """A window with all recorded games around it: those between its first and last id, and as many before and after
-    as the question needs. `reaches_newest`: the window's last game is the newest recorded."""
+    """A window with the games around it that are needed to compute its series.
+
+    `context` holds all recorded games from the window's first to its last id, in the window or not, and as many before
+    and after them as the query needs. `reaches_newest` is True if the window's last game is the newest one recorded.
+    """
 
     window: Slice
     context: Columns
@@ -169,15 +175,18 @@ class WindowWithContext:
 
     @property
     def recorded(self) -> Columns:
-        """All games from the window's first to its last id, in the window or not."""
+        """All recorded games from the window's first to its last id, in the window or not."""
         ids = self.window.columns.ids
         return self.context.ids_between(int(ids[0]), int(ids[-1])) if len(ids) else Columns.empty()
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What an answer covered: ids and end times (ms) of the first and last game, how many, ids without a record
-    between them, and whether the data reach back as far as asked."""
+    """The games that a result covers: ids and end times (ms) of the first and the last game, and how many they are.
+
+    `missing_games` counts the ids between them that have no record. `complete` is True if the data reach back to the
+    start of the window.
+    """
 
     first_game: int | None
     last_game: int | None

@@ -1,7 +1,4 @@
-"""The vocabulary of what is asked about a game: a condition on its crash point.
-
-This module alone parses and prints conditions. Pure: no Django, no Redis.
-"""
+"""Conditions on a game's crash point. Only this module parses and prints them. Pure: no Django, no Redis."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,15 +12,15 @@ from games.fairness.law import Law
 Kind = Literal["min", "max", "floor"]
 KINDS: tuple[Kind, ...] = ("min", "max", "floor")
 
-MAX_CRASH_POINT = 10_000_000  # as a crash point
+MAX_CRASH_POINT = 10_000_000  # the largest value of a condition
 MAX_CONDITIONS = 50
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Condition:
-    """`min`: crash point >= x; `max`: <= x; `floor`: its integer part is n. `hundredths` is x or n times 100.
+    """A condition: `min` (crash point >= x), `max` (<= x) or `floor` (its integer part is n).
 
-    Every condition is a range of hundredths, both ends included: `lowest` .. `highest`.
+    `hundredths` is x or n times 100. Every condition is a range of hundredths, `lowest` .. `highest`, both included.
     """
 
     kind: Kind
@@ -31,7 +28,7 @@ class Condition:
 
     @classmethod
     def parse(cls, kind: Kind, text: str) -> Self:
-        """`("min", "2.0")` is min:2. Raises ValueError with a reason fit for a user."""
+        """Parse a value: `("min", "2.0")` gives min:2. Raises ValueError with a message for the client."""
         hundredths = parse_hundredths(text.strip())
         if hundredths > MAX_CRASH_POINT * 100:
             raise ValueError(f"Must be at most {MAX_CRASH_POINT}.")
@@ -41,7 +38,7 @@ class Condition:
 
     @classmethod
     def from_name(cls, name: str) -> Self:
-        """The inverse of `str`: `min:10`."""
+        """Parse a name such as `min:10`, the inverse of `str`. Raises ValueError with a message for the client."""
         kind, _, text = name.partition(":")
         if kind not in KINDS:
             raise ValueError(f"Expected min:, max: or floor:, got {name!r}.")
@@ -52,7 +49,7 @@ class Condition:
 
     @property
     def value(self) -> str:
-        """Canonical: `2`, never `2.0` or `02`."""
+        """The value in canonical form: `2`, never `2.0` or `02`."""
         return format_hundredths(self.hundredths)
 
     @property
@@ -66,7 +63,7 @@ class Condition:
         return self.hundredths if self.kind == "max" else self.hundredths + 99
 
     def probability(self, law: Law) -> Fraction:
-        """The chance that a game meets it, by the site's law; it does not depend on history."""
+        """Return the probability that a game meets the condition, by the site's law. It does not depend on history."""
         if self.kind == "min":
             return law.probability_at_least(self.hundredths)
         if self.kind == "max":
@@ -75,7 +72,7 @@ class Condition:
 
 
 def parse_list(kind: Kind, text: str) -> list[Condition]:
-    """`("min", "2,5,2.0")` -> [min:2, min:5]: in the order asked, each once. Raises ValueError."""
+    """Parse a list such as "2,5,2.0" into [min:2, min:5]: in this order, without duplicates. Raises ValueError."""
     items = text.split(",")
     if len(items) > MAX_CONDITIONS:
         raise ValueError(f"Expected at most {MAX_CONDITIONS} values, got {len(items)}.")
@@ -83,5 +80,5 @@ def parse_list(kind: Kind, text: str) -> list[Condition]:
 
 
 def parse_names(names: Iterable[str]) -> list[Condition]:
-    """Configured names, each once, in a fixed order. Raises ValueError."""
+    """Parse configured names into a sorted list without duplicates. Raises ValueError."""
     return sorted({Condition.from_name(name) for name in names})

@@ -2,7 +2,7 @@ from django.db import models
 
 
 class LiveView(models.Model):
-    """No table: it gives the admin page its place, its permissions and its log."""
+    """A model without a table. The admin page of the live view takes its URL, permissions and log entries from it."""
 
     class Meta:
         managed = False

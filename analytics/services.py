@@ -1,4 +1,4 @@
-"""Writes to the view: mark what changed, wake a writer, apply, rebuild. Maintenance: view_maintenance.py."""
+"""Writes to the live view: mark games pending and wake a writer, apply, rebuild. See also view_maintenance.py."""
 
 import logging
 from collections.abc import Sequence
@@ -22,35 +22,39 @@ logger = logging.getLogger(__name__)
 
 
 def games_changed(ids: Sequence[int]) -> None:
-    """These rows changed: mark them and wake a writer. Never fails a save; `reconcile` finds what is lost here."""
+    """Mark games pending whose rows changed, and wake a writer.
+
+    Never raises because of Redis or the broker, so that no save fails. `reconcile` finds the games that were missed.
+    """
     try:
         pending.mark(ids)
         wake_writer()
     except RedisUnavailable as error:
-        logger.warning("%d changed games were not marked: %s", len(ids), error)
+        logger.warning("%d changed games could not be marked pending: %s", len(ids), error)
 
 
-def apply_pending(*, below_after_seconds: float = 0) -> ApplyResult | None:
-    """Apply every pending game, a batch at a time; build the view first where there is none, and where games below its
-    ledger changed and it was built so long ago.
+def apply_pending(*, rebuild_every_seconds: float = 0) -> ApplyResult | None:
+    """Apply every pending game, batch by batch. Return None if another writer is at work.
 
-    Returns None when another writer is at it. Raises RedisUnavailable, django.db.Error; what was not applied stays
-    pending.
+    Build the view first if there is none. Rebuild it if games below its ledger changed, at most once in
+    `rebuild_every_seconds`. Raises RedisUnavailable, django.db.Error; games that were not applied stay pending.
     """
     try:
         with writer_session() as writer:
-            return apply_pending_games(writer, below_after_seconds=below_after_seconds)
+            return apply_pending_games(writer, rebuild_every_seconds=rebuild_every_seconds)
     except LockHeld:
-        return None  # what woke us stays said, so that saves wake no second one; the writer looks again when it ends
+        # The marker of the wake-up stays, so that saves enqueue no second task: the other writer looks for pending
+        # games again when it ends.
+        return None
     except WriterFenced:
         logger.warning("a newer writer took over")
         return None
 
 
 def rebuild_view(*, wait_seconds: float = 0.0, on_progress: ProgressCallback = ignore_progress) -> RebuildResult:
-    """Build the view from the table and swap it in; `told` hears of the games as they are read.
+    """Build the view from the table and swap it in. `on_progress` receives the number of games of each block read.
 
-    Raises LockHeld, Overtaken, RedisUnavailable, django.db.Error.
+    Raises LockHeld, WriterFenced, RedisUnavailable, django.db.Error.
     """
     with writer_session(wait_seconds) as writer:
         return build_view(writer, on_progress)

@@ -1,3 +1,5 @@
+"""Receivers of the games app's signals."""
+
 from typing import Any
 
 from django.dispatch import receiver

@@ -1,4 +1,4 @@
-"""The upkeep of the view: reconcile it with the table, tell its drift, mend it, drop what is too old."""
+"""Maintenance of the live view: reconcile it with the table, find drift, repair it, apply retention."""
 
 import logging
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from analytics import view_settings
 from analytics.conditions import parse_names
 from analytics.database import game_reads
 from analytics.live import pending, reader, rebuild, repairs, retention
-from analytics.live.drift import Drift, compare
+from analytics.live.drift import Drift, compare_view
 from analytics.live.keys import CHUNK_GAMES, LIVE
 from analytics.live.ledger import differing_ids
 from analytics.live.writer_lock import Writer, WriterFenced
@@ -24,13 +24,13 @@ RECONCILE_RECHECKS = 2
 
 
 class ChangedDuringCheck(Exception):
-    """Games changed during every look: what differs may only not be applied yet."""
+    """Games changed during every check, so that a difference may be a change that is not applied yet."""
 
 
 def reconcile(numbers: Iterable[int]) -> dict[str, int]:
-    """Compare ledger and table chunk by chunk and mark every id that differs. Only marks: the writer repairs.
+    """Compare ledger and table in these chunks and mark every game pending that differs. The writer repairs it.
 
-    Raises RedisUnavailable, django.db.Error.
+    Return the number of chunks compared and of games marked. Raises RedisUnavailable, django.db.Error.
     """
     checked = drift = 0
     view = reader.view_state()
@@ -40,21 +40,24 @@ def reconcile(numbers: Iterable[int]) -> dict[str, int]:
         checked += 1
         ids = _persistent_difference(number)
         view = reader.view_state()
-        if view is None or number * CHUNK_GAMES < view.oldest_retained_id:  # dropped meanwhile
-            continue
+        if view is None or number * CHUNK_GAMES < view.oldest_retained_id:
+            continue  # retention dropped the chunk during the check
         if ids:
             drift += len(ids)
             pending.mark(sorted(ids))
             repairs.record_drifted_games(ids)
     if drift:
-        logger.warning("reconcile marked %d games in %d chunks", drift, checked)
-        versions.raise_version(GAMES)  # whoever could not mark them could not raise it either
+        logger.warning("reconcile marked %d games pending in %d chunks", drift, checked)
+        versions.raise_version(GAMES)  # a save that could not mark its games could not raise the version either
     return {"chunks": checked, "marked": drift}
 
 
 def _persistent_difference(number: int) -> set[int]:
-    """Ids that differ at every look and are marked at none in between. What is saved or applied meanwhile is no drift:
-    it differs for a moment before it is marked, and is marked until it differs no more."""
+    """Return the ids that differ in every check and are not pending in between.
+
+    A game that is just being saved or applied is no drift. It differs for a moment before it is marked pending, and it
+    stays pending until it no longer differs.
+    """
     ids = _differing_ids(number)
     for _ in range(RECONCILE_RECHECKS):
         if not ids:
@@ -69,24 +72,25 @@ def _differing_ids(number: int) -> set[int]:
 
 
 def find_drift(*, wait_seconds: float = 0.0) -> list[Drift]:
-    """Apply what is pending, then hold every cell of the view against the table; repairs nothing.
+    """Apply the pending games, then compare every cell of the view with the table. Repairs nothing.
 
-    A view that is not whole is one drift. Raises Unsettled, LockHeld, Overtaken, RedisUnavailable, django.db.Error.
+    A view that is absent or partly lost counts as one drift. Raises ChangedDuringCheck, LockHeld, WriterFenced,
+    RedisUnavailable, django.db.Error.
     """
     with writer_session(wait_seconds) as writer:
         return _drift(writer)
 
 
 def _drift(writer: Writer) -> list[Drift]:
-    """A game saved while the table is read looks like drift: told is what two looks in a row find alike."""
+    """Return the drifts that two checks in a row find alike: a game saved while the table is read also differs once."""
     before: set[Drift] | None = None
     for _ in range(MAX_DRIFT_CHECKS):
         if rebuild.is_rebuild_needed(view_settings.conditions(), min_age_ms=inf):
-            return [Drift(LIVE.state, "view", "whole", "absent, of other conditions, or lost in part")]
+            return [Drift(LIVE.state, "view", "complete", "absent, partly lost, or built for other conditions")]
         apply_pending_games(writer)
         view = reader.view_state()
         columns = read_table(writer)
-        found = list(compare(view, columns, view_settings.conditions(), writer.extend)) if view is not None else []
+        found = list(compare_view(view, columns, view_settings.conditions(), writer.extend)) if view is not None else []
         if not found:
             return []
         if before is not None and (lasting := [drift for drift in found if drift in before]):
@@ -96,40 +100,48 @@ def _drift(writer: Writer) -> list[Drift]:
 
 
 def repair_aggregates() -> int:
-    """Rebuild the view when a cell of it differs from the table; returns how many did.
+    """Rebuild the view if a cell of it differs from the table. Return how many cells did.
 
-    Raises LockHeld, Overtaken, RedisUnavailable, django.db.Error.
+    Raises LockHeld, WriterFenced, RedisUnavailable, django.db.Error.
     """
     with writer_session() as writer:
         try:
             found = _drift(writer)
         except ChangedDuringCheck:
-            logger.info("games change too fast to hold the view against the table; tomorrow again")
+            logger.info("games change too fast to compare the view with the table; the next daily run tries again")
             return 0
         if found:
-            logger.warning("%d cells of the view differ from the table, such as %s: rebuilding", len(found), found[0])
+            logger.warning(
+                "%d cells of the view differ from the table, the first: %s; rebuilding", len(found), found[0]
+            )
             build_view(writer)
             repairs.record_repaired_cells(len(found))
     return len(found)
 
 
 def chunks_likely_to_differ() -> list[int]:
-    """The newest two, where almost every change happens, and those of which table and view count other games: some came
-    or went while Redis was away."""
+    """Return the newest two chunks, where almost every change happens, and those with another number of games.
+
+    Table and view count different numbers in a chunk if games were saved or deleted while Redis was down.
+    """
     newest, view = game_reads.newest_chunk_numbers(2), reader.view_state()
     if view is None or view.games == game_reads.count():
         return newest
     recorded = game_reads.games_per_chunk()
-    held = {number: facts.games for number, facts in reader.index().items()}
-    return sorted({*newest, *(number for number, _ in recorded.items() ^ held.items())})
+    applied = {number: summary.games for number, summary in reader.index().items()}
+    return sorted({*newest, *(number for number, _ in recorded.items() ^ applied.items())})
 
 
 def all_chunks() -> list[int]:
+    """Return every chunk in which the table or the view has games."""
     return sorted({*game_reads.games_per_chunk(), *reader.index()})
 
 
 def clean_up() -> retention.Trimmed | None:
-    """Drop expired buckets and ledger chunks. None when another writer is at work: the next run will do it."""
+    """Drop the buckets and ledger chunks that retention no longer keeps.
+
+    Return None if there is no view, or if another writer is at work: then the next run does it.
+    """
     view = reader.view_state()
     if view is None:
         return None

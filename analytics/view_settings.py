@@ -1,4 +1,4 @@
-"""What the settings say of the view: its conditions, and how far back it reaches."""
+"""The view's settings: its conditions, and how far back it reaches."""
 
 from django.conf import settings
 
@@ -12,10 +12,10 @@ def conditions() -> list[Condition]:
 
 
 def oldest_retained_id(newest: int | None) -> int:
-    """The oldest game id that the ledger keeps when `newest` is the newest."""
+    """Return the oldest game id that the ledger retains if `newest` is the newest game."""
     return retention.oldest_retained_id(newest, settings.ANALYTICS_LEDGER_GAMES)
 
 
 def oldest_bucket() -> int:
-    """The oldest bucket that is kept, unix s."""
+    """Return the oldest interval bucket to retain, in unix s."""
     return retention.oldest_bucket(now_ms(), settings.ANALYTICS_BUCKET_DAYS)

@@ -1,4 +1,7 @@
-"""The writer's work on the view, for whoever holds its lock: apply what is pending, build anew, compute series."""
+"""The writer's work on the live view: apply pending games, rebuild the view, restore series.
+
+Every function that takes a Writer must be called by the process that holds the writer's lock (`writer_session`).
+"""
 
 import logging
 import time
@@ -25,16 +28,16 @@ from games.keys import GAMES
 
 logger = logging.getLogger(__name__)
 
-ProgressCallback = Callable[[int], None]  # hears how many games were read
+ProgressCallback = Callable[[int], None]  # receives the number of games that were read since the last call
 
 
 def ignore_progress(games: int) -> None:
-    """Hears, and says nothing."""
+    """Ignore the progress report (default callback)."""
 
 
 @dataclass(slots=True)
 class ApplyResult:
-    """What a writer's run did, by number of games."""
+    """The result of a writer's run: its batches, and the number of games by what happened to them."""
 
     batches: int = 0
     new: int = 0
@@ -52,89 +55,99 @@ class RebuildResult(NamedTuple):
 
 @contextmanager
 def writer_session(wait_seconds: float = 0.0) -> Iterator[Writer]:
-    """Be the writer, and wake the next one where games were marked meanwhile. Raises LockHeld, RedisUnavailable."""
+    """Hold the writer's lock in the block, then wake the next writer if games are pending.
+
+    Raises LockHeld if another writer still holds the lock after `wait_seconds`, RedisUnavailable.
+    """
     with writer_lock(wait_seconds=wait_seconds) as writer:
         clear_wakeup_marker()
         yield writer
-    # Saves marked their games before they found a writer woken: from here on they wake the next one themselves.
+    # A save that found the marker during the session has enqueued no task, but had marked its games before. Clear the
+    # marker first, then look for pending games: a save after the look finds no marker and enqueues a task itself.
     clear_wakeup_marker()
     if pending.size():
         wake_writer()
 
 
-def apply_pending_games(writer: Writer, *, below_after_seconds: float = 0) -> ApplyResult:
-    """Apply what is marked. Changes below the ledger are taken in by building the view anew, if it was built so long
-    ago: a backfill down there makes some with each of its batches.
+def apply_pending_games(writer: Writer, *, rebuild_every_seconds: float = 0) -> ApplyResult:
+    """Apply all pending games, batch by batch.
+
+    Changes of games below the ledger need a rebuild. A backfill makes some with each of its batches, so such a rebuild
+    takes place at most once in `rebuild_every_seconds`.
     """
-    applied, conditions = ApplyResult(), view_settings.conditions()
-    below_after_ms = below_after_seconds * 1000
-    if rebuild.is_rebuild_needed(conditions, min_age_ms=below_after_ms):
+    result, conditions = ApplyResult(), view_settings.conditions()
+    rebuild_every_ms = rebuild_every_seconds * 1000
+    if rebuild.is_rebuild_needed(conditions, min_age_ms=rebuild_every_ms):
         build_view(writer)
-        applied.rebuilt = True
-    marked: dict[int, int] = {}
+        result.rebuilt = True
+    batch: dict[int, int] = {}
     while True:
-        view = reader.view_state()  # nobody else moves it meanwhile
-        if len(marked) < BATCH_GAMES:  # a backlog needs no gathering
+        view = reader.view_state()  # only this writer changes the view now
+        if len(batch) < BATCH_GAMES:  # a backlog is applied without waiting for more games
             _debounce(view)
-        marked = _with_unmarked_predecessors(view, pending.oldest(BATCH_GAMES))
-        if not marked:
+        batch = _with_unmarked_predecessors(view, pending.oldest(BATCH_GAMES))
+        if not batch:
             break
         writer.extend()
         try:
-            done = apply(writer, marked, game_reads.games_by_id(marked), conditions)
-        except NoView:  # Redis was flushed under us
+            done = apply(writer, batch, game_reads.games_by_id(batch), conditions)
+        except NoView:  # Redis was flushed during the run
             build_view(writer)
-            applied.rebuilt = True
+            result.rebuilt = True
             continue
-        applied.batches += 1
+        result.batches += 1
         for name in ("new", "corrected", "removed", "unchanged", "below"):
-            setattr(applied, name, getattr(applied, name) + getattr(done, name))
-    _finish_run(writer, conditions, applied, below_after_ms)
-    return applied
+            setattr(result, name, getattr(result, name) + getattr(done, name))
+    _finish_run(writer, conditions, result, rebuild_every_ms)
+    return result
 
 
-def _with_unmarked_predecessors(view: ViewState | None, marked: dict[int, int]) -> dict[int, int]:
-    """What was saved while Redis was away is marked by nobody. Most of it lies between the view's head and the newest
-    game that is marked, and without it that game's answers would lack them until the next reconciling."""
-    head = view.newest if view is not None else None
-    following = [game_id for game_id in marked if head is not None and game_id > head]
-    if not following or head is None or len(following) == max(following) - head:
-        return marked
-    unmarked = _not_pending(game_reads.ids_between(head, max(following)) - marked.keys())
+def _with_unmarked_predecessors(view: ViewState | None, batch: dict[int, int]) -> dict[int, int]:
+    """Also mark games pending that were saved while Redis was down, and return the batch with them.
+
+    Most of them lie between the view's newest game and the newest game of the batch. Without this, results for that
+    game would lack them until the next reconcile.
+    """
+    newest = view.newest if view is not None else None
+    following = [game_id for game_id in batch if newest is not None and game_id > newest]
+    if not following or newest is None or len(following) == max(following) - newest:
+        return batch
+    unmarked = _not_pending(game_reads.ids_between(newest, max(following)) - batch.keys())
     if not unmarked:
-        return marked
-    logger.info("%d games after %d were not marked", len(unmarked), head)
+        return batch
+    logger.info("%d games after %d were not marked pending", len(unmarked), newest)
     pending.mark(unmarked)
     return pending.oldest(BATCH_GAMES)
 
 
 def _not_pending(ids: set[int]) -> list[int]:
-    """Those that do not wait already: marked anew, they would look younger than they are."""
+    """Return the ids that are not pending. Marking a pending game again would make it look younger than it is."""
     return sorted(ids - pending.filter_pending(list(ids)))
 
 
-def _finish_run(writer: Writer, conditions: Sequence[Condition], applied: ApplyResult, below_after_ms: float) -> None:
-    """What a batch leaves to be done once: what the ledger alone could not tell, and series that it broke."""
-    if rebuild.is_rebuild_needed(conditions, min_age_ms=below_after_ms):
+def _finish_run(writer: Writer, conditions: Sequence[Condition], result: ApplyResult, rebuild_every_ms: float) -> None:
+    """Do once per run what batches leave behind: a rebuild, or else the series that they removed."""
+    if rebuild.is_rebuild_needed(conditions, min_age_ms=rebuild_every_ms):
         build_view(writer)
-        applied.rebuilt = True
+        result.rebuilt = True
     else:
         _restore_series(writer, conditions)
     repairs.count_applied_repairs()
 
 
 def _restore_series(writer: Writer, conditions: Sequence[Condition]) -> None:
-    """Compute anew what changes of older games removed; a writer that was killed before leaves it to the next."""
-    lost = series.missing(conditions)
-    view = reader.view_state() if lost else None
+    """Recompute the series that changes of older games removed, also those that a killed writer left missing."""
+    missing = series.missing(conditions)
+    view = reader.view_state() if missing else None
     if view is None or view.changes_below_ledger:
         return
-    kept = reader.chunks(list(reader.index()))
+    retained = reader.chunks(list(reader.index()))
     dropped = Columns.empty() if view.holds_all_games else read_table(writer, below=view.oldest_retained_id)
-    series.restore(writer, Columns.concatenate([dropped, kept]), lost)
+    series.restore(writer, Columns.concatenate([dropped, retained]), missing)
 
 
 def _debounce(view: ViewState | None) -> None:
+    """Wait until ANALYTICS_VERSION_EVERY_MS have passed since the view's last version, so that games gather."""
     if view is None:
         return
     wait_ms = min(view.version - now_ms(), 0) + settings.ANALYTICS_VERSION_EVERY_MS
@@ -143,6 +156,7 @@ def _debounce(view: ViewState | None) -> None:
 
 
 def read_table(writer: Writer, on_progress: ProgressCallback = ignore_progress, below: int | None = None) -> Columns:
+    """Read all games of the table, or those with ids below `below`, from one snapshot of the database."""
     blocks = []
     with consistent_reads():
         for block in game_reads.all_blocks(below):
@@ -153,7 +167,8 @@ def read_table(writer: Writer, on_progress: ProgressCallback = ignore_progress, 
 
 
 def build_view(writer: Writer, on_progress: ProgressCallback = ignore_progress) -> RebuildResult:
-    if versions.current(GAMES) is None:  # lost with the view; without one no answer about games is kept
+    """Build the view from the table and swap it in."""
+    if versions.current(GAMES) is None:  # lost together with the view; without it no response about games is cached
         versions.raise_version(GAMES)
     columns = read_table(writer, on_progress)
     newest = int(columns.ids[-1]) if len(columns) else None

@@ -1,4 +1,4 @@
-"""Wake one writer for many saves."""
+"""Enqueue tasks from a save: one wake-up of the writer for many saves, and no save that fails because of the broker."""
 
 import logging
 
@@ -14,14 +14,14 @@ from cachecore.tasks import TaskNotQueued
 logger = logging.getLogger(__name__)
 
 WRITER_TASK = "analytics.tasks.apply_pending"
-# A broker that hangs costs a save two seconds, so it is asked seldom; beat wakes writers once it is back.
+# A broker that hangs delays a save by two seconds, so it is tried rarely. Once it is back, beat wakes the writer.
 BROKER_RETRY_SECONDS = 15.0
 
 broker_breaker = CircuitBreaker(BROKER_RETRY_SECONDS)
 
 
 def enqueue(task: str) -> None:
-    """Enqueue a task by name. Raises TaskNotQueued, at once while the broker is known to be away."""
+    """Enqueue a task by name. Raises TaskNotQueued, without a delay while the broker's breaker is open."""
     if not broker_breaker.allow():
         raise TaskNotQueued("the broker did not answer a moment ago")
     try:
@@ -33,17 +33,20 @@ def enqueue(task: str) -> None:
 
 
 def wake_writer() -> None:
-    """Enqueue one task unless one is on its way. Never fails for the broker's sake. Raises RedisUnavailable."""
+    """Enqueue the writer's task unless one is queued already.
+
+    A broker that fails is only logged. Raises RedisUnavailable.
+    """
     with connections.guarded_client("state") as client:
         if not client.set(WAKEUP_MARKER.key(), 1, nx=True, ex=WAKEUP_MARKER.ttl_seconds):
             return
     try:
-        enqueue(WRITER_TASK)  # by name: the task imports the services that wake it
+        enqueue(WRITER_TASK)  # by name, because the task's module imports the services that call this function
     except TaskNotQueued as error:
-        logger.warning("the writer could not be woken, beat will: %s", error)
+        logger.warning("the writer's task could not be enqueued; beat enqueues the next one: %s", error)
 
 
 def clear_wakeup_marker() -> None:
-    """The writer has begun: saves from here on wake one of their own. Raises RedisUnavailable."""
+    """Let later saves enqueue the next task: the writer that was woken has started. Raises RedisUnavailable."""
     with connections.guarded_client("state") as client:
         client.delete(WAKEUP_MARKER.key())

@@ -1,7 +1,7 @@
-"""Do the games fit the site's law, and are they all there? Pure: columns in, dataclasses out.
+"""The fit of recorded games to the site's law, and the gaps between them. Pure: columns in, dataclasses out.
 
-Goodness of fit never replaces hash verification: at 90,000 games two different laws pass alike. And the mean is never
-tested: it is infinite.
+Goodness of fit never replaces hash verification: at 90,000 games two different laws both pass. The mean is never tested
+because it is infinite.
 """
 
 from collections.abc import Sequence
@@ -54,20 +54,21 @@ def fit(bins: Sequence[Bin]) -> Fit:
 
 
 def gaps(columns: Columns) -> list[Gap]:
-    """Ids missing between games that are there, newest first."""
+    """Return the gaps between the recorded ids, newest first."""
     before = np.flatnonzero(np.diff(columns.ids) > 1)[::-1]
     ends = zip(columns.ids[before].tolist(), columns.ids[before + 1].tolist(), strict=True)
     return [Gap(earlier + 1, later - 1) for earlier, later in ends]
 
 
 def _merge_small_bins(observed: Sequence[int], expected: Sequence[float]) -> tuple[list[int], list[float]]:
-    counts: list[int] = []
-    hopes: list[float] = []
-    for count, hope in zip(observed, expected, strict=True):
-        if counts and (hope < MIN_EXPECTED or hopes[-1] < MIN_EXPECTED):
-            counts[-1] += count
-            hopes[-1] += hope
+    """Join a bin that expects fewer than MIN_EXPECTED games with the next lower one."""
+    merged_observed: list[int] = []
+    merged_expected: list[float] = []
+    for count, expectation in zip(observed, expected, strict=True):
+        if merged_observed and (expectation < MIN_EXPECTED or merged_expected[-1] < MIN_EXPECTED):
+            merged_observed[-1] += count
+            merged_expected[-1] += expectation
         else:
-            counts.append(count)
-            hopes.append(hope)
-    return counts, hopes
+            merged_observed.append(count)
+            merged_expected.append(expectation)
+    return merged_observed, merged_expected

@@ -1,4 +1,4 @@
-"""How the crash points spread over bins, beside what the site's law expects. Pure: columns in, dataclasses out."""
+"""The distribution of crash points over bins, with the probabilities by the site's law. Pure: no Django, no Redis."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 from analytics.columns import Columns
 from games.fairness.law import Law
 
-# Source: CRASH_FORMULAS §3; the bins of the chi-square test too.
+# Source: CRASH_FORMULAS §3. The chi-square test uses these bins too.
 DEFAULT_EDGES = (100, 101, 110, 120, 135, 150, 175, 200, 250, 300, 400, 500, 750, 1_000, 2_000, 5_000)
 # Evenly spaced on the logarithmic axis of the dashboard's chart.
 CHART_EDGES = (
@@ -21,7 +21,7 @@ CHART_EDGES = (
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Crash points from `low` to below `high` hundredths (None: no end)."""
+    """Crash points from `low` to below `high` hundredths (None: unbounded)."""
 
     low: int
     high: int | None
@@ -30,7 +30,7 @@ class Bin:
 
 
 def distribution(columns: Columns, edges: Sequence[int], law: Law) -> list[Bin]:
-    """`edges`: where bins begin, ascending, the first at 100. Every game is in one bin."""
+    """Count the games per bin. `edges` are the bins' lower bounds in ascending order, the first one 100."""
     index = np.searchsorted(np.array(edges), columns.crash, side="right") - 1
     found = np.bincount(index, minlength=len(edges)).tolist()
     bounds = [*pairwise(edges), (edges[-1], None)]

@@ -1,4 +1,4 @@
-"""How often a condition was met in sets of consecutive ids. Pure: columns in, dataclasses out."""
+"""Count the games that met a condition per set of consecutive ids. Pure: columns in, dataclasses out."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from analytics.conditions import Condition
 class Sets:
     """Sets of `size` ids that begin at multiples of `size`, newest first; sets without a game are left out.
 
-    Per set: its first and last game in the window and their end times (ms), games in the window, and `missing`: ids
-    without a record in the part of the set that the window spans.
+    Each array has one entry per set: its first and last game in the window, their end times (ms), and its number of
+    games in the window. `missing` counts the ids without a record in the part of the set that the window spans.
     """
 
     size: int
@@ -36,7 +36,7 @@ class SetCounts:
 
 
 def game_sets(inside: Columns, recorded: Columns, size: int) -> Sets:
-    """`inside`: the games of the window; `recorded`: all games from its first to its last id, ascending."""
+    """Group the games of a window (`inside`) into sets. `recorded` holds all games from its first to its last id."""
     numbers, first = np.unique(inside.ids // size, return_index=True)
     after = np.append(first[1:], len(inside))[: len(first)]
     spans = _spans(inside, numbers, size)
@@ -54,7 +54,7 @@ def game_sets(inside: Columns, recorded: Columns, size: int) -> Sets:
 
 
 def counts(inside: Columns, conditions: Iterable[Condition], size: int) -> list[SetCounts]:
-    """Per condition, in the order of `game_sets`."""
+    """Count per condition the games that met it in each set, in the order of `game_sets`."""
     _, index = np.unique(inside.ids // size, return_inverse=True)
     sets = int(index.max()) + 1 if len(index) else 0
     return [SetCounts(condition, _per_set(index, inside.meet(condition), sets)[::-1]) for condition in conditions]
@@ -65,7 +65,10 @@ def _per_set(index: Integers, met: Mask, sets: int) -> Integers:
 
 
 def _spans(inside: Columns, numbers: Integers, size: int) -> tuple[Integers, Integers]:
-    """First and last id of each set, cut at the ends of the window: what is beyond them is not asked, or not played."""
+    """Return the first and the last id of each set, cut off at the ends of the window.
+
+    Ids beyond its ends are not requested or not yet played, so they must not count as missing.
+    """
     if not len(inside):
         return numbers, numbers
     return np.maximum(numbers * size, inside.ids[0]), np.minimum(numbers * size + size - 1, inside.ids[-1])

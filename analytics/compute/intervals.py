@@ -1,4 +1,4 @@
-"""How often a condition was met in each interval of time. Pure: columns in, dataclasses out."""
+"""Count the games that met a condition per interval of time. Pure: columns in, dataclasses out."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Intervals:
-    """Per interval of the grid: games that met `condition`, and all games."""
+    """The number of games per interval of the grid: those that met `condition`, and all."""
 
     condition: Condition
     counts: Integers
@@ -36,7 +36,7 @@ class Intervals:
 
 
 def grid_covering(from_ms: int, to_ms: int, width_ms: int) -> Grid:
-    """The aligned intervals that [from_ms, to_ms) touches; the first and the last may stick out."""
+    """Return the aligned intervals that [from_ms, to_ms) overlaps; the first and the last may extend beyond it."""
     start = from_ms // width_ms * width_ms
     return Grid(start, width_ms, max(0, -(-(to_ms - start) // width_ms)))
 

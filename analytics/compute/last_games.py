@@ -1,4 +1,4 @@
-"""The newest games that met a condition, and how long ago. Pure: columns in, dataclasses out."""
+"""The newest games that met a condition, and the number of games since. Pure: columns in, dataclasses out."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,10 @@ from analytics.conditions import Condition
 
 @dataclass(frozen=True, slots=True)
 class LastGames:
-    """Ids newest first; `games_since`: games recorded after the newest of them, None where none ever met it."""
+    """The ids of the newest games that met a condition, newest first.
+
+    `games_since` counts the games recorded after the newest of them; None if no game ever met the condition.
+    """
 
     condition: Condition
     ids: tuple[int, ...]
@@ -19,11 +22,15 @@ class LastGames:
 
 
 def last_games(columns: Columns, conditions: Iterable[Condition], limit: int) -> list[LastGames]:
-    """`columns` reach to the newest game and back as far as needed (`enough`)."""
+    """Find the newest games that met each condition.
+
+    `columns` must reach up to the newest game, and back until `has_enough` is True or to the first game.
+    """
     return [_last_games(columns, condition, limit) for condition in conditions]
 
 
 def has_enough(columns: Columns, conditions: Iterable[Condition], limit: int) -> bool:
+    """Return True if at least `limit` of the games met each condition."""
     return all(int(columns.meet(condition).sum()) >= limit for condition in conditions)
 
 

@@ -1,4 +1,4 @@
-"""How often a condition was met. Pure: columns in, dataclasses out."""
+"""Count the games that met a condition. Pure: columns in, dataclasses out."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from analytics.conditions import Condition
 
 @dataclass(frozen=True, slots=True)
 class Occurrences:
-    """`count` of `games` met `condition`; the end times (Unix ms) of the first and the last that did, by id.
+    """The number of `games`, how many of them met `condition`, and the end times (Unix ms) of the first and the last.
 
-    A time is None where no game met it or that game's time is unknown.
+    First and last are by id. A time is None if no game met the condition or if that game's end time is unknown.
     """
 
     condition: Condition

@@ -1,6 +1,6 @@
 """Series: maximal runs of games, in id order, that do not meet a condition. Pure: columns in, dataclasses out.
 
-A series says nothing about the next game: its chance does not depend on how long a series has lasted.
+The length of a series says nothing about the next game: its probability does not depend on history.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,15 @@ import numpy as np
 from analytics.columns import Columns, Integers
 from analytics.conditions import Condition
 
-OPEN = 0  # in place of the id of the game that closed a series
+OPEN = 0  # takes the place of the closing game's id while a series is open
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """`length` games from id `start` to `end` that did not meet the condition.
+    """A series: `length` games from id `start` to `end` that did not meet the condition.
 
-    `closer`: the game that ended it (OPEN while none has); `streak`: games in a row that met it from the closer on.
+    `closer` is the id of the game that ended it, or OPEN. `streak` counts the games in a row, from the closer on, that
+    met the condition.
     """
 
     start: int
@@ -33,13 +34,16 @@ class Series:
 
     @property
     def ids(self) -> tuple[int, ...]:
-        """The games it names."""
+        """The ids that the series refers to."""
         return (self.start, self.end) if self.is_open else (self.start, self.end, self.closer)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Runs:
-    """All series of some columns, oldest first, as parallel arrays. `leading`: games that met it before the first."""
+    """All series of some columns, oldest first, as parallel arrays.
+
+    `leading` counts the games before the first series; they all met the condition.
+    """
 
     start: Integers
     end: Integers
@@ -65,7 +69,11 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`current`: games that the open series counts, 0 when the newest game met the condition; None: not in view."""
+    """Totals over the series of a window.
+
+    `current` is the length of the open series, 0 if the newest game met the condition, or None if the window ends
+    before the newest game.
+    """
 
     count: int
     longest: int | None
@@ -74,6 +82,7 @@ class Summary:
 
 
 def runs(columns: Columns, condition: Condition) -> Runs:
+    """Find all series of these games."""
     met = columns.meet(condition)
     edges = np.flatnonzero(np.diff(np.concatenate(([True], met, [True])).astype(np.int8)))
     first, after = edges[::2], edges[1::2]  # [first, after) of every run
@@ -92,16 +101,17 @@ def runs(columns: Columns, condition: Condition) -> Runs:
 
 
 def overlapping(found: Runs, first_game: int, last_game: int) -> Integers:
-    """Indices of the series that hold games of [first_game, last_game], newest first."""
+    """Return the indices of the series that have games in [first_game, last_game], newest first."""
     return np.flatnonzero((found.end >= first_game) & (found.start <= last_game))[::-1]
 
 
 def sorted_by_length(found: Runs, indices: Integers) -> Integers:
-    """The longest first; of equals the newest."""
+    """Sort indices by length, the longest first; series of the same length newest first."""
     return indices[np.lexsort((-found.start[indices], -found.length[indices]))]
 
 
 def summary(found: Runs, indices: Integers, *, reaches_newest: bool) -> Summary:
+    """Summarize these series. `reaches_newest`: `found` was computed up to the newest recorded game."""
     lengths = found.length[indices]
     current = _open_length(found) if reaches_newest else None
     if not len(lengths):
@@ -114,7 +124,7 @@ def _open_length(found: Runs) -> int:
 
 
 def may_start_earlier(columns: Columns, conditions: Sequence[Condition], first_game: int) -> bool:
-    """Whether a series that holds `first_game` may begin before these columns do."""
+    """Return True if the series that contains `first_game` may start before these columns do."""
     at = int(np.searchsorted(columns.ids, first_game))
     if at >= len(columns):
         return False
@@ -122,12 +132,12 @@ def may_start_earlier(columns: Columns, conditions: Sequence[Condition], first_g
 
 
 def may_end_later(columns: Columns, conditions: Sequence[Condition], last_game: int) -> bool:
-    """Whether a series that holds `last_game`, or the streak after it, may end after these columns do."""
+    """Return True if the series that contains `last_game`, or the streak after it, may end after these columns do."""
     at = int(np.searchsorted(columns.ids, last_game, side="right")) - 1
     return any(not _streak_ends(columns.meet(condition)[max(at, 0) :]) for condition in conditions)
 
 
 def _streak_ends(met: np.ndarray) -> bool:
-    """Whether a game that met is followed by one that did not."""
+    """Return True if a game that met the condition is followed by one that did not."""
     where = np.flatnonzero(met)
     return len(where) > 0 and not bool(met[where[0] :].all())

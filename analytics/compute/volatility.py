@@ -1,6 +1,6 @@
-"""Mean and deviation of ln(crash point), block by block. Pure: columns in, dataclasses out.
+"""Mean and standard deviation of ln(crash point) per block of games. Pure: columns in, dataclasses out.
 
-The crash point itself has no mean (it is infinite) and so no deviation; its logarithm has both.
+The crash point itself has an infinite mean and therefore no deviation; its logarithm has both.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ import numpy as np
 from analytics.columns import Columns
 from games.fairness.law import Law
 
-# Beyond this the law's sums go on as integrals; the difference is below 1e-9.
+# Beyond this the law's sums are continued as integrals; the error is below 1e-9.
 _SUMMED_TO = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`games` consecutive recorded games. `deviation` is that of the sample (n - 1); None for a single game."""
+    """`games` consecutive recorded games. `deviation` is the sample deviation (n - 1); None for a single game."""
 
     first_game: int
     last_game: int
@@ -35,14 +35,17 @@ class Moments:
 
 
 def volatility(columns: Columns, size: int) -> list[Block]:
-    """Blocks of `size` games counted from the newest, newest first; the oldest may hold fewer."""
+    """Compute the blocks of `size` games, counted from the newest, newest first. The oldest may have fewer games."""
     logs = np.log(columns.crash / 100)
     return [_block(columns, logs, max(0, end - size), end) for end in range(len(columns), 0, -size)]
 
 
 @lru_cache(maxsize=8)
 def expected(law: Law) -> Moments:
-    """Mean and deviation of ln(X) by the law: E f(X) = sum over k of (f(k) - f(k - 1)) P(X >= k) for f(1.00) = 0."""
+    """Compute mean and deviation of ln(X) by the law.
+
+    E f(X) = sum over k of (f(k) - f(k - 1)) P(X >= k), for f(1.00) = 0.
+    """
     k = np.arange(101, _SUMMED_TO + 1, dtype=np.float64)
     numerator = float(law.probability_at_least(_SUMMED_TO) * _SUMMED_TO)  # P(X >= k) = numerator / k
     logs, before = np.log(k / 100), np.log((k - 1) / 100)

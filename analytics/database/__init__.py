@@ -1,1 +1,1 @@
-"""The table as the second source: the same answers as from the live view, for any window, condition and time."""
+"""The database fallback: the games table supplies what the live view would, for any window, condition and time."""

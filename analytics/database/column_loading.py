@@ -1,6 +1,7 @@
-"""Rows of the table into columns, without an object per row: the database packs them into one value.
+"""Load rows of the table as columns, without a Python object per row: the database packs all rows into one value.
 
-On PostgreSQL that is one binary string, read by COPY because the driver's other results are text; on SQLite a text.
+On PostgreSQL the value is a binary string, fetched with COPY because the driver returns other results as text. On
+SQLite it is a text.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ _EPOCH_US = 946_684_800_000_000  # PostgreSQL counts microseconds from 2000-01-0
 
 _GAME = ("game_id", "crash_hundredths")
 _POSTGRESQL_TIME = "timestamptz_send(coalesce(end_time, 'epoch'))"
-# SQLite keeps a time as text; cut to milliseconds.
+# SQLite stores a time as text; it is cut to milliseconds.
 _SQLITE_TIME = (
     "coalesce(CAST(strftime('%%s', substr(end_time, 1, 19)) AS INTEGER) * 1000"
     " + CAST(substr(end_time, 21, 3) AS INTEGER), 0)"
@@ -33,31 +34,36 @@ _SQLITE_TIME = (
 
 
 def load_columns(games: QuerySet[Game]) -> Columns:
-    """In ascending id order, whatever the query's order. Times are cut to milliseconds. Raises django.db.Error."""
+    """Load these games in ascending id order, whatever the order of the query. Times are cut to milliseconds.
+
+    Raises django.db.Error.
+    """
     try:
         statement, parameters = games.values_list(*_GAME, "end_time").query.sql_with_params()
-    except EmptyResultSet:  # Django knows without asking, as of no ids
+    except EmptyResultSet:  # Django sees without a query that there can be no rows, for example with id IN ()
         return Columns.empty()
     return read_columns(statement, parameters=parameters)[0]
 
 
 def read_columns(games: str, *others: str, parameters: Sequence[Any] = ()) -> tuple[Columns, list[int]]:
-    """The games of a SELECT of their id, crash point and end time, in ascending id order, and other whole numbers (0
-    for NULL), in one statement: so they are of one moment without a transaction.
+    """Load the games of a SELECT of id, crash point and end time, in ascending id order, and other integers.
 
-    `others` may name `found.first_id` and `found.last_id`, the ends of those games. Raises django.db.Error.
+    `others` are SQL expressions that may refer to `found.first_id` and `found.last_id`, the first and last id of these
+    games; NULL becomes 0. Everything is read in one statement, and so from one state of the table without a
+    transaction. Raises django.db.Error.
     """
     time = _POSTGRESQL_TIME if _on_postgresql() else _SQLITE_TIME
     found = f"{_packing_aggregate(_GAME, time)} AS packed, min(game_id) AS first_id, max(game_id) AS last_id"
-    told = ", ".join(["packed", *others])
-    asked = f"WITH found AS (SELECT {found} FROM ({games}) AS asked) SELECT {told} FROM found"  # noqa: S608 - our words
-    packed, *numbers = _fetch_row(asked, parameters)
+    results = ", ".join(["packed", *others])
+    statement = f"WITH found AS (SELECT {found} FROM ({games}) AS games) SELECT {results} FROM found"  # noqa: S608 - constants
+    packed, *numbers = _fetch_row(statement, parameters)
     return _columns(_unpack(packed, len(_GAME) + 1)), [_to_integer(number) for number in numbers]
 
 
 def read_integers(rows: str, names: Sequence[str], parameters: Sequence[Any] = ()) -> Integers:
-    """The rows of a SELECT, one column per name; none of them may be NULL. Raises django.db.Error."""
-    [packed] = _fetch_row(f"SELECT {_packing_aggregate(names)} FROM ({rows}) AS asked", parameters)  # noqa: S608 - our words
+    """Load the rows of a SELECT, one column per name. No value may be NULL. Raises django.db.Error."""
+    statement = f"SELECT {_packing_aggregate(names)} FROM ({rows}) AS rows_to_pack"  # noqa: S608 - constants
+    [packed] = _fetch_row(statement, parameters)
     return _unpack(packed, len(names))
 
 
@@ -66,7 +72,10 @@ def _on_postgresql() -> bool:
 
 
 def _packing_aggregate(names: Sequence[str], *more: str) -> str:
-    """An aggregate of all rows. A row is one argument: arguments of several aggregates might be in different orders."""
+    """Return the SQL aggregate that packs all rows into one value.
+
+    Each row is one argument of one aggregate, because several aggregates might see the rows in different orders.
+    """
     if _on_postgresql():
         return f"string_agg({' || '.join([*(f'int8send({name})' for name in names), *more])}, '')"
     return "group_concat({}, ' ')".format(" || ' ' || ".join([*names, *more]))
@@ -90,7 +99,7 @@ def _fetch_row_by_copy(cursor: Any, statement: str, parameters: Sequence[Any]) -
 
 
 def _parse_copied_fields(copied: memoryview) -> Iterator[memoryview | None]:
-    """Of the first row."""
+    """Yield the fields of the first row."""
     (count,) = unpack_from(">h", copied, _HEADER_BYTES)
     at = _HEADER_BYTES + 2
     for _ in range(count):
@@ -104,7 +113,7 @@ def _parse_copied_fields(copied: memoryview) -> Iterator[memoryview | None]:
 
 
 def _unpack(packed: Any, width: int) -> Integers:
-    """Rows of `width` whole numbers; none for NULL."""
+    """Return rows of `width` integers; no rows for NULL."""
     if packed is None:
         return np.empty((0, width), dtype=np.int64)
     if isinstance(packed, str):
@@ -115,7 +124,7 @@ def _unpack(packed: Any, width: int) -> Integers:
 def _columns(rows: Integers) -> Columns:
     ids, crash, time = (np.ascontiguousarray(column, dtype=np.int64) for column in rows.T)
     end_ms = (time + _EPOCH_US) // 1000 if _on_postgresql() else time
-    # The ledger keeps times as unsigned: one before 1970 (no crash game is that old) is none.
+    # The ledger stores times as unsigned integers: a time before 1970 (no crash game is that old) becomes unknown.
     columns = Columns(ids, crash, np.maximum(end_ms, UNKNOWN_TIME))
     return columns.sorted_by_id()
 

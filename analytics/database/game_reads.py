@@ -1,4 +1,4 @@
-"""Games of the table by their ids, and what is asked of it beside: the writers' reads."""
+"""Reads of the games table for the writers of the live view and for the checks of its state."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -15,12 +15,12 @@ BLOCK_GAMES = 100_000
 
 
 def all_blocks(below: int | None = None) -> Iterator[Columns]:
-    """Every game (with an id `below` that) in id order, so many at a time that a writer can extend its lock between."""
+    """Yield every game (with an id below `below`) in id order, in blocks: between them a writer extends its lock."""
     return load_blocks(Game.objects.all() if below is None else Game.objects.filter(game_id__lt=below))
 
 
 def load_blocks(games: QuerySet[Game]) -> Iterator[Columns]:
-    """Games in id order. A block is a statement: let them be of `one_moment`."""
+    """Yield games in id order, in blocks. Each block is a statement of its own, so call this in `consistent_reads`."""
     last = 0
     while len(block := load_columns(games.filter(game_id__gt=last).order_by("game_id")[:BLOCK_GAMES])):
         yield block
@@ -32,7 +32,7 @@ def games_by_id(ids: Iterable[int]) -> Columns:
 
 
 def games_in_chunk(number: int) -> Columns:
-    """The games of one ledger chunk."""
+    """Return the games whose ids belong to one ledger chunk."""
     start = number * CHUNK_GAMES
     return load_columns(Game.objects.filter(game_id__gte=start, game_id__lt=start + CHUNK_GAMES))
 
@@ -42,13 +42,16 @@ def count() -> int:
 
 
 def games_per_chunk() -> dict[int, int]:
-    """Of every chunk that holds games. Asked of the rows, not made from the range: ids may lie far apart."""
+    """Return the number of games by chunk number, for the chunks that have games.
+
+    They are counted from the rows instead of from the range of ids, because ids may lie far apart.
+    """
     numbers = Game.objects.order_by().annotate(number=F("game_id") / CHUNK_GAMES).values_list("number")
     return dict(numbers.annotate(games=Count("game_id")))
 
 
 def newest_chunk_numbers(count: int) -> list[int]:
-    """The newest `count` chunks that hold games, ascending."""
+    """Return the numbers of the newest `count` chunks that have games, in ascending order."""
     numbers: list[int] = []
     games = Game.objects.order_by("-game_id").values_list("game_id", flat=True)
     while len(numbers) < count and (game_id := games.first()) is not None:
@@ -58,7 +61,7 @@ def newest_chunk_numbers(count: int) -> list[int]:
 
 
 def ids_between(low: int, high: int) -> set[int]:
-    """Games above `low` and below `high`."""
+    """Return the ids of the games above `low` and below `high`."""
     return set(Game.objects.filter(game_id__gt=low, game_id__lt=high).values_list("game_id", flat=True))
 
 
@@ -68,9 +71,9 @@ def newest_id() -> int | None:
 
 
 def unapplied_since(head: int | None) -> datetime | None:
-    """When the oldest game beyond the view's head was recorded."""
-    beyond = Game.objects.filter(game_id__gt=head or 0)
-    since: datetime | None = beyond.aggregate(since=Min("created_at"))["since"]
+    """Return when the oldest game that is newer than the view's newest one was recorded; None if there is none."""
+    newer = Game.objects.filter(game_id__gt=head or 0)
+    since: datetime | None = newer.aggregate(since=Min("created_at"))["since"]
     return since
 
 

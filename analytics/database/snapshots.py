@@ -1,4 +1,4 @@
-"""Several statements, one state of the table. A single statement needs none of this."""
+"""Read one state of the table with several statements. A single statement does not need this."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,10 @@ from django.db import connection, transaction
 
 @contextmanager
 def consistent_reads() -> Iterator[None]:
-    """What is read in the block is read of one state of the table; in a transaction, of whatever that sees."""
+    """Make all reads in the block see the same state of the table.
+
+    Within an open transaction they see what that transaction sees.
+    """
     if connection.in_atomic_block:
         yield
         return
@@ -22,11 +25,14 @@ def consistent_reads() -> Iterator[None]:
 
 @contextmanager
 def _deferred_on_sqlite() -> Iterator[None]:
-    """On SQLite our transactions begin with the write lock (config/settings/database.py); a reader needs none."""
+    """Begin transactions in the block without SQLite's write lock, which our settings take first; a reader needs none.
+
+    The setting is in config/settings/database.py.
+    """
     if connection.vendor != "sqlite":
         yield
         return
-    connection.ensure_connection()  # the mode is known from then on
+    connection.ensure_connection()  # connecting sets the transaction mode
     database: Any = connection
     mode, database.transaction_mode = database.transaction_mode, "DEFERRED"
     try:

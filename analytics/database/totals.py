@@ -1,4 +1,4 @@
-"""Answers over all games, from the table: counted there, so that few rows are read."""
+"""Results over all games from the table. The database counts them, so that few rows are read."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from analytics.database.large_reads import large_read
 from analytics.database.snapshots import consistent_reads
 from games.models import Game
 
-# One pass over the index of crash points, however many conditions are asked.
+# One pass over the index of crash points, whatever the number of conditions.
 CRASH_POINT_FREQUENCIES = (
     "SELECT crash_hundredths, count(*) AS games, min(game_id) AS first_id, max(game_id) AS last_id"
     " FROM games_game GROUP BY crash_hundredths"
@@ -21,17 +21,17 @@ CRASH_POINT_FREQUENCIES = (
 
 
 def last_met(conditions: Sequence[Condition], limit: int) -> tuple[Coverage, list[LastGames]]:
-    """The newest games that met each condition, and what all games are. Raises django.db.Error."""
+    """Return the coverage of all games, and the newest games that met each condition. Raises django.db.Error."""
     with consistent_reads():
         return _all_games(), [_last_met(condition, limit) for condition in conditions]
 
 
 def all_occurrences(conditions: Sequence[Condition]) -> tuple[Coverage, list[Occurrences]]:
-    """Raises django.db.Error, TableBusy."""
+    """Return the coverage of all games, and how many met each condition. Raises django.db.Error, TableBusy."""
     with large_read(), consistent_reads():
         found = read_integers(CRASH_POINT_FREQUENCIES, ("crash_hundredths", "games", "first_id", "last_id"))
-        spectrum = FrequencyTable(*found.T)
-        everything, met = spectrum.all_games(), [spectrum.matching(condition) for condition in conditions]
+        frequencies = FrequencyTable(*found.T)
+        everything, met = frequencies.all_games(), [frequencies.matching(condition) for condition in conditions]
         ends = games_by_id({game_id for one in (everything, *met) for game_id in one[1:] if game_id is not None})
     return _coverage(everything, ends), [
         Occurrences(condition, one.games, everything.games, *_times(one, ends))
@@ -47,7 +47,7 @@ def _coverage(everything: MatchingGames, ends: Columns) -> Coverage:
 
 
 def _times(met: MatchingGames, ends: Columns) -> tuple[int | None, int | None]:
-    """End times of the first and the last game (Unix ms), None where unknown."""
+    """Return the end times of the first and the last game (Unix ms), or None where unknown."""
     first, last = (ends.at([game_id])[game_id][1] if game_id is not None else UNKNOWN_TIME for game_id in met[1:])
     return (first if first != UNKNOWN_TIME else None), (last if last != UNKNOWN_TIME else None)
 

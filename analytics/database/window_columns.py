@@ -1,6 +1,6 @@
-"""The games of windows, from the table: in one statement each, unless they are very many.
+"""The games of windows, read from the table, with one statement per window unless there are very many games.
 
-The statements are written out: to put them together with the ORM takes longer than to run them.
+The statements are written as SQL because building them with the ORM takes longer than running them.
 """
 
 from collections.abc import Sequence
@@ -24,13 +24,14 @@ ENDED_BETWEEN = GAMES + "WHERE end_time >= %s AND end_time < %s LIMIT %s"
 RECORDED_BETWEEN = GAMES + "WHERE game_id BETWEEN %s AND %s"
 RECORDED_SINCE = GAMES + "WHERE game_id >= {first} ORDER BY game_id DESC LIMIT %s"
 
-# Beside the games that were `found`
+# Additional results of read_columns about the games that were `found`.
 RECORDED = "(SELECT count(*) FROM games_game WHERE game_id BETWEEN found.first_id AND found.last_id)"
 ENDED_BEFORE = "(SELECT min(end_time) FROM games_game WHERE end_time IS NOT NULL) <= %s"
 
-# Around them: a series begins after the newest game, up to one of its own, that met the condition, and the streak after
-# it ends before the next game that missed it. {crash} has a plus on SQLite, which would else sort all that met the
-# condition where a walk from {game} soon finds one; PostgreSQL knows by itself which is shorter.
+# The context of a window. The series that contains a {game} begins after the newest game, up to {game}, that met the
+# condition. The streak after the series ends before the next game that does not meet it. On SQLite {crash} has a unary
+# plus, which disables the index on crash points: SQLite would otherwise sort all games that met the condition, although
+# a walk from {game} soon finds one. PostgreSQL chooses the shorter way by itself.
 ENDS = "SELECT (SELECT min(game_id) FROM games_game), (SELECT max(game_id) FROM games_game), "
 NEWEST_IDS = "(SELECT game_id FROM games_game ORDER BY game_id DESC LIMIT %s)"
 MET_UP_TO = (
@@ -45,17 +46,20 @@ MISSED_AFTER = (
 
 
 def slices_of(windows: Sequence[Window]) -> list[Slice]:
-    """The games of these windows. Raises django.db.Error, TableBusy."""
+    """Return the games of these windows. Raises django.db.Error, TableBusy."""
     with consistent_reads() if len(windows) > 1 else nullcontext():
         return [_slice(window) for window in windows]
 
 
 def window_with_context(window: Window, conditions: Sequence[Condition]) -> WindowWithContext:
-    """A window, and around it every series of these conditions that holds a game of it. Raises as above."""
+    """Return a window together with every series of these conditions that has a game in it.
+
+    Raises django.db.Error, TableBusy.
+    """
     if window.kind == "games" and not window.skip:
-        around = _load_newest_with_context(window.count, conditions)
-        if len(around) <= LARGE_READ_GAMES:
-            return WindowWithContext(_newest_slice(window, around), around, reaches_newest=True)
+        context = _load_newest_with_context(window.count, conditions)
+        if len(context) <= LARGE_READ_GAMES:
+            return WindowWithContext(_newest_slice(window, context), context, reaches_newest=True)
     with consistent_reads():
         found = _slice(window)
         if window.kind == "all" or not len(found.columns):
@@ -84,25 +88,25 @@ def _slice(window: Window) -> Slice:
         return Slice(inside, recorded, Game.objects.filter(end_time__lte=start).exists())
 
 
-def _newest_slice(window: Window, around: Columns) -> Slice:
-    newest = around.newest(window.count)
+def _newest_slice(window: Window, context: Columns) -> Slice:
+    newest = context.newest(window.count)
     return Slice(newest, len(newest), reaches_back=len(newest) == window.count)
 
 
 def _load_newest_with_context(count: int, conditions: Sequence[Condition]) -> Columns:
-    """The newest `count` games and the older ones of their series; where they are more than MANY_GAMES, not all."""
+    """Load the newest `count` games and the older games of their series, at most LARGE_READ_GAMES + 1 games."""
     if not conditions:
         return read_columns(NEWEST, parameters=(count, 0))[0]
     starts = ", ".join([f"coalesce({_format_nearest('oldest.id', MET_UP_TO)}, 0)"] * len(conditions))
     least = "min" if connection.vendor == "sqlite" else "least"
-    oldest = f"(SELECT min(game_id) AS id FROM {NEWEST_IDS} AS newest) AS oldest"  # noqa: S608 - our words
+    oldest = f"(SELECT min(game_id) AS id FROM {NEWEST_IDS} AS newest) AS oldest"  # noqa: S608 - constants
     games = RECORDED_SINCE.format(first=f"(SELECT {least}(oldest.id, {starts}) FROM {oldest})")  # noqa: S608
     ranges = [bound for condition in conditions for bound in (condition.lowest, condition.highest)]
     return read_columns(games, parameters=(*ranges, count, LARGE_READ_GAMES + 1))[0]
 
 
 def _load_context(found: Slice, conditions: Sequence[Condition]) -> Columns:
-    """All recorded games between the first and the last that were found, and those of their series."""
+    """Load all recorded games from the first to the last one found, and the games of their series."""
     if not conditions and found.recorded_between == len(found.columns):
         return found.columns
     first, last = _ends(found.columns)
@@ -114,12 +118,12 @@ def _load_context(found: Slice, conditions: Sequence[Condition]) -> Columns:
 
 
 def _with_series(first: int, last: int, conditions: Sequence[Condition]) -> tuple[int, int]:
-    """Between which ids the series lie that hold a game from `first` to `last`, and the streaks after them."""
+    """Return the first and the last id of the series that have games in [first, last], including their streaks."""
     begin, end = _format_nearest("%s", MET_UP_TO), _format_nearest("%s", MISSED_AFTER)
     parameters: list[int] = []
     for condition in conditions:
-        asked = condition.lowest, condition.highest
-        parameters += (first, *asked, *asked, last, *asked)
+        bounds = condition.lowest, condition.highest
+        parameters += (first, *bounds, *bounds, last, *bounds)
     with connection.cursor() as cursor:
         cursor.execute(ENDS + ", ".join([begin, end] * len(conditions)), parameters)
         oldest, newest, *found = cursor.fetchone()
@@ -134,7 +138,7 @@ def _format_nearest(game: str, statement: str) -> str:
 
 
 def _load_large(games: QuerySet[Game]) -> Columns:
-    """In blocks, and few such reads at once. Raises TableBusy."""
+    """Load very many games, in blocks and as a large read. Raises TableBusy."""
     with large_read(), consistent_reads():
         return Columns.concatenate(list(load_blocks(games)))
 

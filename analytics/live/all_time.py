@@ -1,4 +1,4 @@
-"""Answers over all games in O(1), for the configured conditions, from what the script counts."""
+"""All-time results in O(1) for the configured conditions, from the aggregates that the apply script maintains."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from analytics.live.reader import STATE_REPLIES, ViewState, parse_state, queue_s
 from analytics.live.view_snapshot import ChunkNumbers, ViewSnapshot, read_snapshot
 from cachecore.redis_client import connections
 
-REPLIES_PER_CONDITION = 4  # replies per condition
+REPLIES_PER_CONDITION = 4  # of series.queue_reads, and the count
 REQUIRED_FIELDS = {b"count", b"total_games"}
 
 
 @dataclass(frozen=True, slots=True)
 class AllTimeSeries:
-    """Series of all games: those asked for, in the order asked, and what is said of all of them."""
+    """Series over all games: as many as the query requests, in its order, and a summary of all of them."""
 
     condition: Condition
     series: list[Series]
@@ -30,7 +30,10 @@ class AllTimeSeries:
 
 
 def occurrences(conditions: Sequence[Condition]) -> tuple[ViewState, tuple[Coverage, list[Occurrences]]] | None:
-    """None where one is not configured or there is no view. Raises RedisUnavailable."""
+    """Return the view's state, and the coverage and counts of each condition.
+
+    Return None if there is no view or a condition is not configured. Raises RedisUnavailable.
+    """
     with connections.guarded_client("state") as client, client.pipeline(transaction=True) as pipeline:
         queue_state_reads(pipeline)
         for condition in conditions:
@@ -45,50 +48,54 @@ def occurrences(conditions: Sequence[Condition]) -> tuple[ViewState, tuple[Cover
 def all_series(
     conditions: Sequence[Condition], sort: Literal["time", "length"], limit: int
 ) -> tuple[ViewState, tuple[list[AllTimeSeries], Columns]] | None:
-    """Also the ledger's games that the series name. None where they go beyond what is kept. Raises as above, Moving."""
+    """Return the view's state, the series, and those of the ledger's games that the series refer to.
 
-    closed = limit if sort == "time" else 0
+    Return None if there is no view or it stores fewer series than requested. Raises RedisUnavailable,
+    ViewChangedDuringRead.
+    """
+    newest_closed = limit if sort == "time" else 0
 
-    def ask(pipeline: Pipeline) -> None:
+    def queue_reads(pipeline: Pipeline) -> None:
         for condition in conditions:
-            series.queue_reads(pipeline, condition, newest_closed=closed)
+            series.queue_reads(pipeline, condition, newest_closed=newest_closed)
             pipeline.hget(LIVE.occurrences(condition), "count")
 
-    def needed(moment: ViewSnapshot) -> ChunkNumbers | None:
-        found = _all_series(moment, conditions, sort, limit)
+    def needed_chunks(snapshot: ViewSnapshot) -> ChunkNumbers | None:
+        found = _all_series(snapshot, conditions, sort, limit)
         if found is None:
             return None
-        named = (game_id for one in found for row in one.series for game_id in row.ids)
-        return {game_id // CHUNK_GAMES for game_id in named if game_id >= moment.state.oldest_retained_id}
+        referenced = (game_id for one in found for row in one.series for game_id in row.ids)
+        return {game_id // CHUNK_GAMES for game_id in referenced if game_id >= snapshot.state.oldest_retained_id}
 
-    moment = read_snapshot(("series", *conditions, sort, limit), needed, ask)
-    if moment is None or (found := _all_series(moment, conditions, sort, limit)) is None:
+    snapshot = read_snapshot(("series", *conditions, sort, limit), needed_chunks, queue_reads)
+    if snapshot is None or (found := _all_series(snapshot, conditions, sort, limit)) is None:
         return None
-    return moment.state, (found, moment.columns)
+    return snapshot.state, (found, snapshot.columns)
 
 
 def _all_series(
-    moment: ViewSnapshot, conditions: Sequence[Condition], sort: Literal["time", "length"], limit: int
+    snapshot: ViewSnapshot, conditions: Sequence[Condition], sort: Literal["time", "length"], limit: int
 ) -> list[AllTimeSeries] | None:
-    if moment.state.changes_below_ledger:
+    if snapshot.state.changes_below_ledger:
         return None
     found = []
     for number, condition in enumerate(conditions):
-        replies = moment.replies[number * REPLIES_PER_CONDITION : (number + 1) * REPLIES_PER_CONDITION]
-        known, count = series.parse_series(replies[:-1], closed=limit if sort == "time" else 0), replies[-1]
-        if known is None or count is None or (sort == "length" and limit > MAX_LONGEST_SERIES < known.newest.before):
+        replies = snapshot.replies[number * REPLIES_PER_CONDITION : (number + 1) * REPLIES_PER_CONDITION]
+        stored = series.parse_series(replies[:-1], newest_closed=limit if sort == "time" else 0)
+        count = replies[-1]
+        if stored is None or count is None or (sort == "length" and limit > MAX_LONGEST_SERIES < stored.newest.before):
             return None
-        rows = known.rows(sort)[:limit]
-        found.append(AllTimeSeries(condition, rows, _summary(known, moment.state, int(count))))
+        rows = stored.rows(sort)[:limit]
+        found.append(AllTimeSeries(condition, rows, _summary(stored, snapshot.state, int(count))))
     return found
 
 
-def _summary(known: series.StoredSeries, view: ViewState, met: int) -> Summary:
-    newest = known.newest.series
+def _summary(stored: series.StoredSeries, view: ViewState, met: int) -> Summary:
+    newest = stored.newest.series
     if not newest.length:
         return Summary(0, None, None if view.newest is None else 0, None)
-    count = known.newest.before + 1
-    longest = max(newest.length, *(one.length for one in known.longest)) if known.longest else newest.length
+    count = stored.newest.before + 1
+    longest = max(newest.length, *(one.length for one in stored.longest)) if stored.longest else newest.length
     return Summary(count, longest, newest.length if newest.is_open else 0, (view.games - met) / count)
 
 

@@ -1,4 +1,4 @@
-"""Apply games to the view: pack a batch, run the script, say what it did."""
+"""Apply a batch of games to the view: pack it, run lua/apply_games.lua, return its counts."""
 
 import struct
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,10 @@ _SIX_BYTES = 6
 
 
 class BatchResult(NamedTuple):
-    """The script's reply: games by what happened to them. `below`: older than the ledger keeps."""
+    """The script's reply: the new version, and the number of games by what happened to them.
+
+    `below` counts games that are older than the ledger's oldest retained id.
+    """
 
     version: int
     new: int
@@ -30,20 +33,21 @@ class BatchResult(NamedTuple):
 
 
 class NoView(Exception):
-    """There is no view to apply to: it was never built, or Redis lost it."""
+    """There is no view to apply games to: it was never built, or Redis lost it."""
 
 
 def apply(writer: Writer, batch: Mapping[int, int], rows: Columns, conditions: Sequence[Condition]) -> BatchResult:
-    """Bring the view to `rows`, read after `marked` (id -> sequence number); a marked id without a row is removed.
+    """Make the view equal to `rows` for the pending games of `batch` (id -> sequence number).
 
-    Raises NoView, Overtaken, RedisUnavailable. Repeating a call, even one whose reply was lost, changes nothing.
+    The rows must have been read after the batch. A game of the batch that has no row is removed from the view.
+    Repeating a call, even one whose reply was lost, changes nothing. Raises NoView, WriterFenced, RedisUnavailable.
     """
-    counted = _condition_arguments(tuple(conditions))
+    fixed = _condition_arguments(tuple(conditions))
     with connections.guarded_client("state") as client:
         status, *counts = scripts.apply_games(
             client,
-            counted.keys,
-            [writer.token, UPDATES_CHANNEL, LIVE.ledger(""), counted.ranges, _pack_games(batch, rows), counted.names],
+            fixed.keys,
+            [writer.token, UPDATES_CHANNEL, LIVE.ledger(""), fixed.ranges, _pack_games(batch, rows), fixed.names],
         )
     if status == b"no view":
         raise NoView
@@ -53,7 +57,7 @@ def apply(writer: Writer, batch: Mapping[int, int], rows: Columns, conditions: S
 
 
 class _ConditionArguments(NamedTuple):
-    """What the script is told of the conditions, the same at every call."""
+    """The script's keys and arguments that depend on the configured conditions only, the same in every call."""
 
     keys: list[str]
     ranges: bytes
@@ -74,14 +78,14 @@ def _condition_arguments(conditions: tuple[Condition, ...]) -> _ConditionArgumen
     )
 
 
-def _pack_games(marked: Mapping[int, int], rows: Columns) -> bytes:
+def _pack_games(batch: Mapping[int, int], rows: Columns) -> bytes:
     found = {
         game_id: (crash, end_ms)
         for game_id, crash, end_ms in zip(rows.ids.tolist(), rows.crash.tolist(), rows.end_ms.tolist(), strict=True)
     }
     return b"".join(
         _GAME.pack(game_id, sequence) + b"".join(map(_six_bytes, found.get(game_id, (0, 0))))
-        for game_id, sequence in sorted(marked.items())
+        for game_id, sequence in sorted(batch.items())
     )
 
 

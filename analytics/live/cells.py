@@ -1,6 +1,6 @@
-"""What the hashes and sorted sets of a view hold, computed from the table's columns.
+"""The contents of a view's hashes and sorted sets, computed from the table's columns.
 
-For the rebuild, and to check a view against.
+A rebuild writes them; the drift check compares a view with them.
 """
 
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ Cells = dict[str, int | str]  # fields of a hash, or members of a sorted set wit
 def view_cells(
     view: ViewKeys, columns: Columns, conditions: Sequence[Condition], oldest_retained_id: int, oldest_bucket: int
 ) -> dict[str, Cells]:
-    """Key -> cells of every hash but that of the series.
+    """Return the cells of every hash by key, except the hash of the series.
 
-    Counts are over all `columns`; the chunks of the ledger begin at `floor`.
+    Counts are over all `columns`; the ledger begins at `oldest_retained_id`, the intervals at `oldest_bucket` (unix s).
     """
-    kept = columns.where(columns.ids >= oldest_retained_id)
+    retained = columns.where(columns.ids >= oldest_retained_id)
     buckets = columns.end_ms // 1000 // BUCKET_SECONDS * BUCKET_SECONDS
     counted = columns.timed() & (buckets >= oldest_bucket)
     cells: dict[str, Cells] = {
         view.state: _state(columns, oldest_retained_id, oldest_bucket),
-        view.chunks: {str(number): str(facts) for number, facts in ledger.summaries(kept).items()},
+        view.chunks: {str(number): str(summary) for number, summary in ledger.summaries(retained).items()},
         view.intervals(ALL): _per_bucket(buckets[counted]),
     }
     for found in occurrences(columns, conditions):
@@ -39,7 +39,7 @@ def view_cells(
 
 
 def series_cells(view: ViewKeys, columns: Columns, conditions: Sequence[Condition]) -> tuple[Cells, dict[str, Cells]]:
-    """The hash of the newest series, and key -> members of the sorted sets."""
+    """Return the hash of the newest series, and the members of the sorted sets by key."""
     found = {condition: series.encode_series(columns, condition) for condition in conditions}
     sets: dict[str, Cells] = {}
     for condition, kept in found.items():

@@ -1,4 +1,4 @@
-"""Hold the live view against the table, cell by cell. Reads only."""
+"""Compare the live view with the table, cell by cell. Only reads."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from cachecore.redis_client import connections
 
 
 class Drift(NamedTuple):
-    """A cell of the view that the table does not give; None: no such cell."""
+    """A cell of the view that differs from what the table gives. None means that there is no such cell."""
 
     key: str
     field: str
@@ -25,21 +25,21 @@ class Drift(NamedTuple):
         return f"{self.key} {self.field}: {self.actual}, should be {self.expected}"
 
 
-def compare(
+def compare_view(
     view: ViewState,
     columns: Columns,
     conditions: Sequence[Condition],
     before_each_key: Callable[[], None] = lambda: None,
 ) -> Iterator[Drift]:
-    """Every cell that differs from a computation over `columns`, all games of the table; `step` is called per key.
+    """Yield every cell that differs from a computation over `columns`, the games of the whole table.
 
-    Raises RedisUnavailable.
+    `before_each_key` is called before a key is read. Raises RedisUnavailable.
     """
     yield from _compare_ledger(columns.where(columns.ids >= view.oldest_retained_id))
     for key, expected in view_cells(LIVE, columns, conditions, view.oldest_retained_id, view.oldest_bucket).items():
         before_each_key()
         actual = _read(key)
-        if key == LIVE.state:  # it also holds what no table knows
+        if key == LIVE.state:  # it also has fields that cannot be computed from the table
             actual = {field: value for field, value in actual.items() if field in expected}
         if key == LIVE.chunks:
             yield from _compare_cells(key, _counts(expected), _counts(actual))
@@ -52,26 +52,26 @@ def compare(
         yield from _compare_cells(key, expected, _members(key))
 
 
-def _compare_ledger(kept: Columns) -> Iterator[Drift]:
-    held = reader.chunks(list(reader.index()))
-    ids = ledger.differing_ids(held, kept).tolist()
-    told, seen = kept.at(ids), held.at(ids)
+def _compare_ledger(table: Columns) -> Iterator[Drift]:
+    view = reader.chunks(list(reader.index()))
+    ids = ledger.differing_ids(view, table).tolist()
+    expected, actual = table.at(ids), view.at(ids)
     for game_id in ids:
         key = LIVE.ledger(game_id // CHUNK_GAMES)
-        yield Drift(key, str(game_id), _text(told.get(game_id)), _text(seen.get(game_id)))
+        yield Drift(key, str(game_id), _text(expected.get(game_id)), _text(actual.get(game_id)))
 
 
 def _compare_cells(key: str, expected: Cells, actual: Cells) -> Iterator[Drift]:
     for field in sorted(expected.keys() | actual.keys()):
-        told, seen = _text(expected.get(field)), _text(actual.get(field))
-        if told != seen:
-            yield Drift(key, field, told, seen)
+        expected_text, actual_text = _text(expected.get(field)), _text(actual.get(field))
+        if expected_text != actual_text:
+            yield Drift(key, field, expected_text, actual_text)
 
 
 def _counts(chunks: Cells) -> Cells:
-    """Without the bounds, which only widen."""
-    facts = {number: ChunkSummary.parse(str(text).encode()) for number, text in chunks.items()}
-    return {number: f"{one.games} {one.timed}" for number, one in facts.items()}
+    """Return the index without the bounds of end times, which only widen and so may differ from a new computation."""
+    summaries = {number: ChunkSummary.parse(str(text).encode()) for number, text in chunks.items()}
+    return {number: f"{summary.games} {summary.timed}" for number, summary in summaries.items()}
 
 
 def _read(key: str) -> Cells:

@@ -1,6 +1,7 @@
-"""The keys of the live view. All share the hash tag {analytics}: one slot of a cluster, one script may touch all.
+"""The keys of the live view.
 
-A view that is being built stands under {analytics}:staging:<token>: until it is swapped in.
+All of them share the hash tag {analytics}, so they lie in one slot of a Redis Cluster and one script may touch all of
+them. The keys of a view that is being built begin with {analytics}:staging:<token>: until the view is swapped in.
 """
 
 from dataclasses import dataclass
@@ -19,14 +20,14 @@ VERSION = _family(
     type="string",
     holds="the view's version, max(version + 1, server time in ms), raised per applied batch",
     written_by=_APPLY,
-    purged_by="never; a lost one is made anew, higher",
+    purged_by="never; if it is lost, the next writer sets a higher one",
     bounded_by="one key",
 )
 EPOCH = _family(
     name="analytics-epoch",
     pattern="{{analytics}}:epoch",
     type="string",
-    holds="random, new whenever the view is built anew; absent: there is no view",
+    holds="random, replaced by every rebuild; absent: there is no view",
     written_by="analytics.live.rebuild",
     purged_by="the next rebuild",
     bounded_by="one key",
@@ -35,7 +36,7 @@ WRITER = _family(
     name="analytics-writer",
     pattern="{{analytics}}:writer",
     type="string",
-    holds="the newest writer's token; the script refuses every other",
+    holds="the newest writer's fencing token; the scripts reject every other token",
     written_by="analytics.live.writer_lock",
     purged_by="never",
     bounded_by="one key",
@@ -44,7 +45,7 @@ PENDING = _family(
     name="analytics-pending",
     pattern="{{analytics}}:pending",
     type="zset",
-    holds="game ids to apply; score = sequence number of the marking, about its time in ms",
+    holds="ids of games to apply; score = sequence number, about the time in ms at which the game was marked pending",
     written_by="analytics.live.pending",
     purged_by="lua/apply_games.lua, id by id",
     bounded_by="the games saved since the last batch",
@@ -53,7 +54,7 @@ SEQUENCE = _family(
     name="analytics-sequence",
     pattern="{{analytics}}:sequence",
     type="string",
-    holds="the last sequence number given to a marking",
+    holds="the last sequence number given to a pending game",
     written_by="analytics.live.pending",
     purged_by="never",
     bounded_by="one key",
@@ -64,16 +65,17 @@ WAKEUP_MARKER = Family(
     role="state",
     type="string",
     ttl_seconds=2,
-    holds="set while a writer's wake-up is on its way",
+    holds="present while a task that wakes a writer is queued",
     written_by="analytics.wakeup.wake_writer",
-    purged_by="the writer when it starts, else its TTL",
+    purged_by="the writer when it starts, otherwise its TTL",
 )
 STATE = _family(
     name="analytics-state",
     pattern="{{analytics}}:{staging}state",
     type="hash",
-    holds="games; first, head (ids, with _time in ms); floor (oldest id in the ledger); bucket_floor (unix s); below "
-    "(changes down there); below_end (no game down there ended later, ms); conditions; built_ms",
+    holds="games; first, head (oldest and newest id, with _time in ms); floor (oldest retained id); bucket_floor (unix "
+    "s); below (changes below the floor that no rebuild has applied); below_end (latest end time below the floor, ms); "
+    "conditions; built_ms",
     written_by=_APPLY,
     purged_by="the next rebuild",
     bounded_by="one key",
@@ -84,7 +86,7 @@ CHUNKS = _family(
     type="hash",
     holds="chunk number -> 'games timed min_end_ms max_end_ms'; the counts are exact, the bounds only widen",
     written_by=_APPLY,
-    purged_by="with its chunk",
+    purged_by="whatever deletes the chunk",
     bounded_by="ANALYTICS_LEDGER_GAMES / 4096 fields",
 )
 LEDGER = _family(
@@ -100,7 +102,7 @@ OCCURRENCES = _family(
     name="analytics-occurrences",
     pattern="{{analytics}}:{staging}occurrences:{condition}",
     type="hash",
-    holds="count, total_games, first_game, first_game_time, last_game, last_game_time (those that met it; ms)",
+    holds="count, total_games, first_game, first_game_time, last_game, last_game_time (of the games that met it; ms)",
     written_by=_APPLY,
     purged_by="the next rebuild",
     bounded_by="one key per configured condition",
@@ -120,9 +122,9 @@ SERIES = _family(
     pattern="{{analytics}}:{staging}series",
     type="hash",
     holds="condition -> 'start end length closer streak before' of its newest series (live.series.Newest); "
-    "absent: being computed anew",
+    "absent: the writer is recomputing it",
     written_by=_APPLY + ", analytics.live.series",
-    purged_by="lua/apply_games.lua where an older game changed; the next rebuild",
+    purged_by="lua/apply_games.lua when an older game changes; the next rebuild",
     bounded_by="one field per configured condition",
 )
 CLOSED_SERIES = _family(
@@ -138,7 +140,7 @@ LONGEST_SERIES = _family(
     name="analytics-series-longest",
     pattern="{{analytics}}:{staging}series:longest:{condition}",
     type="zset",
-    holds="the ten longest series before the newest, as above; score = length",
+    holds="the ten longest series before the newest, 'start end length closer streak'; score = length",
     written_by=SERIES.written_by,
     purged_by=SERIES.purged_by,
     bounded_by="ten members per configured condition",
@@ -150,30 +152,30 @@ EVENTS = _family(
     holds="what each batch changed, as JSON in the field `event`; id = <version>-0",
     written_by="lua/apply_games.lua, lua/swap_view.lua",
     purged_by="the next rebuild",
-    bounded_by="the last 4,096 entries, about, of at most 20 games each",
+    bounded_by="about 4,096 entries of at most 20 games each",
 )
 
 DRIFTED = _family(
     name="analytics-drifted",
     pattern="{{analytics}}:drifted",
     type="set",
-    holds="games that reconciling found to differ and that are not applied yet",
+    holds="games that reconcile found to differ and that are not applied yet",
     written_by="analytics.live.repairs",
-    purged_by="analytics.live.repairs.settle",
+    purged_by="analytics.live.repairs.count_applied_repairs",
     bounded_by="the games found to differ since the last writer's run",
 )
 REPAIRS = _family(
     name="analytics-repairs",
     pattern="{{analytics}}:repairs",
     type="hash",
-    holds="found, repaired: games and cells that differed from the table",
+    holds="found, repaired: number of games and cells that differed from the table",
     written_by="analytics.live.repairs",
     purged_by="never",
     bounded_by="two fields",
 )
 
 PREFIX = "{analytics}:"
-# What outlives a view that is built anew.
+# Keys that a rebuild does not remove.
 COORDINATION = (VERSION, EPOCH, WRITER, PENDING, SEQUENCE, WAKEUP_MARKER, EVENTS, DRIFTED, REPAIRS)
 
 UPDATES_CHANNEL = "analytics_updates"
@@ -183,12 +185,12 @@ CHUNK_GAMES = 4096
 BUCKET_SECONDS = 10 * 60
 MAX_CLOSED_SERIES = 1_000
 MAX_LONGEST_SERIES = 10
-ALL = "all"  # beside the conditions in INTERVALS
+ALL = "all"  # takes the place of a condition in the key of INTERVALS that counts every game
 
 
 @dataclass(frozen=True, slots=True)
 class ViewKeys:
-    """The keys of one view: the live one, or the one being built."""
+    """The keys of one view: of the live one, or of one that is being built."""
 
     staging: str = ""
 
@@ -220,7 +222,7 @@ class ViewKeys:
         return LONGEST_SERIES.key(staging=self.staging, condition=condition)
 
     def condition_keys(self, condition: object) -> tuple[str, str, str, str]:
-        """The keys of one condition, as the scripts take them."""
+        """Return the keys of one condition in the order in which the scripts expect them."""
         return (
             self.occurrences(condition),
             self.intervals(condition),
@@ -233,5 +235,8 @@ LIVE = ViewKeys()
 
 
 def staging_keys(token: int) -> ViewKeys:
-    """Of one writer's build: one that stalled cannot write into the next one's."""
+    """Return the keys of a view that one writer builds.
+
+    They contain the writer's token, so a writer that stalled cannot write into the build of the next one.
+    """
     return ViewKeys(f"staging:{token}:")

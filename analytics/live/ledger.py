@@ -1,4 +1,4 @@
-"""The ledger's bytes: 4096 games a chunk, 12 bytes a game. No Redis here."""
+"""The binary format of the ledger: 4096 games per chunk, 12 bytes per game. Pure: no Redis."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ RECORD = np.dtype([("crash_high", ">u2"), ("crash_low", ">u4"), ("end_high", ">u
 
 @dataclass(frozen=True, slots=True)
 class ChunkSummary:
-    """What the index says of a chunk: exact counts, and bounds that hold every known end time in it."""
+    """The index entry of a chunk: exact counts, and bounds that enclose every known end time of the chunk."""
 
     games: int
     timed: int
@@ -24,7 +24,7 @@ class ChunkSummary:
     max_end_ms: int
 
     @classmethod
-    @lru_cache(maxsize=4096)  # a view has hundreds of chunks, and all but the newest stay as they are
+    @lru_cache(maxsize=4096)  # a view has hundreds of chunks, and only the newest one changes
     def parse(cls, text: bytes) -> "ChunkSummary":
         return cls(*map(int, text.split()))
 
@@ -36,21 +36,22 @@ class ChunkSummary:
 
 
 def decode(chunks: Mapping[int, bytes]) -> Columns:
-    """The games of these chunks (number -> bytes), in id order."""
+    """Return the games of these chunks (number -> bytes), in id order."""
     return Columns.concatenate([_decode_chunk(number, data) for number, data in sorted(chunks.items())])
 
 
 def encode(columns: Columns) -> dict[int, bytes]:
-    """The chunks that hold these games, each cut after its last game."""
+    """Return the chunks that hold these games (number -> bytes). A chunk ends with its last game."""
     return {number: _encode_chunk(part) for number, part in _by_chunk(columns)}
 
 
 def summaries(columns: Columns) -> dict[int, ChunkSummary]:
+    """Return the index entry of every chunk that holds these games, by chunk number."""
     return {number: _summarize(part) for number, part in _by_chunk(columns)}
 
 
 def differing_ids(one: Columns, other: Columns) -> Integers:
-    """Ids that only one of them holds, or both with other values."""
+    """Return the ids that only one of them holds, or that both hold with different values."""
     ids = np.union1d(one.ids, other.ids)
     return ids[np.any(_values_at(one, ids) != _values_at(other, ids), axis=0)]
 
@@ -64,7 +65,7 @@ def _by_chunk(columns: Columns) -> Iterator[tuple[int, Columns]]:
 
 
 def _values_at(columns: Columns, ids: Integers) -> Integers:
-    """Crash points and end times at these ids; zero where the columns have no such game."""
+    """Return crash points and end times at these ids; zero where the columns have no such game."""
     values = np.zeros((2, len(ids)), dtype=np.int64)
     values[:, np.searchsorted(ids, columns.ids)] = columns.crash, columns.end_ms
     return values
@@ -73,11 +74,11 @@ def _values_at(columns: Columns, ids: Integers) -> Integers:
 def _decode_chunk(number: int, data: bytes) -> Columns:
     records = np.frombuffer(data, dtype=RECORD, count=len(data) // RECORD.itemsize)
     crash = _combine_halves(records["crash_high"], records["crash_low"])
-    here = np.flatnonzero(crash)
+    present = np.flatnonzero(crash)
     return Columns(
-        here.astype(np.int64) + number * CHUNK_GAMES,
-        crash[here],
-        _combine_halves(records["end_high"], records["end_low"])[here],
+        present.astype(np.int64) + number * CHUNK_GAMES,
+        crash[present],
+        _combine_halves(records["end_high"], records["end_low"])[present],
     )
 
 

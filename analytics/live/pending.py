@@ -1,4 +1,4 @@
-"""Games waiting to be applied: id -> the sequence number of its last marking."""
+"""The pending games: id -> the sequence number it got when it was last marked pending."""
 
 from collections.abc import Sequence
 
@@ -11,21 +11,27 @@ IDS_PER_CALL = 1_000
 
 
 def mark(ids: Sequence[int]) -> None:
-    """Raises RedisUnavailable; then `reconcile` finds what was not marked."""
+    """Mark games pending, in this order.
+
+    Raises RedisUnavailable. `reconcile` later finds the games that could not be marked.
+    """
     with connections.guarded_client("state") as client:
         for part in batched(ids, IDS_PER_CALL):
             scripts.mark_pending(client, [PENDING.key(), SEQUENCE.key()], part)
 
 
 def oldest(count: int) -> dict[int, int]:
-    """Up to `count` ids with their numbers, longest waiting first. Read this before the rows."""
+    """Return up to `count` pending ids with their sequence numbers, the longest waiting first.
+
+    Call this before reading the rows: an id that is marked again after its row was read must keep its newer number.
+    """
     with connections.guarded_client("state") as client:
-        marked = client.zrange(PENDING.key(), 0, count - 1, withscores=True)
-    return {int(game_id): int(sequence) for game_id, sequence in marked}
+        members = client.zrange(PENDING.key(), 0, count - 1, withscores=True)
+    return {int(game_id): int(sequence) for game_id, sequence in members}
 
 
 def filter_pending(ids: Sequence[int]) -> set[int]:
-    """Those of these ids that are marked."""
+    """Return those of these ids that are pending."""
     found: set[int] = set()
     with connections.guarded_client("state") as client:
         for part in batched(ids, IDS_PER_CALL):

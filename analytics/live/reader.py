@@ -1,4 +1,4 @@
-"""Read the live view: its head, its index, its chunks."""
+"""Read the live view: its state, its index, its chunks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,17 @@ from analytics.live.keys import ALL, CHUNK_GAMES, EPOCH, EVENTS, LIVE, PENDING, 
 from analytics.live.ledger import ChunkSummary
 from cachecore.redis_client import connections
 
-STATE_REPLIES = 4  # to what `ask_head` asks
+STATE_REPLIES = 4  # of queue_state_reads
 STATE_FIELDS = {b"games", b"floor", b"bucket_floor", b"below", b"below_end", b"conditions", b"built_ms"}
 
 
 @dataclass(frozen=True, slots=True)
 class ViewState:
-    """The view at one moment. `floor`: oldest id its ledger keeps; `games` counts all, also below it.
+    """The view's version and counters at one moment.
 
-    `below`: changes below the floor that no rebuild has taken in yet; `below_end_ms`: no game down there ended later.
+    `games` counts all games, also those older than the ledger's `oldest_retained_id`. `changes_below_ledger` counts
+    changes of such older games that no rebuild has applied yet; `max_end_ms_below_ledger` is their latest end time.
+    `oldest_bucket` is in unix s.
     """
 
     version: int
@@ -40,17 +42,17 @@ class ViewState:
     pending_since_ms: int | None
 
     def lag_ms(self, at_ms: int) -> int:
-        """For how long the oldest marked game has waited to be applied; 0 when none is marked."""
+        """Return for how long the oldest pending game has waited to be applied; 0 if no game is pending."""
         return 0 if self.pending_since_ms is None else max(0, at_ms - self.pending_since_ms)
 
     @property
     def holds_all_games(self) -> bool:
-        """Whether the ledger holds every game: nothing was dropped."""
+        """True if the ledger holds every game: retention has dropped none."""
         return self.first is None or self.first >= self.oldest_retained_id
 
     @property
     def coverage(self) -> Coverage:
-        """Of all games."""
+        """The coverage of a result over all games."""
         span = self.newest - self.first + 1 if self.newest is not None and self.first is not None else 0
         return Coverage(
             self.first, self.newest, self.first_ms, self.newest_ms, self.games, span - self.games, complete=True
@@ -58,14 +60,14 @@ class ViewState:
 
 
 def view_state() -> ViewState | None:
-    """None when there is no view. Raises RedisUnavailable."""
+    """Return the view's state, or None if there is no view. Raises RedisUnavailable."""
     with connections.guarded_client("state") as client, client.pipeline(transaction=True) as pipeline:
         queue_state_reads(pipeline)
         return parse_state(pipeline.execute())
 
 
 def chunks(numbers: Sequence[int]) -> Columns:
-    """The ledger's games of these chunks, whatever the version. Raises RedisUnavailable."""
+    """Return the ledger's games of these chunks, at any version. Raises RedisUnavailable."""
     with connections.guarded_client("state") as client:
         data = client.mget([LIVE.ledger(number) for number in numbers]) if numbers else []
     return ledger.decode({n: d for n, d in zip(numbers, data, strict=True) if d is not None})
@@ -77,22 +79,22 @@ def index() -> dict[int, ChunkSummary]:
 
 
 def is_damaged(view: ViewState, index: Mapping[int, ChunkSummary]) -> bool:
-    """Whether the index does not name the games that the view counts: a part of it was lost, as by eviction."""
-    named = sum(facts.games for facts in index.values())
+    """Return True if index and state disagree on the number of games: a part was lost, for example by eviction."""
+    indexed = sum(summary.games for summary in index.values())
     if view.newest is not None and view.newest // CHUNK_GAMES not in index:
         return True
-    return named != view.games if view.holds_all_games else named > view.games
+    return indexed != view.games if view.holds_all_games else indexed > view.games
 
 
 def all_chunks_exist(index: Iterable[int]) -> bool:
-    """Whether every chunk that the index names is there. Raises RedisUnavailable."""
+    """Return True if Redis has every chunk of the index. Raises RedisUnavailable."""
     keys = [LIVE.ledger(number) for number in index]
     with connections.guarded_client("state") as client:
         return not keys or int(client.exists(*keys)) == len(keys)
 
 
 def memory_bytes(numbers: Iterable[int], conditions: Iterable[Condition]) -> int:
-    """What the keys of the view take, as Redis says. Raises RedisUnavailable."""
+    """Return the memory that the view's keys use, by MEMORY USAGE. Raises RedisUnavailable."""
     keys = [LIVE.state, LIVE.chunks, LIVE.intervals(ALL), LIVE.series, EVENTS.key(), PENDING.key()]
     keys += [key for condition in conditions for key in LIVE.condition_keys(condition)]
     with connections.guarded_client("state") as client, client.pipeline(transaction=False) as pipeline:
@@ -102,6 +104,7 @@ def memory_bytes(numbers: Iterable[int], conditions: Iterable[Condition]) -> int
 
 
 def queue_state_reads(pipeline: Pipeline) -> None:
+    """Queue the STATE_REPLIES commands whose replies `parse_state` takes."""
     pipeline.get(VERSION.key())
     pipeline.get(EPOCH.key())
     pipeline.hgetall(LIVE.state)
@@ -111,7 +114,7 @@ def queue_state_reads(pipeline: Pipeline) -> None:
 def parse_state(replies: Sequence[Any]) -> ViewState | None:
     version, epoch, state, oldest = replies[:STATE_REPLIES]
     if version is None or epoch is None or not state.keys() >= STATE_FIELDS:
-        return None  # never built, or lost in part; the next writer builds it
+        return None  # never built, or partly lost: the next writer builds it
     return ViewState(
         version=int(version),
         epoch=epoch.decode(),

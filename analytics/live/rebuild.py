@@ -1,4 +1,4 @@
-"""Build the view anew from the table's columns, under staging names, and swap it in with one script."""
+"""Rebuild the view from the table's columns under staging keys, and swap it in with one script."""
 
 import secrets
 from collections.abc import Iterable, Sequence
@@ -27,15 +27,17 @@ from analytics.live.writer_lock import Writer, WriterFenced
 from cachecore.clock import now_ms
 from cachecore.redis_client import connections
 
-STAGING_SECONDS = 60 * 60  # a build that was killed leaves nothing for ever
+STAGING_SECONDS = 60 * 60  # the TTL of staging keys: those of a killed build must not stay forever
 CELLS_PER_CALL = 2_000
 CHUNKS_PER_CALL = 64
 SCANNED_PER_CALL = 1_000
 
 
 def is_rebuild_needed(conditions: Sequence[Condition], *, min_age_ms: float = 0) -> bool:
-    """Whether there is no whole view, one with other conditions, or one that a change below its ledger passed by, and
-    that was built so long ago.
+    """Return True if the view is absent, partly lost, or built for other conditions.
+
+    Also return True if games below its ledger changed, unless it was built less than `min_age_ms` ago. Raises
+    RedisUnavailable.
     """
     view = reader.view_state()
     if view is None or view.conditions != _names(conditions):
@@ -49,10 +51,10 @@ def is_rebuild_needed(conditions: Sequence[Condition], *, min_age_ms: float = 0)
 def rebuild(
     writer: Writer, columns: Columns, conditions: Sequence[Condition], *, oldest_retained_id: int, oldest_bucket: int
 ) -> int:
-    """Build and swap; returns the new version. Readers see the old view until the new one is whole.
+    """Build a view, swap it in, and return the new version. Readers see the old view until the new one is complete.
 
-    `floor`: oldest game id the ledger keeps, a multiple of the chunk size; `bucket_floor`: oldest bucket, unix s.
-    The all-time counts are over all `columns`. Raises Overtaken, RedisUnavailable.
+    The all-time counts are over all `columns`. The ledger begins at `oldest_retained_id`, a multiple of the chunk size,
+    and the intervals at `oldest_bucket`, in unix s. Raises WriterFenced, RedisUnavailable.
     """
     view = staging_keys(writer.token)
     cells = view_cells(view, columns, conditions, oldest_retained_id, oldest_bucket)
@@ -76,8 +78,9 @@ def rebuild(
         return _swap(client, writer, view, conditions, chunks)
 
 
-def _write_ledger(writer: Writer, view: ViewKeys, kept: Columns) -> list[int]:
-    chunks = ledger.encode(kept)
+def _write_ledger(writer: Writer, view: ViewKeys, columns: Columns) -> list[int]:
+    """Write the chunks under staging keys and return their numbers."""
+    chunks = ledger.encode(columns)
     numbers = list(chunks)
     for start in range(0, len(numbers), CHUNKS_PER_CALL):
         writer.extend()
@@ -89,7 +92,7 @@ def _write_ledger(writer: Writer, view: ViewKeys, kept: Columns) -> list[int]:
 
 
 def _write(key: str, cells: Cells, command: Literal["hset", "zadd"]) -> None:
-    """Fields of a hash, or members of a sorted set."""
+    """Write the fields of a hash, or the members of a sorted set."""
     items = list(cells.items())
     with connections.guarded_client("state") as client, client.pipeline(transaction=False) as pipeline:
         for start in range(0, len(items), CELLS_PER_CALL):
@@ -124,11 +127,13 @@ def _swap(client: Redis, writer: Writer, view: ViewKeys, conditions: Sequence[Co
 
 
 def _keys_to_remove(client: Redis, view: ViewKeys) -> list[str]:
-    """Every key of the live view as it stands, and of builds that were given up. Looked for, not remembered: what would
-    name them (the index, the configured conditions) may be lost."""
-    kept = {family.key() for family in COORDINATION}
+    """Return every key of the present view and of abandoned builds.
+
+    They are found with SCAN, because what would name them (the index, the former conditions) may be lost.
+    """
+    retained = {family.key() for family in COORDINATION}
     found = (key.decode() for key in client.scan_iter(match=f"{PREFIX}*", count=SCANNED_PER_CALL))
-    return [key for key in found if key not in kept and not key.startswith(f"{PREFIX}{view.staging}")]
+    return [key for key in found if key not in retained and not key.startswith(f"{PREFIX}{view.staging}")]
 
 
 def _names(conditions: Iterable[Condition]) -> str:

@@ -1,4 +1,4 @@
-"""What reconciling found to differ from the table, and how much of it has been put right since."""
+"""Count the games and cells that were found to differ from the table, and those that were repaired since."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -12,14 +12,14 @@ IDS_PER_CALL = 1_000
 
 
 class RepairCounts(NamedTuple):
-    """Games and cells, since the counters began."""
+    """Numbers of games and cells since the counters began."""
 
     found: int
     repaired: int
 
 
 def record_drifted_games(ids: Collection[int]) -> None:
-    """These games differed and are marked. Raises RedisUnavailable."""
+    """Record games that differed and were marked pending. Raises RedisUnavailable."""
     with connections.guarded_client("state") as client, client.pipeline(transaction=True) as pipeline:
         for part in batched(ids, IDS_PER_CALL):
             pipeline.sadd(DRIFTED.key(), *part)
@@ -28,7 +28,7 @@ def record_drifted_games(ids: Collection[int]) -> None:
 
 
 def record_repaired_cells(count: int) -> None:
-    """So many cells differed and were built anew."""
+    """Record that `count` cells differed and a rebuild has corrected them. Raises RedisUnavailable."""
     with connections.guarded_client("state") as client, client.pipeline(transaction=True) as pipeline:
         pipeline.hincrby(REPAIRS.key(), "found", count)
         pipeline.hincrby(REPAIRS.key(), "repaired", count)
@@ -36,17 +36,18 @@ def record_repaired_cells(count: int) -> None:
 
 
 def count_applied_repairs() -> None:
-    """Count as repaired what was found and has been applied by now."""
+    """Count the drifted games that have been applied by now as repaired. Raises RedisUnavailable."""
     with connections.guarded_client("state") as client:
         for members in batched(client.sscan_iter(DRIFTED.key(), count=IDS_PER_CALL), IDS_PER_CALL):
             drifted = {int(member) for member in members}
             applied = drifted - pending.filter_pending(sorted(drifted))
-            # Who takes an id out counts it: two that settle at once count it once.
-            if applied and (taken := client.srem(DRIFTED.key(), *applied)):
-                client.hincrby(REPAIRS.key(), "repaired", taken)
+            # SREM returns how many it removed, so two writers that run this at once count each game once.
+            if applied and (removed := client.srem(DRIFTED.key(), *applied)):
+                client.hincrby(REPAIRS.key(), "repaired", removed)
 
 
 def read_counts() -> RepairCounts:
+    """Return the counters. Raises RedisUnavailable."""
     with connections.guarded_client("state") as client:
         found, repaired = client.hmget(REPAIRS.key(), "found", "repaired")
     return RepairCounts(int(found or 0), int(repaired or 0))

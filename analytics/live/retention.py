@@ -1,4 +1,4 @@
-"""What the view keeps: so many games of ledger, so many days of buckets. Older answers come from the table."""
+"""Retention: how far back the view's ledger and interval buckets reach. The table answers queries for older games."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,22 +13,27 @@ DAY_SECONDS = 24 * 60 * 60
 
 
 class Trimmed(NamedTuple):
+    """The number of ledger chunks and of interval buckets that were dropped."""
+
     chunks: int
     buckets: int
 
 
 def oldest_retained_id(head: int | None, keep_games: int) -> int:
-    """Oldest id to keep: whole chunks, at least `keep_games` ids up to the head."""
+    """Return the oldest id to retain: the start of a chunk, at least `keep_games` ids before the newest game."""
     return 0 if head is None else max(0, head - keep_games) // CHUNK_GAMES * CHUNK_GAMES
 
 
 def oldest_bucket(now_ms: int, keep_days: int) -> int:
-    """Oldest bucket to keep, unix s."""
+    """Return the oldest bucket to retain, in unix s."""
     return (now_ms // 1000 - keep_days * DAY_SECONDS) // BUCKET_SECONDS * BUCKET_SECONDS
 
 
-def trim(writer: Writer, conditions: Sequence[Condition], floor: int, oldest_bucket: int) -> Trimmed:
-    """Raises Overtaken, RedisUnavailable."""
+def trim(writer: Writer, conditions: Sequence[Condition], retain_from_id: int, retain_from_bucket: int) -> Trimmed:
+    """Drop the ledger's chunks and the interval buckets that are older than these. A limit is never lowered.
+
+    Return how many were dropped. Raises WriterFenced, RedisUnavailable.
+    """
     with connections.guarded_client("state") as client:
         status, chunks, buckets = scripts.trim_view(
             client,
@@ -36,7 +41,7 @@ def trim(writer: Writer, conditions: Sequence[Condition], floor: int, oldest_buc
                 *(WRITER.key(), LIVE.state, LIVE.chunks, LIVE.intervals(ALL)),
                 *(LIVE.intervals(condition) for condition in conditions),
             ],
-            [writer.token, LIVE.ledger(""), floor, oldest_bucket],
+            [writer.token, LIVE.ledger(""), retain_from_id, retain_from_bucket],
         )
     if status != b"trimmed":
         raise WriterFenced

@@ -1,4 +1,4 @@
-"""The view's Lua scripts; each file's header says what it takes, returns and writes."""
+"""The live view's Lua scripts. The header of each file documents its keys, arguments, reply and writes."""
 
 from pathlib import Path
 

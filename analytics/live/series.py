@@ -1,8 +1,8 @@
-"""The series of the configured conditions, as the view keeps them: the newest, the last 1,000 closed, the ten longest.
+"""The series of the configured conditions that the view stores: the newest, the last 1,000 closed, the ten longest.
 
-They depend on the order of the games. In order, the script appends; where an older game changed it removes them, and
-`restore` computes them anew, in the same writer's lock. So what is there is right, and what is missing is asked of
-the ledger.
+Series depend on the order of the games. The apply script appends games that follow the newest one. If an older game
+changed, the script removes the condition's series, and `restore` recomputes them while the same writer holds its lock.
+Stored series are therefore always correct; while they are missing, readers compute them from the ledger.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from analytics.live.keys import LIVE, MAX_CLOSED_SERIES, MAX_LONGEST_SERIES, WRI
 from analytics.live.writer_lock import Writer, WriterFenced
 from cachecore.redis_client import connections
 
-Members = dict[str, int]  # of a sorted set: row -> score
-NO_ROWS = (1, 0)  # a range of ranks that holds nothing
+Members = dict[str, int]  # members of a sorted set: row -> score
+NO_ROWS = (1, 0)  # an empty range of ranks
 
 
 class NewestSeries(NamedTuple):
-    """The newest series, open or followed by a streak, and how many came `before`.
+    """The newest series, open or followed by a streak, and the number of series `before` it.
 
-    Where no game has missed the condition yet its length is 0 and its streak counts every game.
+    If every game met the condition, the length is 0 and the streak counts all games.
     """
 
     series: Series
@@ -43,7 +43,7 @@ class NewestSeries(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EncodedSeries:
-    """What the view keeps of one condition's series."""
+    """The series of one condition as they are written to Redis."""
 
     newest: NewestSeries
     closed: Members
@@ -52,14 +52,14 @@ class EncodedSeries:
 
 @dataclass(frozen=True, slots=True)
 class StoredSeries:
-    """The same as read: `closed` oldest first, `longest` shortest first."""
+    """The series of one condition as they are read from Redis: `closed` oldest first, `longest` shortest first."""
 
     newest: NewestSeries
     closed: list[Series]
     longest: list[Series]
 
     def rows(self, sort: Literal["time", "length"]) -> list[Series]:
-        """The newest first or the longest first; of equals the newest."""
+        """Return the newest first or the longest first; series of the same length newest first."""
         newest = [self.newest.series] if self.newest.series.length else []
         if sort == "time":
             return newest + self.closed[::-1]
@@ -67,7 +67,7 @@ class StoredSeries:
 
 
 def encode_series(columns: Columns, condition: Condition) -> EncodedSeries:
-    """From all games of the table."""
+    """Compute a condition's series from all games, and encode the part that the view stores."""
     found = runs(columns, condition)
     if not len(found):
         return EncodedSeries(NewestSeries(Series(0, 0, 0, 0, found.leading), 0), {}, {})
@@ -82,7 +82,7 @@ def encode_series(columns: Columns, condition: Condition) -> EncodedSeries:
 
 
 def encode_row(series: Series) -> str:
-    """A member of a sorted set. The start has a fixed width, so that members of one score stand in id order."""
+    """Encode a member of a sorted set. Its start has a fixed width, so Redis sorts members of one score by id."""
     return f"{series.start:016d} {series.end} {series.length} {series.closer} {series.streak}"
 
 
@@ -91,23 +91,23 @@ def parse_row(member: bytes) -> Series:
 
 
 def queue_reads(pipeline: Any, condition: Condition, *, newest_closed: int) -> None:
-    """Queue the reads that `known` takes: of the closed series the newest `closed`, and the ten longest."""
+    """Queue the reads whose replies `parse_series` takes: the newest closed series, and the ten longest."""
     pipeline.hget(LIVE.series, str(condition))
     pipeline.zrange(LIVE.closed_series(condition), *((-newest_closed, -1) if newest_closed else NO_ROWS))
     pipeline.zrange(LIVE.longest_series(condition), 0, -1)
 
 
-def parse_series(replies: Sequence[Any], *, closed: int) -> StoredSeries | None:
-    """Three replies of `ask`; None where the series are being computed anew, or a part of them was lost."""
+def parse_series(replies: Sequence[Any], *, newest_closed: int) -> StoredSeries | None:
+    """Parse the three replies of `queue_reads`. Return None if the series are missing or partly lost."""
     newest, rows, longest = replies
     if newest is None:
         return None
     found = StoredSeries(NewestSeries.parse(newest), [parse_row(m) for m in rows], [parse_row(m) for m in longest])
-    return found if _is_complete(found.newest.before, len(rows), len(longest), requested=closed) else None
+    return found if _is_complete(found.newest.before, len(rows), len(longest), requested=newest_closed) else None
 
 
 def missing(conditions: Sequence[Condition]) -> list[Condition]:
-    """Those whose series were removed, or lost in part. Raises RedisUnavailable."""
+    """Return the conditions whose series were removed or partly lost. Raises RedisUnavailable."""
     with connections.guarded_client("state") as client, client.pipeline(transaction=True) as pipeline:
         for condition in conditions:
             pipeline.hget(LIVE.series, str(condition))
@@ -126,14 +126,14 @@ def _is_stored_completely(newest: bytes | None, closed: int, longest: int) -> bo
 
 
 def _is_complete(before: int, closed: int, longest: int, *, requested: int) -> bool:
-    """Whether as many series are there as the view keeps; of the closed ones, as many as were asked for."""
+    """Return True if Redis returned as many series as the view stores; of the closed ones, as many as requested."""
     return closed == min(before, requested, MAX_CLOSED_SERIES) and longest == min(before, MAX_LONGEST_SERIES)
 
 
 def restore(writer: Writer, columns: Columns, conditions: Sequence[Condition]) -> None:
-    """Store the series of these conditions, computed over all games of the view.
+    """Compute the series of these conditions over all games and store them.
 
-    Raises Overtaken, RedisUnavailable.
+    Raises WriterFenced, RedisUnavailable.
     """
     for condition in conditions:
         writer.extend()

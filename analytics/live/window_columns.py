@@ -1,4 +1,4 @@
-"""The games of windows, from the ledger."""
+"""The games of windows, read from the live view's ledger."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,93 +13,98 @@ from analytics.live.view_snapshot import ChunkNumbers, ViewSnapshot, newer_chunk
 
 
 def slices_of(windows: Sequence[Window]) -> tuple[ViewState, list[Slice]] | None:
-    """The games of these windows; None when there is no view or its ledger does not hold all of one.
+    """Return the view's state and the games of these windows.
 
-    Raises RedisUnavailable, Moving.
+    Return None if there is no view, or if a window begins before its ledger. Raises RedisUnavailable,
+    ViewChangedDuringRead.
     """
 
-    def needed(moment: ViewSnapshot) -> ChunkNumbers | None:
-        if not all(_covers(window, moment) for window in windows):
+    def needed_chunks(snapshot: ViewSnapshot) -> ChunkNumbers | None:
+        if not all(_covers(window, snapshot) for window in windows):
             return None
-        return {number for window in windows for number in _chunks_for(window, moment.index)}
+        return {number for window in windows for number in _chunks_for(window, snapshot.index)}
 
-    moment = read_snapshot(("slices", *map(_window_shape, windows)), needed)
-    return None if moment is None else (moment.state, [_slice(window, moment) for window in windows])
+    snapshot = read_snapshot(("slices", *map(_window_shape, windows)), needed_chunks)
+    return None if snapshot is None else (snapshot.state, [_slice(window, snapshot) for window in windows])
 
 
 def window_with_context(window: Window, conditions: Sequence[Condition]) -> tuple[ViewState, WindowWithContext] | None:
-    """A window, and around it every series of these conditions that holds a game of it. None and raises: as above."""
+    """Return a window together with every series of these conditions that has a game in it.
 
-    def needed(moment: ViewSnapshot) -> ChunkNumbers | None:
-        if not _covers(window, moment):
+    Return None if there is no view, or if its ledger does not hold all of these games. Raises RedisUnavailable,
+    ViewChangedDuringRead.
+    """
+
+    def needed_chunks(snapshot: ViewSnapshot) -> ChunkNumbers | None:
+        if not _covers(window, snapshot):
             return None
-        chosen = set(_chunks_for(window, moment.index))
-        inside = _slice(window, moment).columns
-        if not chosen <= moment.loaded_chunks or not len(inside):
+        chosen = set(_chunks_for(window, snapshot.index))
+        inside = _slice(window, snapshot).columns
+        if not chosen <= snapshot.loaded_chunks or not len(inside):
             return chosen
-        ends = int(inside.ids[0]), int(inside.ids[-1])
-        span = {number for number in moment.index if ends[0] // CHUNK_GAMES <= number <= ends[1] // CHUNK_GAMES}
-        if not span <= moment.loaded_chunks:
+        first, last = int(inside.ids[0]), int(inside.ids[-1])
+        span = {number for number in snapshot.index if first // CHUNK_GAMES <= number <= last // CHUNK_GAMES}
+        if not span <= snapshot.loaded_chunks:
             return span
-        around, read = _loaded_around(moment, span)
-        if may_start_earlier(around, conditions, ends[0]):
-            earlier = older_chunks(moment, read)
-            if not earlier and not moment.state.holds_all_games:
+        context, loaded = _loaded_around(snapshot, span)
+        if may_start_earlier(context, conditions, first):
+            earlier = older_chunks(snapshot, loaded)
+            if not earlier and not snapshot.state.holds_all_games:
                 return None
             span |= earlier
-        if may_end_later(around, conditions, ends[1]):
-            span |= newer_chunks(moment, read)
+        if may_end_later(context, conditions, last):
+            span |= newer_chunks(snapshot, loaded)
         return span
 
-    moment = read_snapshot(("stretch", _window_shape(window), *conditions), needed)
-    if moment is None:
+    snapshot = read_snapshot(("window with context", _window_shape(window), *conditions), needed_chunks)
+    if snapshot is None:
         return None
-    found = _slice(window, moment)
+    found = _slice(window, snapshot)
     ends = {int(game_id) // CHUNK_GAMES for game_id in found.columns.ids[[0, -1]]} if len(found.columns) else set()
-    around = _loaded_around(moment, ends)[0] if ends else Columns.empty()
-    return moment.state, WindowWithContext(found, around, found.coverage.last_game == moment.state.newest)
+    context = _loaded_around(snapshot, ends)[0] if ends else Columns.empty()
+    return snapshot.state, WindowWithContext(found, context, found.coverage.last_game == snapshot.state.newest)
 
 
 def last_met(conditions: Sequence[Condition], limit: int) -> tuple[ViewState, list[LastGames]] | None:
-    """The newest games that met each condition; None where the ledger does not reach back to them."""
+    """Return the newest games that met each condition; None if the ledger does not reach back to them."""
 
-    def needed(moment: ViewSnapshot) -> ChunkNumbers | None:
-        if moment.state.changes_below_ledger:
+    def needed_chunks(snapshot: ViewSnapshot) -> ChunkNumbers | None:
+        if snapshot.state.changes_below_ledger:
             return None
-        columns, chosen = _newest_loaded(moment)
+        columns, chosen = _newest_loaded(snapshot)
         if chosen and has_enough(columns, conditions, limit):
             return chosen
-        earlier = older_chunks(moment, chosen)
-        return chosen | earlier if earlier or moment.state.holds_all_games else None
+        earlier = older_chunks(snapshot, chosen)
+        return chosen | earlier if earlier or snapshot.state.holds_all_games else None
 
-    moment = read_snapshot(("last met", *conditions, limit), needed)
-    return None if moment is None else (moment.state, last_games(_newest_loaded(moment)[0], conditions, limit))
+    snapshot = read_snapshot(("last met", *conditions, limit), needed_chunks)
+    return None if snapshot is None else (snapshot.state, last_games(_newest_loaded(snapshot)[0], conditions, limit))
 
 
 def _window_shape(window: Window) -> tuple[object, ...]:
-    """The question without the time at which it is asked: windows of about one length need about the same chunks."""
+    """Identify a window by its size instead of its time: windows of about one length need about the same chunks."""
     return window.kind, window.count, window.skip, (window.to_ms - window.from_ms) // (BUCKET_SECONDS * 1000)
 
 
-def _covers(window: Window, moment: ViewSnapshot) -> bool:
-    """Whether everything the window may hold is in the ledger."""
-    view = moment.state
+def _covers(window: Window, snapshot: ViewSnapshot) -> bool:
+    """Return True if the ledger holds every game that may lie in the window."""
+    view = snapshot.state
     if view.changes_below_ledger:
         return False
     if view.holds_all_games:
         return True
     if window.of_time:
         return window.from_ms > view.max_end_ms_below_ledger
-    games = sum(facts.games for facts in moment.index.values())
+    games = sum(summary.games for summary in snapshot.index.values())
     return window.kind == "games" and games >= window.count + window.skip
 
 
 def _chunks_for(window: Window, index: Mapping[int, ChunkSummary]) -> list[int]:
-    """Chunks that may hold games of the window."""
+    """Return the chunks that may hold games of the window."""
     if window.kind == "all":
         return list(index)
     if window.of_time:
-        return [number for number, facts in index.items() if facts.overlaps(window.from_ms, window.to_ms)]
+        return [number for number, summary in index.items() if summary.overlaps(window.from_ms, window.to_ms)]
     chosen: list[int] = []
     found = 0
     for number in sorted(index, reverse=True):
@@ -110,51 +115,55 @@ def _chunks_for(window: Window, index: Mapping[int, ChunkSummary]) -> list[int]:
     return sorted(chosen)
 
 
-def _slice(window: Window, moment: ViewSnapshot) -> Slice:
-    read = moment.columns
+def _slice(window: Window, snapshot: ViewSnapshot) -> Slice:
+    loaded = snapshot.columns
     if window.kind == "all":
-        return Slice(read, len(read), reaches_back=True)
+        return Slice(loaded, len(loaded), reaches_back=True)
     if window.kind == "games":
-        newest = read.newest(window.count, window.skip)
+        newest = loaded.newest(window.count, window.skip)
         return Slice(newest, len(newest), reaches_back=len(newest) == window.count)
-    inside = read.where(read.between(window.from_ms, window.to_ms))
-    return Slice(inside, _recorded_between(inside, moment), _reaches_back(window, moment))
+    inside = loaded.where(loaded.between(window.from_ms, window.to_ms))
+    return Slice(inside, _recorded_between(inside, snapshot), _reaches_back(window, snapshot))
 
 
-def _recorded_between(inside: Columns, moment: ViewSnapshot) -> int:
-    """Games recorded from the first to the last id of the window: those read, and whole chunks that were not."""
+def _recorded_between(inside: Columns, snapshot: ViewSnapshot) -> int:
+    """Count the games recorded from the first to the last id of the window, also those of chunks that are not loaded.
+
+    A chunk in between may hold no game of the window, so it need not be loaded: its count is in the index.
+    """
     if not len(inside):
         return 0
     first, last = int(inside.ids[0]), int(inside.ids[-1])
-    return len(moment.columns.ids_between(first, last)) + sum(
-        facts.games
-        for number, facts in moment.index.items()
-        if first // CHUNK_GAMES < number < last // CHUNK_GAMES and number not in moment.loaded_chunks
+    return len(snapshot.columns.ids_between(first, last)) + sum(
+        summary.games
+        for number, summary in snapshot.index.items()
+        if first // CHUNK_GAMES < number < last // CHUNK_GAMES and number not in snapshot.loaded_chunks
     )
 
 
-def _reaches_back(window: Window, moment: ViewSnapshot) -> bool:
-    """Whether a game ended before the window begins (or just then): the data are not cut off inside it."""
-    if moment.state.max_end_ms_below_ledger:  # of a game below the floor, and the window begins after it
+def _reaches_back(window: Window, snapshot: ViewSnapshot) -> bool:
+    """Return True if a game ended at the start of the window or earlier: the data do not begin inside the window."""
+    if snapshot.state.max_end_ms_below_ledger:  # a game below the ledger, and the window begins after it
         return True
-    earlier_chunk = any(facts.timed and facts.max_end_ms < window.from_ms for facts in moment.index.values())
-    read = moment.columns
-    return earlier_chunk or bool((read.timed() & (read.end_ms <= window.from_ms)).any())
+    earlier_chunk = any(summary.timed and summary.max_end_ms < window.from_ms for summary in snapshot.index.values())
+    loaded = snapshot.columns
+    return earlier_chunk or bool((loaded.timed() & (loaded.end_ms <= window.from_ms)).any())
 
 
-def _newest_loaded(moment: ViewSnapshot) -> tuple[Columns, ChunkNumbers]:
-    """The games of the unbroken row of chunks that were read up to the newest, and the chunks."""
-    newest = max(moment.index, default=None)
-    return (Columns.empty(), set()) if newest not in moment.loaded_chunks else _loaded_around(moment, {newest})
+def _newest_loaded(snapshot: ViewSnapshot) -> tuple[Columns, ChunkNumbers]:
+    """Return the games of the loaded chunks that reach up to the newest chunk without a gap, and these chunks."""
+    newest = max(snapshot.index, default=None)
+    return (Columns.empty(), set()) if newest not in snapshot.loaded_chunks else _loaded_around(snapshot, {newest})
 
 
-def _loaded_around(moment: ViewSnapshot, span: ChunkNumbers) -> tuple[Columns, ChunkNumbers]:
-    """The games of the unbroken row of chunks that were read around `span`, and the chunks."""
-    numbers = sorted(moment.index)
+def _loaded_around(snapshot: ViewSnapshot, span: ChunkNumbers) -> tuple[Columns, ChunkNumbers]:
+    """Return the games of the loaded chunks that adjoin `span` without a gap, and these chunks."""
+    numbers = sorted(snapshot.index)
     first, last = numbers.index(min(span)), numbers.index(max(span))
-    while first > 0 and numbers[first - 1] in moment.loaded_chunks:
+    while first > 0 and numbers[first - 1] in snapshot.loaded_chunks:
         first -= 1
-    while last + 1 < len(numbers) and numbers[last + 1] in moment.loaded_chunks:
+    while last + 1 < len(numbers) and numbers[last + 1] in snapshot.loaded_chunks:
         last += 1
-    read = numbers[first : last + 1]
-    return moment.columns.ids_between(read[0] * CHUNK_GAMES, (read[-1] + 1) * CHUNK_GAMES - 1), set(read)
+    chunks = numbers[first : last + 1]
+    games = snapshot.columns.ids_between(chunks[0] * CHUNK_GAMES, (chunks[-1] + 1) * CHUNK_GAMES - 1)
+    return games, set(chunks)

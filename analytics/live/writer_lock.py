@@ -1,4 +1,8 @@
-"""One writer at a time: a lock so that two rarely try, a token so that a stalled one cannot do harm."""
+"""One writer at a time: a lock, and a fencing token that makes a stalled writer harmless.
+
+The lock alone does not suffice, because it expires while its holder is stalled. Every script that writes to the view
+therefore checks the writer's token and rejects all but the newest one.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +17,7 @@ LOCK_SECONDS = 30
 
 
 class WriterFenced(Exception):
-    """A newer writer took over while this one stalled; what it had not applied is still pending."""
+    """A newer writer took over while this one was stalled. Games that it had not applied are still pending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class Writer:
     _lock: HeldLock
 
     def extend(self) -> None:
-        """Extend the lock before the next step. Raises Overtaken when it was lost meanwhile."""
+        """Extend the lock before the next step. Raises WriterFenced if the lock was lost."""
         try:
             self._lock.renew()
         except LockLost as error:
@@ -31,7 +35,10 @@ class Writer:
 
 @contextmanager
 def writer_lock(*, wait_seconds: float = 0.0) -> Iterator[Writer]:
-    """Be the writer for the block. Raises LockHeld while another is, RedisUnavailable."""
+    """Hold the writer's lock and a new fencing token in the block.
+
+    Raises LockHeld if another writer still holds the lock after `wait_seconds`, RedisUnavailable.
+    """
     with lock("analytics-writer", LOCK_SECONDS, wait_seconds=wait_seconds) as held:
         with connections.guarded_client("state") as client:
             token = int(scripts.take_token(client, [WRITER.key()]))

@@ -22,7 +22,7 @@ def view(settings):
 
 def test_a_true_view_shows_no_drift(capsys):
     call_command("check_drift")
-    assert capsys.readouterr().out == "No drift: every cell is what the table gives.\n"
+    assert capsys.readouterr().out == "No drift: every cell of the live view agrees with the games table.\n"
 
 
 def test_what_is_pending_is_applied_first_and_is_no_drift():
@@ -56,7 +56,8 @@ def test_what_is_pending_is_applied_first_and_is_no_drift():
 def test_a_changed_cell_is_told_and_the_exit_says_so(capsys, command, told):
     with connections.guarded_client("state") as client:
         client.execute_command(*command)
-    with pytest.raises(CommandError, match="1 cells differ from the table; `rebuild_aggregates` mends them"):
+    message = "Cells of the live view that differ from the games table: 1. Run `rebuild_aggregates` to repair them."
+    with pytest.raises(CommandError, match=f"^{message}$"):
         call_command("check_drift")
     assert capsys.readouterr().out == f"{told}\n"
     call_command("rebuild_aggregates")

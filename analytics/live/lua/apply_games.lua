@@ -1,40 +1,40 @@
 -- Apply a batch of games to the live view as state transitions (old -> new). Atomic: one script, one slot.
--- Any order and any repetition give the view that a computation from scratch gives.
+-- Batches in any order and any number of repetitions result in the view that a computation from scratch gives.
 --
 -- KEYS[1]  version        string; family VERSION
--- KEYS[2]  epoch          string; family EPOCH; absent: there is no view to apply to
--- KEYS[3]  writer         string, the newest writer's token; family WRITER
+-- KEYS[2]  epoch          string; family EPOCH; absent: there is no view
+-- KEYS[3]  writer         string, the newest writer's fencing token; family WRITER
 -- KEYS[4]  pending        zset; family PENDING
 -- KEYS[5]  state          hash; family STATE
 -- KEYS[6]  chunks         hash; family CHUNKS
 -- KEYS[7]  intervals:all  hash; family INTERVALS
 -- KEYS[8]  series         hash, field = condition; family SERIES
 -- KEYS[9]  events         stream; family EVENTS
--- KEYS[10 .. 9+4c]        per condition: occurrences (OCCURRENCES), intervals (INTERVALS), closed series (CLOSED_SERIES),
---                         longest series (LONGEST_SERIES)
--- ARGV[1]  token     the caller's writer token
--- ARGV[2]  channel   for the message about the new version
--- ARGV[3]  ledger    prefix of the chunk keys: chunks are named by what is found, in the same slot
--- ARGV[4]  conditions  per condition 12 bytes: lowest and highest hundredths that meet it (6 bytes each)
--- ARGV[5]  games     in ascending id order, per game 28 bytes: id (8), sequence number (8), crash point in hundredths
---                    (6; 0 = no such game), end time in ms (6; 0 = unknown)
--- ARGV[6]  names     of the conditions in the same order, between spaces
--- Returns  {status, version, new, corrected, removed, unchanged, below}; status "applied", "overtaken" (a newer writer
---          took over) or "no view" (there is none for these conditions, or a part of it was lost); nothing is written
---          unless "applied"
--- Writes   KEYS[1], KEYS[4 ..], chunk keys; no TTL; PUBLISH channel '{"namespace":..,"version":..,"head":..,"games":..}';
---          one entry of the stream, its id <version>-0
--- Cost     about 60 commands and 0.25 ms for one game with 19 conditions; per batch each cell is written once
+-- KEYS[10 .. 9+4c]        four per condition: occurrences (family OCCURRENCES), intervals (INTERVALS), closed series
+--                         (CLOSED_SERIES), longest series (LONGEST_SERIES)
+-- ARGV[1]  token       the caller's fencing token
+-- ARGV[2]  channel     receives the message about the new version
+-- ARGV[3]  ledger      prefix of the chunk keys. The script derives these keys from the ids; they lie in the same slot
+-- ARGV[4]  conditions  12 bytes per condition: the lowest and the highest hundredths that meet it (6 bytes each)
+-- ARGV[5]  games       in ascending id order, 28 bytes per game: id (8), sequence number (8), crash point in hundredths
+--                      (6; 0 = the game does not exist), end time in ms (6; 0 = unknown)
+-- ARGV[6]  names       the conditions' names in the same order, separated by spaces
+-- Returns  {status, version, new, corrected, removed, unchanged, below}. status is "applied", "overtaken" (a newer
+--          writer has taken over) or "no view" (there is no view for these conditions, or a part of it was lost).
+--          Nothing is written unless status is "applied".
+-- Writes   KEYS[1], KEYS[4 ..], chunk keys; no TTL. One stream entry with the id <version>-0.
+--          PUBLISH channel '{"namespace":..,"version":..,"head":..,"games":..}'
+-- Cost     about 60 commands and 0.25 ms for one game with 19 conditions; each cell is written once per batch
 --
--- Series depend on the order of the games. Games that follow the head are appended to them in O(1); any other change
--- that matters to a condition removes its series here, and the writer computes them anew before it lets go of its lock
--- (live/series.py). So they are right or absent, never stale.
+-- Series depend on the order of the games. Games that follow the newest one are appended in O(1). Any other change that
+-- affects a condition removes the condition's series here; the writer recomputes them before it releases its lock
+-- (live/series.py). Stored series are therefore always correct.
 
 local CHUNK_GAMES, RECORD_BYTES, GAME_BYTES = 4096, 12, 28
 local BUCKET_SECONDS = 600
 local FIRST_CONDITION_KEY, KEYS_PER_CONDITION = 10, 4
-local MOST_WALKED = 8 -- chunks: some milliseconds
-local CLOSED_KEPT, LONGEST_KEPT, EVENTS_KEPT, CHANGES_TOLD = 1000, 10, 4096, 20
+local MAX_CHUNKS_SEARCHED = 8 -- takes some milliseconds
+local MAX_CLOSED_SERIES, MAX_LONGEST_SERIES, MAX_EVENTS, MAX_EVENT_CHANGES = 1000, 10, 4096, 20
 
 local epoch = redis.call('GET', KEYS[2])
 if not epoch then return {'no view', 0, 0, 0, 0, 0, 0} end
@@ -55,9 +55,9 @@ local function read_game(id)
   return crash, end_ms
 end
 
--- Games of a batch are mostly neighbours: what the ledger held of a chunk is read at once, and neighbours are written at
--- once.
-local spans = {} -- chunk -> first and last index that the batch names, and the ledger's bytes from one to the other
+-- The games of a batch are mostly neighbours. So the old values of a chunk are read with one command, and runs of
+-- neighbours are written with one command.
+local spans = {} -- chunk -> first and last index in the batch, and the ledger's old bytes from the first to the last
 
 local function read_before(id)
   local span = spans[chunk_of(id)]
@@ -86,17 +86,17 @@ local function write_games(written)
   end
 end
 
--- The nearest game at `id` or beyond it in direction `step` (1 or -1) whose crash point is in [low, high]; nil, true
--- where the chunks that a script may walk do not hold one and others are left.
+-- Find the nearest game whose crash point is in [low, high], from `id` on in direction `step` (1 or -1). Return nil,
+-- true if MAX_CHUNKS_SEARCHED chunks hold none and there are more chunks; nil, false if no chunk holds one.
 local function find_game(id, step, low, high)
   local numbers = {}
   for _, number in ipairs(redis.call('HKEYS', KEYS[6])) do numbers[#numbers + 1] = tonumber(number) end
   table.sort(numbers, function(a, b) if step > 0 then return a < b end return a > b end)
-  local walked = 0
+  local searched = 0
   for _, chunk in ipairs(numbers) do
     if (chunk - chunk_of(id)) * step >= 0 then
-      if walked == MOST_WALKED then return nil, true end
-      walked = walked + 1
+      if searched == MAX_CHUNKS_SEARCHED then return nil, true end
+      searched = searched + 1
       local data = redis.call('GET', chunk_key(chunk)) or ''
       local count = math.floor(#data / RECORD_BYTES)
       local from = step > 0 and 0 or count - 1
@@ -113,7 +113,7 @@ local function find_game(id, step, low, high)
   return nil, false
 end
 
--- What the batch changes, summed before anything but the ledger is written ------------------------------------------
+-- The changes of the batch, summed up; until then only the ledger is written --------------------------------------
 
 local conditions, parts = {}, {KEYS[5]}
 for i = 1, #ARGV[4] / RECORD_BYTES do
@@ -126,7 +126,7 @@ end
 if redis.call('HGET', KEYS[5], 'conditions') ~= ARGV[6] then return {'no view', 0, 0, 0, 0, 0, 0} end
 if redis.call('EXISTS', unpack(parts)) < #parts then return {'no view', 0, 0, 0, 0, 0, 0} end
 
--- A chunk that the index names and that is not there, or the other way round, cannot be counted on.
+-- If the index has a chunk that does not exist, or the other way round, then a part of the view was lost.
 for i = 1, #ARGV[5] / GAME_BYTES do
   local id = struct.unpack('>I8', ARGV[5], (i - 1) * GAME_BYTES + 1)
   local chunk, index = chunk_of(id), id % CHUNK_GAMES
@@ -160,27 +160,27 @@ local function add(buckets, bucket, by)
   if bucket then buckets[bucket] = (buckets[bucket] or 0) + by end
 end
 
-local function chunk_facts(chunk)
-  local facts = chunks[chunk]
-  if not facts then
-    local known = redis.call('HGET', KEYS[6], text(chunk))
-    local count, timed, min_ms, max_ms = string.match(known or '0 0 0 0', '(%d+) (%d+) (%d+) (%d+)')
-    facts = {games = tonumber(count), timed = tonumber(timed), min = tonumber(min_ms), max = tonumber(max_ms)}
-    chunks[chunk] = facts
+local function chunk_summary(chunk)
+  local summary = chunks[chunk]
+  if not summary then
+    local stored = redis.call('HGET', KEYS[6], text(chunk))
+    local count, timed, min_ms, max_ms = string.match(stored or '0 0 0 0', '(%d+) (%d+) (%d+) (%d+)')
+    summary = {games = tonumber(count), timed = tonumber(timed), min = tonumber(min_ms), max = tonumber(max_ms)}
+    chunks[chunk] = summary
   end
-  return facts
+  return summary
 end
 
 -- Series: maximal runs of games that do not meet the condition. ------------------------------------------------------
--- Per condition six numbers: start, end and length of the newest run (0 0 0: none yet), the game that closed it (0: it
--- is open), the games in a row that meet the condition since, and how many runs came before.
+-- Six numbers per condition: start, end and length of the newest run (0 0 0: none yet), the game that closed it (0: it
+-- is open), the number of games in a row that met the condition since, and the number of earlier runs.
 
 local names = {}
 for name in string.gmatch(ARGV[6], '%S+') do names[#names + 1] = name end
 if #names > 0 then
-  for i, known in ipairs(redis.call('HMGET', KEYS[8], unpack(names))) do
-    if known then
-      local from, to, length, closer, streak, before = string.match(known, '(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)')
+  for i, stored in ipairs(redis.call('HMGET', KEYS[8], unpack(names))) do
+    if stored then
+      local from, to, length, closer, streak, before = string.match(stored, '(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)')
       local condition = conditions[i]
       condition.run = {from = tonumber(from), to = tonumber(to), length = tonumber(length), closer = tonumber(closer),
                        streak = tonumber(streak), before = tonumber(before)}
@@ -193,8 +193,8 @@ local function end_run(condition, run)
   local row = string.format('%016d %d %d %d %d', run.from, run.to, run.length, run.closer, run.streak)
   table.insert(condition.ends, text(run.to))
   table.insert(condition.ends, row)
-  if not condition.shortest then -- of the ten longest; 0 while they are fewer
-    local shortest = redis.call('ZRANGE', condition.longest, -LONGEST_KEPT, -LONGEST_KEPT, 'WITHSCORES')
+  if not condition.shortest then -- the shortest of the ten longest runs; 0 while there are fewer than ten
+    local shortest = redis.call('ZRANGE', condition.longest, -MAX_LONGEST_SERIES, -MAX_LONGEST_SERIES, 'WITHSCORES')
     condition.shortest = tonumber(shortest[2]) or 0
   end
   if run.length >= condition.shortest then
@@ -217,28 +217,29 @@ local function append_to_run(condition, run, id, met)
   end
 end
 
--- One game, old values -> new values; a crash point of 0 is no game -----------------------------------------------------
+-- One game, old values -> new values; a crash point of 0 means that the game does not exist ---------------------------
 
 local function count_in_chunk(id, end_ms, by)
   games = games + by
-  local facts = chunk_facts(chunk_of(id))
-  facts.games = facts.games + by
+  local summary = chunk_summary(chunk_of(id))
+  summary.games = summary.games + by
   if end_ms ~= 0 then
-    facts.timed = facts.timed + by
+    summary.timed = summary.timed + by
     if by > 0 then
-      facts.min = facts.min == 0 and end_ms or math.min(facts.min, end_ms)
-      facts.max = math.max(facts.max, end_ms)
+      summary.min = summary.min == 0 and end_ms or math.min(summary.min, end_ms)
+      summary.max = math.max(summary.max, end_ms)
     end
   end
 end
 
--- Widen or give up a condition's first and last game as this game comes to meet it or no longer does.
+-- Update a condition's first and last game after this game began or ceased to meet it. If the first or last game ceased
+-- to meet it, note that another one must be searched.
 local function move_extremes(condition, id, meets)
   if not condition.loaded then
-    local known = redis.call('HMGET', condition.key, 'first_game', 'last_game', 'count')
-    condition.count = tonumber(known[3]) or 0
-    condition.first, condition.last, condition.loaded = tonumber(known[1]), tonumber(known[2]), true
-    condition.known_first, condition.known_last = condition.first, condition.last
+    local stored = redis.call('HMGET', condition.key, 'first_game', 'last_game', 'count')
+    condition.count = tonumber(stored[3]) or 0
+    condition.first, condition.last, condition.loaded = tonumber(stored[1]), tonumber(stored[2]), true
+    condition.old_first, condition.old_last = condition.first, condition.last
   end
   if meets then
     condition.first = math.min(condition.first or id, id)
@@ -275,7 +276,7 @@ local function change_game(id, old_crash, old_end_ms, crash, end_ms)
     local run = condition.run
     if run and follows then
       append_to_run(condition, run, id, meets)
-    elseif run and (old_crash == 0 or crash == 0 or met ~= meets) then -- others follow this game
+    elseif run and (old_crash == 0 or crash == 0 or met ~= meets) then -- newer games follow this one
       condition.broken, condition.run = true, nil
     end
   end
@@ -314,18 +315,18 @@ end
 
 write_games(written)
 
--- An id that was marked again since its row was read stays pending.
+-- A game that was marked again after its row was read stays pending: its sequence number has changed.
 if #ids > 0 then
   local done = {}
-  for i, known in ipairs(redis.call('ZMSCORE', KEYS[4], unpack(ids))) do
-    if known and tonumber(known) == sequences[i] then done[#done + 1] = ids[i] end
+  for i, score in ipairs(redis.call('ZMSCORE', KEYS[4], unpack(ids))) do
+    if score and tonumber(score) == sequences[i] then done[#done + 1] = ids[i] end
   end
   if #done > 0 then redis.call('ZREM', KEYS[4], unpack(done)) end
 end
 
 if below > 0 then redis.call('HINCRBY', KEYS[5], 'below', below) end
 
--- Each cell once (none when nothing changed) -------------------------------------------------------------------------
+-- Write each changed cell once ---------------------------------------------------------------------------------------
 
 local function write_buckets(key, buckets)
   for bucket, by in pairs(buckets) do
@@ -334,20 +335,20 @@ local function write_buckets(key, buckets)
   end
 end
 
-for chunk, facts in pairs(chunks) do
-  if facts.games == 0 then
+for chunk, summary in pairs(chunks) do
+  if summary.games == 0 then
     redis.call('HDEL', KEYS[6], text(chunk))
     redis.call('DEL', chunk_key(chunk))
   else
-    if facts.timed == 0 then facts.min, facts.max = 0, 0 end
-    redis.call('HSET', KEYS[6], text(chunk), text(facts.games) .. ' ' .. text(facts.timed) .. ' '
-               .. text(facts.min) .. ' ' .. text(facts.max))
+    if summary.timed == 0 then summary.min, summary.max = 0, 0 end
+    redis.call('HSET', KEYS[6], text(chunk), text(summary.games) .. ' ' .. text(summary.timed) .. ' '
+               .. text(summary.min) .. ' ' .. text(summary.max))
   end
 end
 write_buckets(KEYS[7], all_buckets)
 
--- The fields of the first or last game. What lies below the floor is not in the ledger; no batch has touched it, so what
--- is written of it stands.
+-- Add the fields of the first or last game. A game below the floor is not in the ledger, and no batch can have changed
+-- it, so its fields stay as they are.
 local function add_extreme(fields, key, name, id)
   if id and id < floor then return end
   if not id then
@@ -359,7 +360,7 @@ local function add_extreme(fields, key, name, id)
   fields[n + 1], fields[n + 2], fields[n + 3], fields[n + 4] = name, text(id), name .. '_time', text(end_ms)
 end
 
--- The last game that is left may lie below the floor, or far away in the ledger: a rebuild finds it.
+-- True if the new first or last game may lie below the floor or too far away in the ledger. Then a rebuild finds it.
 local lost_below = false
 
 local total = text(games)
@@ -368,7 +369,7 @@ for _, condition in ipairs(conditions) do
   local fields = {'total_games', total}
   if condition.touched then
     fields[3], fields[4] = 'count', text(condition.count + condition.counts)
-    -- What left may have been outlived by what came: every game outside first .. last still does not meet it.
+    -- The first or last game ceased to meet the condition. Search from there: no game outside first .. last meets it.
     if condition.first_left then
       local found, far = find_game(condition.first, 1, condition.low, condition.high)
       condition.first, lost_below = found, lost_below or far
@@ -377,10 +378,10 @@ for _, condition in ipairs(conditions) do
       local found, far = find_game(condition.last, -1, condition.low, condition.high)
       condition.last, lost_below = found, lost_below or far or (not found and floor > 0)
     end
-    if condition.first ~= condition.known_first or changed[condition.first] then
+    if condition.first ~= condition.old_first or changed[condition.first] then
       add_extreme(fields, key, 'first_game', condition.first)
     end
-    if condition.last ~= condition.known_last or changed[condition.last] then
+    if condition.last ~= condition.old_last or changed[condition.last] then
       add_extreme(fields, key, 'last_game', condition.last)
     end
     write_buckets(condition.intervals, condition.buckets)
@@ -400,11 +401,11 @@ for i, condition in ipairs(conditions) do
                                     run.streak, run.before)
     if #condition.ends > 0 then
       redis.call('ZADD', condition.closed, unpack(condition.ends))
-      redis.call('ZREMRANGEBYRANK', condition.closed, 0, -CLOSED_KEPT - 1)
+      redis.call('ZREMRANGEBYRANK', condition.closed, 0, -MAX_CLOSED_SERIES - 1)
     end
     if #condition.lengths > 0 then
       redis.call('ZADD', condition.longest, unpack(condition.lengths))
-      redis.call('ZREMRANGEBYRANK', condition.longest, 0, -LONGEST_KEPT - 1)
+      redis.call('ZREMRANGEBYRANK', condition.longest, 0, -MAX_LONGEST_SERIES - 1)
     end
   end
 end
@@ -431,19 +432,19 @@ redis.call('SET', KEYS[1], text(version))
 redis.call('PUBLISH', ARGV[2], '{"namespace":"analytics","version":' .. text(version) .. ',"head":'
            .. (head and text(head) or 'null') .. ',"games":' .. text(games) .. '}')
 
--- Of a large batch the newest games are told; `omitted` says how many are not.
-local told_from, told = math.max(1, #changes - CHANGES_TOLD + 1), {}
-for i = told_from, #changes do
-  told[#told + 1] = string.format('{"game_id":%d,"crash_hundredths":%d,"end_ms":%d,"change":"%s"}',
-                                  unpack(changes[i]))
+-- The event of a large batch has the changes of its newest games only; `omitted` counts the others.
+local first_reported, reported = math.max(1, #changes - MAX_EVENT_CHANGES + 1), {}
+for i = first_reported, #changes do
+  reported[#reported + 1] = string.format('{"game_id":%d,"crash_hundredths":%d,"end_ms":%d,"change":"%s"}',
+                                          unpack(changes[i]))
 end
 local event = string.format(
   '{"epoch":"%s","version":%d,"at_ms":%d,"head":%s,"games":%d,"new":%d,"corrected":%d,"removed":%d,'
   .. '"omitted":%d,"changes":[%s]}', epoch, version, now_ms, head and text(head) or 'null', games, new, corrected,
-  removed, told_from - 1, table.concat(told, ','))
+  removed, first_reported - 1, table.concat(reported, ','))
 local id = text(version) .. '-0'
-if redis.pcall('XADD', KEYS[9], 'MAXLEN', '~', EVENTS_KEPT, id, 'event', event).err then
-  redis.call('DEL', KEYS[9]) -- its last id is above a version that was lost: the history begins anew
+if redis.pcall('XADD', KEYS[9], 'MAXLEN', '~', MAX_EVENTS, id, 'event', event).err then
+  redis.call('DEL', KEYS[9]) -- the version was lost and is now below the stream's last id: start a new history
   redis.call('XADD', KEYS[9], id, 'event', event)
 end
 return {'applied', version, new, corrected, removed, unchanged, below}

@@ -1,18 +1,19 @@
--- Swap a view that was built under staging names in for the live one. Atomic: readers see the old or the new one.
+-- Replace the live view by one that was built under staging keys. Atomic: readers see the old view or the new one.
 -- KEYS[1]  version  string; family VERSION
 -- KEYS[2]  epoch    string; family EPOCH
--- KEYS[3]  writer   string, the newest writer's token; family WRITER
+-- KEYS[3]  writer   string, the newest writer's fencing token; family WRITER
 -- KEYS[4]  events   stream; family EVENTS
--- KEYS[5 .. 4+d]    the keys of the live view, to be removed
--- KEYS[5+d ..]      pairs: staged key, live key; a staged key that does not exist (an empty hash) is passed over
--- ARGV[1]  token    the caller's writer token
--- ARGV[2]  channel  for the message about the new version
+-- KEYS[5 .. 4+d]    the keys to remove: those of the old view and of abandoned builds
+-- KEYS[5+d ..]      pairs: staging key, live key. A staging key that does not exist (an empty hash) is skipped
+-- ARGV[1]  token    the caller's fencing token
+-- ARGV[2]  channel  receives the message about the new version
 -- ARGV[3]  epoch    the new epoch
--- ARGV[4]  d        number of keys to be removed
--- Returns  {status, version}; status "swapped" or "overtaken", then nothing was written
--- Writes   all keys; the TTL of staged keys is taken off; the history of events begins anew with one '{"reset":true,..}',
---          its id <version>-0; PUBLISH channel '{"namespace":..,"version":..,"epoch":..}'
--- Repeating a call changes nothing: the epoch says that it was done.
+-- ARGV[4]  d        the number of keys to remove
+-- Returns  {status, version}; status is "swapped", or "overtaken" if a newer writer has taken over: then nothing was
+--          written
+-- Writes   all keys; removes the TTL of the staging keys. A new history of events with one entry '{"reset":true,..}',
+--          its id <version>-0. PUBLISH channel '{"namespace":..,"version":..,"epoch":..}'
+-- A repeated call changes nothing: it finds its epoch in place.
 if redis.call('GET', KEYS[2]) == ARGV[3] then return {'swapped', tonumber(redis.call('GET', KEYS[1]))} end
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return {'overtaken', 0} end
 

@@ -1,6 +1,6 @@
--- Become the newest writer. O(1).
--- KEYS[1]  writer   string, the newest writer's token; family WRITER
--- Returns  the token, above every earlier one also after Redis lost them: max(token + 1, server time in ms)
+-- Issue a fencing token: from now on the scripts reject every older one. O(1). Atomic: one script, one key.
+-- KEYS[1]  writer   string, the newest writer's fencing token; family WRITER
+-- Returns  the token, max(token + 1, server time in ms): higher than every earlier one, even if Redis lost those
 -- Writes   KEYS[1], no TTL
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -7,7 +7,7 @@ from cachecore.redis_client.connections import RedisUnavailable
 
 
 class Command(BaseCommand):
-    help = "Apply every waiting game to the live view, now and in this process; build the view where there is none."
+    help = "Apply every pending game to the live view now, in this process. Builds the view if there is none."
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -15,7 +15,7 @@ class Command(BaseCommand):
         except RedisUnavailable as error:
             raise CommandError(str(error)) from error
         if applied is None:
-            raise CommandError("Another writer is at work.")
+            raise CommandError("Another writer is at work; try again.")
         built = "Built the view. " if applied.rebuilt else ""
         self.stdout.write(
             f"{built}Applied {applied.new} new, {applied.corrected} corrected, {applied.removed} removed games; "

@@ -12,7 +12,7 @@ SHOWN = 20
 
 
 class Command(BaseCommand):
-    help = "Hold every cell of the live view against the table; exit 1 when one differs. Repairs nothing."
+    help = "Compare every cell of the live view with the games table; exit 1 if one differs. Repairs nothing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--wait", type=float, default=30.0, help="Seconds to wait for another writer, default 30.")
@@ -23,11 +23,14 @@ class Command(BaseCommand):
         except (LockHeld, WriterFenced) as error:
             raise CommandError("Another writer is at work; try again.") from error
         except view_maintenance.ChangedDuringCheck as error:
-            raise CommandError("Games changed during every look; try again.") from error
+            raise CommandError("Games changed during every check; try again.") from error
         except RedisUnavailable as error:
             raise CommandError(str(error)) from error
         for drift in found[:SHOWN]:
             self.stdout.write(str(drift))
         if found:
-            raise CommandError(f"{len(found)} cells differ from the table; `rebuild_aggregates` mends them.")
-        self.stdout.write("No drift: every cell is what the table gives.")
+            raise CommandError(
+                f"Cells of the live view that differ from the games table: {len(found)}. "
+                "Run `rebuild_aggregates` to repair them."
+            )
+        self.stdout.write("No drift: every cell of the live view agrees with the games table.")

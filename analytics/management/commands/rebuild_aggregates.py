@@ -15,7 +15,7 @@ from games.models import Game
 
 
 class Command(BaseCommand):
-    help = "Build the live view anew from the table and swap it in; readers are served all along."
+    help = "Rebuild the live view from the games table and swap it in. Readers use the old view until then."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--wait", type=float, default=30.0, help="Seconds to wait for another writer, default 30.")
@@ -31,7 +31,7 @@ class Command(BaseCommand):
                     wait_seconds=options["wait"], on_progress=lambda games: progress.advance(task, games)
                 )
         except LockHeld as error:
-            raise CommandError(f"Another writer is at work; it did not end in {options['wait']:g} s.") from error
+            raise CommandError(f"Another writer is at work and did not end within {options['wait']:g} s.") from error
         except WriterFenced as error:
             raise CommandError("A newer writer took over; the view was not swapped.") from error
         except RedisUnavailable as error:
