@@ -1,1 +1,1 @@
-"""The live stream, `GET /api/stream/`: what the view's script tells, to every client, without a hole. docs/stream.md"""
+"""The live stream, `GET /api/stream/`: sends every change of the live view to all clients. docs/stream.md"""

@@ -1,35 +1,35 @@
-"""How many streams a process holds, and how many of them for one address."""
+"""Limits on the number of open streams: per process, and per client address."""
 
 from collections import Counter
 
 
 class ProcessFull(Exception):
-    """The process holds as many streams as it may."""
+    """The process has reached its limit of streams."""
 
 
 class AddressFull(Exception):
-    """This address holds as many streams as one may."""
+    """The address has reached its limit of streams."""
 
 
 class Admission:
-    def __init__(self, most: int, most_per_address: int) -> None:
-        self._most = most
-        self._most_per_address = most_per_address
+    def __init__(self, max_streams: int, max_per_address: int) -> None:
+        self._max_streams = max_streams
+        self._max_per_address = max_per_address
         self._total = 0
-        self._held: Counter[str] = Counter()
+        self._per_address: Counter[str] = Counter()
 
     def enter(self, address: str) -> None:
-        """Raises Full, TooMany."""
-        if self._total >= self._most:
+        """Count a new stream. Raises ProcessFull, AddressFull."""
+        if self._total >= self._max_streams:
             raise ProcessFull
-        if self._held[address] >= self._most_per_address:
+        if self._per_address[address] >= self._max_per_address:
             raise AddressFull
         self._total += 1
-        self._held[address] += 1
+        self._per_address[address] += 1
 
     def leave(self, address: str) -> None:
-        """Once for every `enter` that did not raise."""
+        """Count the end of a stream. Call this once for every `enter` that did not raise."""
         self._total -= 1
-        self._held[address] -= 1
-        if not self._held[address]:
-            del self._held[address]
+        self._per_address[address] -= 1
+        if not self._per_address[address]:
+            del self._per_address[address]

@@ -1,4 +1,4 @@
-"""One client: where it stands in the history, and what it hears next. It has no queue, so it cannot grow."""
+"""One client: its position in the history, and what it is sent next. It has no queue, so its memory cannot grow."""
 
 import asyncio
 import logging
@@ -13,12 +13,13 @@ from cachecore.asgi import Receive, Send
 
 logger = logging.getLogger(__name__)
 
-MAX_BATCHES_BEHIND = 64  # batches: who once had all of them and is further behind now gets the latest state instead
+# A client that once had all batches and is further behind than this gets the latest state instead of the batches.
+MAX_BATCHES_BEHIND = 64
 LAST_CHUNK_SECONDS = 0.5
 
 
 class SharedState(Protocol):
-    """What the clients of a process share (analytics/stream/hub.py)."""
+    """What all clients of a process share; analytics/stream/hub.py implements it."""
 
     mirror: Mirror
     status_event: bytes
@@ -27,29 +28,32 @@ class SharedState(Protocol):
 
 
 class Client:
-    """Writes when woken. While a write is under way it may be woken as often as one likes: that costs nothing."""
+    """A client of the stream. It writes when it is woken; waking it during a write has no effect and costs nothing."""
 
     __slots__ = (
-        *("_caught_up", "_status_event", "_ended", "_generation", "_preamble", "_send", "_serving", "_shared"),
+        *("_caught_up", "_ended", "_generation", "_preamble", "_send", "_serving", "_shared", "_status_event"),
         *("_version", "_writing", "heartbeat_due", "idle_since", "writing_since"),
     )
 
-    def __init__(self, source: SharedState, send: Send, greeting: bytes, after: int | None) -> None:
-        """`greeting` comes first. `after`: the version to go on from; None: from a snapshot."""
-        self._shared = source
+    def __init__(self, shared: SharedState, send: Send, preamble: bytes, after: int | None) -> None:
+        """Create a client that is sent `preamble` first, then the batches after version `after`.
+
+        If `after` is None, it is sent a snapshot instead, then the batches after the snapshot.
+        """
+        self._shared = shared
         self._send = send
-        self._preamble = greeting
+        self._preamble = preamble
         self._version = after
-        self._generation = source.mirror.generation
-        self._status_event = source.status_event
+        self._generation = shared.mirror.generation
+        self._status_event = shared.status_event
         self._caught_up = self._ended = self.heartbeat_due = False
         self._serving: asyncio.Task[Any] | None = None
         self._writing: asyncio.Task[None] | None = None
-        self.idle_since = source.clock()
+        self.idle_since = shared.clock()
         self.writing_since: float | None = None
 
     async def serve(self, receive: Receive) -> None:
-        """Until the client leaves, or `end`."""
+        """Serve until the client disconnects or `end` is called."""
         self.wake()
         self._serving = asyncio.current_task()
         try:
@@ -67,10 +71,12 @@ class Client:
                 self._writing.cancel()
 
     def wake(self) -> None:
+        """Start to write what is new, unless a write is in progress: that continues with what is new by itself."""
         if self._writing is None and not self._ended:
             self._writing = start_eagerly(self._write())
 
     def end(self) -> None:
+        """End the stream."""
         if not self._ended:
             self._ended = True
             if self._serving is not None:
@@ -83,24 +89,24 @@ class Client:
                 await self._send({"type": "http.response.body", "body": body, "more_body": True})
                 self.idle_since = self._shared.clock()
                 self.writing_since = None
-        except Exception as error:  # noqa: BLE001  servers have errors of their own for a client that left
-            logger.debug("a client could not be written to: %r", error)
+        except Exception as error:  # noqa: BLE001  each server has its own errors for a client that disconnected
+            logger.debug("could not write to a client: %r", error)
             self.end()
         finally:
             self._writing = None
 
     def _next(self) -> bytes | None:
-        """What to write now; None when the client has all there is."""
-        source, mirror = self._shared, self._shared.mirror
+        """Return what to write next, or None if the client has everything."""
+        shared, mirror = self._shared, self._shared.mirror
         if self._generation != mirror.generation:
             return self._reset(mirror.reason)
         if self._version is None:
             return self._snapshot()
         if self._preamble:
             return self._take_preamble()
-        if self._status_event is not source.status_event:
-            self._status_event = source.status_event
-            return source.status_event
+        if self._status_event is not shared.status_event:
+            self._status_event = shared.status_event
+            return shared.status_event
         behind = mirror.history.batches_behind(self._version)
         if behind is None:
             return self._reset("too_old")
@@ -123,18 +129,18 @@ class Client:
         return self._take_preamble() + reset + mirror.snapshot
 
     def _take_preamble(self) -> bytes:
-        greeting, self._preamble = self._preamble, b""
-        return greeting
+        preamble, self._preamble = self._preamble, b""
+        return preamble
 
     def _take_heartbeat(self) -> bool:
         due, self.heartbeat_due = self.heartbeat_due, False
         return due
 
     async def _send_last_chunk(self) -> None:
-        """A proper end of the answer, unless the client takes nothing."""
+        """End the response properly, unless a write is in progress because the client does not read."""
         if self._writing is None:
             try:
                 async with asyncio.timeout(LAST_CHUNK_SECONDS):
                     await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-            except Exception as error:  # noqa: BLE001  as above
-                logger.debug("a client could not be told of the end: %r", error)
+            except Exception as error:  # noqa: BLE001  each server has its own errors for a client that disconnected
+                logger.debug("could not end a client's response: %r", error)

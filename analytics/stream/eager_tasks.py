@@ -1,4 +1,7 @@
-"""Coroutines begun at once; a task only for those that have to wait. Python 3.12 has it: asyncio.eager_task_factory."""
+"""Start a coroutine at once, and create a task only if it has to wait.
+
+Python 3.12 makes this module unnecessary: asyncio.eager_task_factory does the same.
+"""
 
 import asyncio
 from collections.abc import Coroutine, Generator
@@ -6,9 +9,10 @@ from typing import Any
 
 
 def start_eagerly(coroutine: Coroutine[Any, None, None]) -> asyncio.Task[None] | None:
-    """Run it as far as it goes without waiting; the task for the rest, None when it is done. Raises what it raises.
+    """Run a coroutine up to its first wait. Return a task for the rest, or None if the coroutine has finished.
 
-    Until it waits, `asyncio.current_task` is the caller's: it may neither cancel that nor set a timeout.
+    Raises what the coroutine raises before its first wait. Up to there `asyncio.current_task` is the caller's task, so
+    the coroutine may neither cancel it nor set a timeout.
     """
     try:
         awaited = coroutine.send(None)
@@ -18,7 +22,7 @@ def start_eagerly(coroutine: Coroutine[Any, None, None]) -> asyncio.Task[None] |
 
 
 class _StartedCoroutine(Coroutine[Any, None, None]):
-    """The first step was taken: what came of it is what the first step is answered with."""
+    """A coroutine whose first step was already taken: its first `send` returns what that step awaits."""
 
     __slots__ = ("_awaited", "_coroutine")
 
@@ -39,4 +43,4 @@ class _StartedCoroutine(Coroutine[Any, None, None]):
         self._coroutine.close()
 
     def __await__(self) -> Generator[Any, None, None]:
-        raise NotImplementedError("a task of its own runs it")
+        raise NotImplementedError("only a task may run this coroutine")

@@ -1,4 +1,4 @@
-"""`GET /api/stream/` as an ASGI application. It holds neither a thread nor a database connection. docs/stream.md"""
+"""`GET /api/stream/` as an ASGI application that occupies neither a thread nor a database connection. docs/stream.md"""
 
 import random
 from collections.abc import Callable, Mapping
@@ -21,17 +21,19 @@ from analytics.stream.requests import (
 )
 from cachecore.asgi import App, Headers, Receive, Scope, Send
 
-# A client that was cut off comes back after this time: not all of them at once.
+# The range of reconnection times sent to clients: they differ so that not all clients reconnect at once.
 RETRY_RANGE_MS = (1_000, 4_000)
 
 STREAM_HEADERS: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store, no-transform"),
-    (b"x-accel-buffering", b"no"),  # nginx passes each event on at once
+    (b"x-accel-buffering", b"no"),  # nginx forwards each event at once
 ]
 
 
 class StreamRefused(Exception):
+    """The request gets an error response instead of a stream."""
+
     def __init__(self, status: int, detail: str, *, retry_after: int | None = None, **fields: object) -> None:
         super().__init__(detail)
         self.status = status
@@ -40,9 +42,9 @@ class StreamRefused(Exception):
 
 
 class LiveStream:
-    """ASGI application for one path; what it may not answer (other methods, a forged Host) is passed on to Django.
+    """The ASGI application for PATH. Requests that it must not answer (other methods, a forged Host) go to Django.
 
-    `start` and `stop` belong to the server's lifespan.
+    The server's lifespan calls `start` and `stop`.
     """
 
     def __init__(self, app: App, hub: Hub) -> None:
@@ -53,8 +55,8 @@ class LiveStream:
         self._unhook: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
-        most = raise_file_limit(settings.STREAM_MAX_CONNECTIONS)
-        self._admission = Admission(most, settings.STREAM_MAX_PER_ADDRESS)
+        max_streams = raise_file_limit(settings.STREAM_MAX_CONNECTIONS)
+        self._admission = Admission(max_streams, settings.STREAM_MAX_PER_ADDRESS)
         self._unhook = on_stop_signal(self.close)
         await self._hub.start()
 
@@ -64,7 +66,7 @@ class LiveStream:
         await self._hub.stop()
 
     def close(self) -> None:
-        """End all streams and begin no other."""
+        """End all streams and refuse new ones."""
         self._closing = True
         self._hub.end_all()
 
@@ -84,15 +86,15 @@ class LiveStream:
             self._admission.leave(address)
 
     async def _open(self, scope: Scope, receive: Receive, send: Send) -> tuple[Client, str] | None:
-        """The client and the address that holds its place; None when the request is answered without a stream."""
-        asked = dict(scope["headers"])
-        headers = django_headers(scope, asked) if scope["method"] in ("GET", "HEAD") else None
+        """Start a stream: return the client and its address. Return None if the response is complete already."""
+        request_headers = dict(scope["headers"])
+        headers = django_headers(scope, request_headers) if scope["method"] in ("GET", "HEAD") else None
         if headers is None:
             await self._app(scope, receive, send)
             return None
-        address = client_address(scope, asked, settings.NUM_PROXIES)
+        address = client_address(scope, request_headers, settings.NUM_PROXIES)
         try:
-            last = _parse_last_event_id(asked, scope["query_string"])
+            last = _parse_last_event_id(request_headers, scope["query_string"])
             self._enter(address)
             try:
                 client = await self._client(last, send)
@@ -104,32 +106,38 @@ class LiveStream:
                 self._admission.leave(address)
                 raise
             self._admission.leave(address)
-        except StreamRefused as refused:
-            await _refuse(send, headers, refused)
+        except StreamRefused as refusal:
+            await _send_refusal(send, headers, refusal)
         return None
 
     def _enter(self, address: str) -> None:
         if self._closing:
-            raise StreamRefused(503, "This server is stopping.", retry_after=1)
+            raise StreamRefused(503, "This server is stopping. Connect again.", retry_after=1)
         try:
             self._admission.enter(address)
         except ProcessFull as error:
-            raise StreamRefused(503, "This server holds as many streams as it may.", retry_after=10) from error
+            message = "This server has reached its limit of streams. Try again later."
+            raise StreamRefused(503, message, retry_after=10) from error
         except AddressFull as error:
-            raise StreamRefused(429, "This address holds as many streams as one may.", retry_after=30) from error
+            message = "Your address has reached its limit of streams. Close one before you open another."
+            raise StreamRefused(429, message, retry_after=30) from error
 
     async def _client(self, last: LastEventId, send: Send) -> Client:
-        """Where it begins is settled here: no change can come between. Raises Refused."""
+        """Create the client at its position in the history. No change after this point is missed.
+
+        Raises StreamRefused.
+        """
         if not self._hub.available:
-            raise StreamRefused(503, "The live stream stands still: Redis does not answer, or is empty.", retry_after=5)
-        greeting = events.retry(random.randint(*RETRY_RANGE_MS))
+            message = "The live stream is unavailable: Redis does not answer or holds no data. Try again later."
+            raise StreamRefused(503, message, retry_after=5)
+        preamble = events.retry(random.randint(*RETRY_RANGE_MS))
         reason: Reason | None = "unknown_id" if last.malformed else None
         if last.position is not None:
-            reason = await self._hub.resume(last.position)
+            reason = await self._hub.check_resume(last.position)
         if reason is not None:
             self._hub.resets[reason] += 1
-            return Client(self._hub, send, greeting + events.reset(reason), after=None)
-        return Client(self._hub, send, greeting, after=last.position.version if last.position else None)
+            return Client(self._hub, send, preamble + events.reset(reason), after=None)
+        return Client(self._hub, send, preamble, after=last.position.version if last.position else None)
 
 
 def _parse_last_event_id(headers: Mapping[bytes, bytes], query: bytes) -> LastEventId:
@@ -139,11 +147,11 @@ def _parse_last_event_id(headers: Mapping[bytes, bytes], query: bytes) -> LastEv
         raise StreamRefused(400, "Invalid input.", errors=invalid.errors) from invalid
 
 
-async def _refuse(send: Send, headers: Headers, refused: StreamRefused) -> None:
+async def _send_refusal(send: Send, headers: Headers, refusal: StreamRefused) -> None:
     own = [
         (b"content-type", b"application/json"),
-        (b"content-length", str(len(refused.body)).encode()),
+        (b"content-length", str(len(refusal.body)).encode()),
         (b"cache-control", b"no-store"),
     ]
-    await send({"type": "http.response.start", "status": refused.status, "headers": [*headers, *own, *refused.headers]})
-    await send({"type": "http.response.body", "body": refused.body})
+    await send({"type": "http.response.start", "status": refusal.status, "headers": [*headers, *own, *refusal.headers]})
+    await send({"type": "http.response.body", "body": refusal.body})

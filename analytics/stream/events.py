@@ -1,4 +1,4 @@
-"""What the view's scripts tell, and what clients hear: JSON in, bytes of an event stream out. No Redis here.
+"""Encode events: from the JSON entries of the view's scripts to server-sent events. Pure: no Redis.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
@@ -20,7 +20,7 @@ _ID = re.compile(r"([0-9A-Za-z]{1,64}):([1-9][0-9]{0,15})")
 
 
 class Position(NamedTuple):
-    """A moment of one view, `epoch:version`: the id of the event that ends a batch, or of a snapshot."""
+    """A position in the history, `epoch:version`: the id of the event that ends a batch, or of a snapshot."""
 
     epoch: str
     version: int
@@ -30,12 +30,13 @@ class Position(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Position | None":
+        """Parse an event id. Return None if the text is not one."""
         found = _ID.fullmatch(text)
         return cls(found[1], int(found[2])) if found else None
 
 
 class Game(msgspec.Struct, frozen=True):
-    """`crash_point` is null of a game that was removed; `end_time` also where it is unknown."""
+    """A game in a snapshot. `end_time` is null if it is unknown."""
 
     game_id: int
     crash_point: float | None
@@ -47,7 +48,7 @@ class Game(msgspec.Struct, frozen=True):
 
 
 class ChangedGame(msgspec.Struct, frozen=True):
-    """A game as it is after its change."""
+    """A game after its change. `crash_point` and `end_time` are null if it was removed."""
 
     game_id: int
     crash_point: float | None
@@ -56,7 +57,7 @@ class ChangedGame(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """The view at one moment, its newest games first."""
+    """The view at one version, with its newest games, newest first."""
 
     epoch: str
     version: int
@@ -70,7 +71,10 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class Analytics(msgspec.Struct, frozen=True):
-    """What a batch changed, by number of games. `omitted`: changed games without an event of their own."""
+    """The end of a batch: the view's new state, and the number of changed games by kind.
+
+    `omitted` counts the changed games that had no event of their own.
+    """
 
     version: int
     head: int | None
@@ -89,7 +93,7 @@ class _Change(msgspec.Struct):
 
 
 class StreamEntry(msgspec.Struct):
-    """An entry of the Redis stream; all but its moment is missing where a history begins (`reset`)."""
+    """An entry of the Redis stream. The first entry of a history (`reset`) has a position only."""
 
     epoch: str
     version: int
@@ -112,12 +116,12 @@ _decode = msgspec.json.Decoder(StreamEntry).decode
 
 
 def parse_entry(entry: bytes) -> StreamEntry:
-    """Raises msgspec.MsgspecError for what no script of ours wrote."""
+    """Parse an entry. Raises msgspec.MsgspecError if its JSON has another shape than the scripts write."""
     return _decode(entry)
 
 
 def batch(entry: StreamEntry) -> bytes:
-    """A batch as clients get it. Only its last event has an id: who was cut off before it hears all of it again."""
+    """Encode a batch. Only its last event has an id, so a client that was cut off before it gets the batch again."""
     games = [
         ChangedGame(change.game_id, _point(change.crash_hundredths), _time(change.end_ms), change.change)
         for change in entry.changes
@@ -133,7 +137,7 @@ def snapshot(view: Snapshot) -> bytes:
 
 
 def reset(reason: Reason) -> bytes:
-    """A snapshot follows: without an id of its own, who is cut off between the two is reset again."""
+    """Encode a reset. It has no id: a client that is cut off before the snapshot that follows is reset again."""
     return _event("reset", {"reason": reason})
 
 

@@ -1,20 +1,20 @@
-"""The last batches of one view as clients get them: encoded once, shared by all who still need them."""
+"""The last batches of one view in their encoded form, shared by all clients that still need them."""
 
 from bisect import bisect_left
 from itertools import accumulate
 
-MAX_PART_BYTES = 64 * 1024  # of one write: what a client that catches up holds in our memory
+MAX_PART_BYTES = 64 * 1024  # per write, and so the memory that a client occupies while it catches up
 PRUNE_EVERY = 256
 
 
 class History:
-    """Batches in the order of their versions. It begins at a moment of which nothing is told but its version."""
+    """Batches in the order of their versions. The first one is empty: it marks the position at which they begin."""
 
-    def __init__(self, version: int, kept: int) -> None:
-        self._max_batches = kept
+    def __init__(self, version: int, max_batches: int) -> None:
+        self._max_batches = max_batches
         self._versions = [version]
         self._batches = [b""]
-        self._parts: dict[int, tuple[bytes, int]] = {}  # after a version, until the next batch
+        self._parts: dict[int, tuple[bytes, int]] = {}  # results of batches_after, until the next batch
 
     @property
     def oldest_version(self) -> int:
@@ -25,7 +25,7 @@ class History:
         return self._versions[-1]
 
     def append(self, version: int, batch: bytes) -> None:
-        """Raises ValueError when the version does not rise."""
+        """Append a batch. Raises ValueError if the version does not rise."""
         if version <= self.version:
             raise ValueError(f"{version} does not follow {self.version}")
         self._versions.append(version)
@@ -35,7 +35,7 @@ class History:
             del self._versions[: -self._max_batches], self._batches[: -self._max_batches]
 
     def batches_behind(self, version: int) -> int | None:
-        """How many batches came after this moment; None when it is not one of those kept."""
+        """Return the number of batches after this version, or None if the version is not in the history."""
         if version == self.version:
             return 0
         index = bisect_left(self._versions, version)
@@ -44,7 +44,10 @@ class History:
         return len(self._versions) - 1 - index
 
     def batches_after(self, version: int) -> tuple[bytes, int]:
-        """The batches after a kept moment, as many as fit a write but at least one, and the moment they lead to."""
+        """Return the next batches after a version of the history, and the version that they lead to.
+
+        They are at least one and otherwise as many as fit into MAX_PART_BYTES.
+        """
         if (part := self._parts.get(version)) is None:
             part = self._parts[version] = self._part(bisect_left(self._versions, version) + 1)
         return part

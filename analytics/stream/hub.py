@@ -1,4 +1,4 @@
-"""What all clients of a process share: who reads, who is woken when, and what is said when Redis is away."""
+"""What all clients of a process share: the reader of Redis, the wake-ups of clients, and the status of the stream."""
 
 import asyncio
 import logging
@@ -24,10 +24,10 @@ RETRY_SECONDS = 0.25
 
 
 class Hub:
-    """One per process and event loop; `start` and `stop` belong to the server's lifespan.
+    """The clients of one process and event loop. The server's lifespan calls `start` and `stop`.
 
-    `condition` is the last that was said about Redis; a client that knows another is told it. `resets` counts the
-    clients that had to begin anew.
+    `status_event` is the last `degraded` or `resumed` event; a client that was sent another one is sent this one.
+    `resets` counts the resets that clients were sent, by reason.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, kept_batches: int = KEPT_BATCHES) -> None:
@@ -44,13 +44,13 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        self._reader = follower = RedisReader()
+        self._reader = reader = RedisReader()
         self._reporter = connection_counts.CountReporter()
-        self.mirror = Mirror(follower, self._kept_batches)
+        self.mirror = Mirror(reader, self._kept_batches)
         self._last_read_at, self._last_read_ms = self.clock(), now_ms()
         await self._advance()
-        each = (self._read(follower), self._wake_on_change(), self._sweep(), self._report())
-        self._tasks = [asyncio.create_task(one) for one in each]
+        loops = (self._read(reader), self._wake_on_change(), self._sweep(), self._report())
+        self._tasks = [asyncio.create_task(one) for one in loops]
 
     async def stop(self) -> None:
         self.end_all()
@@ -63,17 +63,19 @@ class Hub:
             self._reporter = None
 
     def end_all(self) -> None:
+        """End the streams of all clients."""
         for client in tuple(self.clients):
             client.end()
 
     @property
     def available(self) -> bool:
+        """True if new clients can be served."""
         return self._reader is not None and self.mirror.generation > 0 and not self._degraded
 
-    async def resume(self, last: Position) -> Reason | None:
-        """Why a client that heard of `last` last cannot go on from there; None when it can."""
+    async def check_resume(self, last: Position) -> Reason | None:
+        """Return None if a client can continue after `last`, or else the reason for a reset."""
         if last.epoch == self.mirror.view.epoch and last.version > self.mirror.history.version:
-            await self._advance()  # another process told it, one that has read further
+            await self._advance()  # the client comes from another process that has read further
         history = self.mirror.history
         if last.epoch != self.mirror.view.epoch:
             return "rebuilt"
@@ -82,7 +84,7 @@ class Hub:
         return "too_old" if last.version < history.oldest_version else "unknown_id"
 
     async def sweep(self) -> None:
-        """A beat for those that heard nothing for long, the end for those that take nothing."""
+        """Send a heartbeat to clients that were sent nothing for long, and end clients that do not read."""
         now = self.clock()
         silent = [client for client in self.clients if now - client.idle_since >= HEARTBEAT_SECONDS]
         for client in silent:
@@ -93,55 +95,58 @@ class Hub:
         await pacing.wake(silent, self.clock)
 
     async def report(self) -> None:
-        """How many there are, for /metrics."""
+        """Report the number of streams and resets for /metrics."""
         if self._reporter is not None:
             try:
                 await self._reporter.report(len(self.clients), self.resets)
-            except Exception as error:  # noqa: BLE001  whatever it is, the next report may be noted
-                logger.debug("the streams are not counted: %r", error)
+            except Exception as error:  # noqa: BLE001  any error: the next report may succeed
+                logger.debug("could not report the number of streams: %r", error)
 
-    async def _read(self, follower: RedisReader) -> None:
-        """Until cancelled: what is new, when it is new."""
+    async def _read(self, reader: RedisReader) -> None:
+        """Read changes as they happen, until cancelled."""
         while True:
-            well = await self._advance()
+            succeeded = await self._advance()
             try:
-                if well:
-                    await follower.wait_for_entry(self.mirror.version)
+                if succeeded:
+                    await reader.wait_for_entry(self.mirror.version)
                     continue
-            except Exception as error:  # noqa: BLE001  whatever it is, the next read decides
+            except Exception as error:  # noqa: BLE001  any error: the next read decides
                 logger.debug("waiting for changes: %r", error)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _advance(self) -> bool:
-        """Whether Redis told the view. An error that ended the reader would leave all streams silent, and open."""
+        """Read what is new; return False if Redis failed or holds no view.
+
+        Catches every exception: one that ended the reader would leave all streams open but silent.
+        """
         try:
             if await self.mirror.advance():
                 self._changed.set()
-        except Exception as error:  # noqa: BLE001  also what nobody foresaw
-            self._failed(error)
+        except Exception as error:  # noqa: BLE001  also the unforeseen, see the docstring
+            self._record_failure(error)
             return False
-        self._succeeded()
+        self._record_success()
         return True
 
-    def _failed(self, error: Exception) -> None:
+    def _record_failure(self, error: Exception) -> None:
         if not self._degraded and self.clock() - self._last_read_at >= DEGRADED_SECONDS:
-            logger.warning("the live stream stands still: %s", error or type(error).__name__)
+            logger.warning("the live stream is interrupted: %s", error or type(error).__name__)
             self._degraded = True
             self._broadcast_status(events.degraded(self._last_read_ms))
 
-    def _succeeded(self) -> None:
+    def _record_success(self) -> None:
         self._last_read_at, self._last_read_ms = self.clock(), now_ms()
         if self._degraded:
-            logger.warning("the live stream goes on")
+            logger.warning("the live stream has resumed")
             self._degraded = False
             self._broadcast_status(events.resumed(self.mirror.view.position))
 
-    def _broadcast_status(self, condition: bytes) -> None:
-        self.status_event = condition
+    def _broadcast_status(self, event: bytes) -> None:
+        self.status_event = event
         self._changed.set()
 
     async def _wake_on_change(self) -> None:
-        """Until cancelled: wake everybody when there is something to hear."""
+        """Wake all clients whenever there is something to send, until cancelled."""
         while True:
             await self._changed.wait()
             self._changed.clear()

@@ -1,23 +1,25 @@
-"""Waking thousands of clients while other requests are answered as if nothing were."""
+"""Wake thousands of clients without delaying other requests."""
 
 import asyncio
 from collections.abc import Callable, Iterable
 
 from analytics.stream.client import Client
 
-# To write to so many clients takes half a millisecond of the loop's time, and thrice that of the server's own thread,
-# which puts on the wire what it was given. It gets them, and the loop is free for others: to go on at once would only
-# let writes pile up before that thread, and the answers to others behind them. The most keeps a slow machine from
-# standing still.
+# Writing to this many clients takes half a millisecond of the event loop, and three times that of the server's own
+# thread, which puts the bytes on the wire. The pause gives that thread its time and the loop to other requests. Without
+# it, writes would pile up before that thread, with the responses to other requests behind them. The maximal pause keeps
+# a slow machine from stopping altogether.
 CLIENTS_PER_SLICE = 100
-PAUSE_FACTOR = 3.0  # times what the slice took
+PAUSE_FACTOR = 3.0  # times the duration of the slice
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.003
 
 
 async def wake(clients: Iterable[Client], clock: Callable[[], float]) -> None:
-    began = clock()
+    """Wake clients slice by slice, with a pause after each slice."""
+    started = clock()
     for number, client in enumerate(clients, 1):
         client.wake()
         if number % CLIENTS_PER_SLICE == 0:
-            await asyncio.sleep(min(max(MIN_PAUSE_SECONDS, PAUSE_FACTOR * (clock() - began)), MAX_PAUSE_SECONDS))
-            began = clock()
+            pause = PAUSE_FACTOR * (clock() - started)
+            await asyncio.sleep(min(max(MIN_PAUSE_SECONDS, pause), MAX_PAUSE_SECONDS))
+            started = clock()

@@ -1,4 +1,4 @@
-"""What many long connections need of the process: file descriptors, word of the end, an end for dead sockets."""
+"""Process settings for many long connections: file descriptors, stop signals, and a timeout for stalled sockets."""
 
 import asyncio
 import os
@@ -11,26 +11,27 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from typing import Any
 
-# Of other requests, Redis, the database, and what the server itself keeps open.
+# File descriptors for other requests, Redis, the database, and the server itself.
 OTHER_FILES = 1_500
 
 
 def raise_file_limit(streams: int) -> int:
-    """Ask for as many descriptors as so many streams need; returns how many streams there are descriptors for."""
+    """Raise the limit of file descriptors for this number of streams. Return the number of streams that it allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = streams + OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        with suppress(ValueError, OSError):  # macOS has a limit below the one it tells
+        with suppress(ValueError, OSError):  # macOS has a limit below the one that it reports
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return streams if soft == resource.RLIM_INFINITY else max(1, min(streams, soft - OTHER_FILES))
 
 
 def on_stop_signal(callback: Callable[[], None]) -> Callable[[], None]:
-    """Have the running loop call it when SIGTERM or SIGINT comes, beside what the server does then; how to undo that.
+    """Call `callback` in the running loop on SIGTERM and SIGINT, in addition to the server's own handler.
 
-    A server tells its applications of the end when the last answer has ended, which a stream does not by itself.
+    Return a function that undoes this. The callback has to end the streams, because a server shuts its applications
+    down only after the last response has ended, and a stream does not end by itself.
     """
     undo = ExitStack()
     if threading.current_thread() is threading.main_thread():
@@ -42,7 +43,7 @@ def on_stop_signal(callback: Callable[[], None]) -> Callable[[], None]:
 
 def _chain(number: signal.Signals, callback: Callable[[], Any], undo: ExitStack) -> None:
     before = signal.getsignal(number)
-    if not callable(before):  # nobody serves: the signal ends the process, as it should
+    if not callable(before):  # no server has set a handler: the signal ends the process, as it should
         return
 
     def both(received: int, frame: Any) -> None:
@@ -59,11 +60,12 @@ def _chain(number: signal.Signals, callback: Callable[[], Any], undo: ExitStack)
 
 
 def set_tcp_user_timeout(seconds: float) -> None:
-    """Have the kernel close connections of this process's servers whose peer takes nothing for so long. Linux only.
+    """Set TCP_USER_TIMEOUT, so that the kernel closes connections whose peer does not read. Linux only.
 
-    No application can: what it wrote last waits in the server's and the kernel's buffers, and the socket with it.
-    For those accepted already, and for those to come: they inherit it. tcp(7), TCP_USER_TIMEOUT. Call it when the
-    server listens, which is after its lifespan began.
+    An application cannot close them, because its last bytes wait in the buffers of the server and the kernel, and the
+    socket with them. The option is set for the connections accepted already and for the listening sockets, from which
+    later connections inherit it. Call this after the server has begun to listen, which is after its lifespan started.
+    See tcp(7).
     """
     if not hasattr(socket, "TCP_USER_TIMEOUT"):
         return
@@ -78,7 +80,7 @@ def set_tcp_user_timeout(seconds: float) -> None:
 
 
 def _tcp_sockets() -> Iterator[socket.socket]:
-    """Duplicates of this process's, to be closed."""
+    """Yield duplicates of this process's TCP sockets. The caller must close them."""
     for name in os.listdir("/proc/self/fd"):
         with suppress(OSError):  # closed meanwhile
             if stat.S_ISSOCK(os.fstat(int(name)).st_mode):

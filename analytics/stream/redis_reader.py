@@ -1,4 +1,4 @@
-"""The one reader of a process: the view and its changes as Redis tells them."""
+"""A process's one reader of the view and its changes in Redis."""
 
 import asyncio
 from contextlib import suppress
@@ -13,21 +13,23 @@ from cachecore.redis_client import connections
 
 NEWEST_GAMES = 20
 PAGE_ENTRIES = 512
-XREAD_BLOCK_SECONDS = 1.0  # the longest that a change may go unnoticed which rings no bell (a history that began anew)
+# XREAD returns after this time even without a new entry, so that a change that adds none (a history that started over)
+# is noticed then at the latest.
+XREAD_BLOCK_SECONDS = 1.0
 XREAD_GRACE_SECONDS = 0.5
 
 _SOURCE = (Path(__file__).parent / "lua/read_view.lua").read_text()
 
 
 class ViewAndEntries(NamedTuple):
-    """The view and the entries that followed a version, of one moment."""
+    """The view, and the entries that follow a version, read at the same moment."""
 
     view: Snapshot
     entries: list[tuple[int, bytes]]  # version, JSON
 
 
 class RedisReader:
-    """Reads for one event loop; its owner closes it."""
+    """Reads for one event loop. Its owner must call `aclose`."""
 
     def __init__(self) -> None:
         self._client = connections.async_client("state")
@@ -35,9 +37,9 @@ class RedisReader:
         self._script = AsyncScript(self._client, _SOURCE)
 
     async def read(self, after: int | None) -> ViewAndEntries | None:
-        """The view and the entries from `after` on, itself included, or all; None without a view.
+        """Read the view and the entries from version `after` on, itself included. Return None if there is no view.
 
-        Raises RedisUnavailable.
+        If `after` is None, read from the oldest entry on. At most PAGE_ENTRIES are returned. Raises RedisUnavailable.
         """
         keys = [VERSION.key(), EPOCH.key(), LIVE.state, LIVE.chunks, EVENTS.key()]
         arguments = [LIVE.ledger(""), "-" if after is None else after, PAGE_ENTRIES, NEWEST_GAMES]
@@ -46,18 +48,18 @@ class RedisReader:
         return _parse_reply(reply) if reply else None
 
     async def wait_for_entry(self, after: int | None) -> None:
-        """Until there is an entry after this version, a second at the most. Raises whatever Redis does not do.
+        """Wait until there is an entry after this version, but at most XREAD_BLOCK_SECONDS.
 
-        Past the breaker: a call that waits tells nothing of the server's health in time.
+        Raises whatever the Redis client raises. The circuit breaker is not involved: the duration of a blocking call
+        says nothing about the health of the server.
         """
         last = "$" if after is None else f"{after}-0"
         try:
             async with asyncio.timeout(XREAD_BLOCK_SECONDS + XREAD_GRACE_SECONDS):
-                await self._blocking_client.xread(
-                    {EVENTS.key(): last}, count=1, block=round(XREAD_BLOCK_SECONDS * 1000)
-                )
+                block_ms = round(XREAD_BLOCK_SECONDS * 1000)
+                await self._blocking_client.xread({EVENTS.key(): last}, count=1, block=block_ms)
         except BaseException:
-            # Its reply may still come: nobody may read it as the answer to another question.
+            # The reply may still arrive. Disconnect, so that it is not taken for the reply to the next command.
             with suppress(Exception):
                 await self._blocking_client.connection_pool.disconnect()
             raise

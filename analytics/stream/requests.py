@@ -1,4 +1,4 @@
-"""The request for a stream: who asks, from where on, and the headers that Django would answer with."""
+"""Parse the request for a stream: its position in the history, the client's address, and Django's response headers."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -23,7 +23,7 @@ EXAMPLE = Position("0f1e2d3c4b5a6978", 1767225600000)
 
 
 class InvalidQuery(Exception):
-    """The query is not one: what is wrong, by parameter."""
+    """The query string is invalid. `errors` are the messages by parameter."""
 
     def __init__(self, errors: Mapping[str, list[str]]) -> None:
         super().__init__(errors)
@@ -31,45 +31,48 @@ class InvalidQuery(Exception):
 
 
 class LastEventId(NamedTuple):
-    """What a client says that it heard last. Neither: nothing. `garbled`: its header is not an id of ours."""
+    """The position after which a client wants to continue; None if it sent none or its header is `malformed`."""
 
     position: Position | None
     malformed: bool = False
 
 
 def parse_last_event_id(headers: Mapping[bytes, bytes], query: bytes) -> LastEventId:
-    """The header wins: a browser that reconnects sends a newer id in it than the one in its URL. Raises Invalid.
+    """Return the position in the Last-Event-ID header, or without one that in the parameter. Raises InvalidQuery.
 
-    A header that is no id is a browser's memory of something else, which only a new beginning mends; a parameter that
-    is none is a mistake somebody can correct.
+    The header takes precedence: a browser that reconnects repeats its URL, so the id in the header is the newer one. A
+    malformed header is no error: a browser would send it again forever, whereas a reset ends that. A malformed
+    parameter is an error that the client can correct.
     """
-    asked = _parameters(query)
+    text = _read_parameter(query)
     header = headers.get(b"last-event-id", b"").decode("latin-1").strip()
-    parameter = Position.parse(asked) if asked is not None else None
-    if asked is not None and parameter is None:
-        raise InvalidQuery({PARAMETER: [f"Is not the id of an event, such as {EXAMPLE}."]})
+    parameter = Position.parse(text) if text is not None else None
+    if text is not None and parameter is None:
+        raise InvalidQuery({PARAMETER: [f"Must be the id of an event, such as {EXAMPLE}."]})
     if not header:
         return LastEventId(parameter)
     position = Position.parse(header)
     return LastEventId(position, malformed=position is None)
 
 
-def _parameters(query: bytes) -> str | None:
+def _read_parameter(query: bytes) -> str | None:
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     names = [name for name, _ in pairs]
     errors = {name: ["Unknown parameter."] for name in names if name != PARAMETER}
     if names.count(PARAMETER) > 1:
         errors[PARAMETER] = ["Given more than once."]
     if "tz" in errors:
-        errors["tz"] = ["Times in the stream are UTC: its events are the same for all."]
+        errors["tz"] = ["The stream has no time zone: its times are in UTC for all clients."]
     if errors:
         raise InvalidQuery(errors)
     return dict(pairs).get(PARAMETER)
 
 
 def client_address(scope: Scope, headers: Mapping[bytes, bytes], proxies: int) -> str:
-    """As rate limits count it (an IPv6 /64 is one): the socket's, or what the outermost trusted proxy wrote
-    (NUM_PROXIES)."""
+    """Return the client's address as rate limits count it; an IPv6 /64 counts as one address.
+
+    It is the socket's address, or behind proxies (NUM_PROXIES) the one that the outermost trusted proxy reports.
+    """
     forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
     if proxies and forwarded != [""]:
         return callers.address(forwarded[-min(proxies, len(forwarded))].strip())
@@ -78,10 +81,12 @@ def client_address(scope: Scope, headers: Mapping[bytes, bytes], proxies: int) -
 
 
 def django_headers(scope: Scope, headers: Mapping[bytes, bytes]) -> Headers | None:
-    """The security and CORS headers of Django's own middleware; None where Django would not serve (a forged Host, a
-    redirect to https)."""
-    asked = [(name, headers[name]) for name in (b"host", b"origin", b"x-forwarded-proto") if name in headers]
-    return _django_headers(scope.get("scheme", "http"), tuple(asked))
+    """Return the security and CORS headers that Django's middleware sets.
+
+    Return None if Django would not serve the request (a forged Host, a redirect to https).
+    """
+    relevant = [(name, headers[name]) for name in (b"host", b"origin", b"x-forwarded-proto") if name in headers]
+    return _django_headers(scope.get("scheme", "http"), tuple(relevant))
 
 
 @lru_cache(maxsize=1024)

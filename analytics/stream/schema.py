@@ -1,5 +1,4 @@
-"""Shapes of the stream's events, for the API's schema. What is sent is made in events.py;
-a test holds the two equal."""
+"""Serializers of the stream's events, for the OpenAPI schema only. events.py encodes them; a test compares the two."""
 
 from copy import deepcopy
 from typing import Any
@@ -13,7 +12,7 @@ REASONS = ["rebuilt", "too_old", "unknown_id", "interrupted", "slow"]
 
 class StreamGameSerializer(serializers.Serializer[Any]):
     game_id = serializers.IntegerField()
-    crash_point = serializers.FloatField(allow_null=True, help_text="Null of a removed game.")
+    crash_point = serializers.FloatField(allow_null=True, help_text="Null if the game was removed.")
     end_time = serializers.DateTimeField(allow_null=True)
 
 
@@ -22,15 +21,15 @@ class StreamChangedGameSerializer(StreamGameSerializer):
 
 
 class StreamSnapshotSerializer(serializers.Serializer[Any]):
-    epoch = serializers.CharField(help_text="Another one: the view was built anew.")
+    epoch = serializers.CharField(help_text="Changes whenever the live view is rebuilt.")
     version = serializers.IntegerField()
-    games = serializers.IntegerField(help_text="All that the view counts.")
-    head = serializers.IntegerField(allow_null=True, help_text="The newest game's id.")
+    games = serializers.IntegerField(help_text="The number of games in the live view.")
+    head = serializers.IntegerField(allow_null=True, help_text="The id of the newest game.")
     newest = StreamGameSerializer(many=True, help_text="The newest 20 games, newest first.")
 
 
 class StreamAnalyticsSerializer(serializers.Serializer[Any]):
-    version = serializers.IntegerField(help_text="X-Data-Version of answers from this moment.")
+    version = serializers.IntegerField(help_text="X-Data-Version of API responses from now on.")
     head = serializers.IntegerField(allow_null=True)
     games = serializers.IntegerField()
     new = serializers.IntegerField()
@@ -52,12 +51,12 @@ class StreamResumedSerializer(serializers.Serializer[Any]):
 
 
 def _event(name: str, data: serializers.Serializer[Any], *, has_id: bool = False) -> type[serializers.Serializer[Any]]:
-    """The shape of one event: its name, its data, its id."""
+    """Return the serializer of one event: its name, its data, its id."""
     fields: dict[str, Any] = {"event": serializers.ChoiceField([name]), "data": data}
     if has_id:
         fields["id"] = serializers.RegexField(POSITION)
     title = name.capitalize()
-    # `data` is an attribute of every serializer: so not as a field of the class.
+    # Every serializer has an attribute `data`, so a field of that name cannot be declared in the class.
     return type(
         f"Stream{title}EventSerializer",
         (serializers.Serializer,),

@@ -1,4 +1,4 @@
-"""The stream where no front door is (WSGI, runserver), and its place in the API's schema."""
+"""The stream's URL in Django: its entry in the OpenAPI schema, and the response of servers without ASGI."""
 
 from typing import Any
 
@@ -13,16 +13,18 @@ from rest_framework.views import APIView
 from analytics.stream.requests import EXAMPLE, PARAMETER
 from analytics.stream.schema import StreamEventSerializer
 
-DESCRIPTION = """An event stream for `EventSource`: a `snapshot`, then the changes as they happen.
+DESCRIPTION = """Server-sent events for `EventSource`: a `snapshot`, then every change as it happens.
 
-The schema is that of the events: `event` is the event's name, `data` the JSON of its data, `id` its id, which only
-`snapshot` and `analytics` have. Times are UTC whatever `X-Timezone` says.
+The schema describes one event: `event` is its name, `data` its JSON data, `id` its id, which only `snapshot` and
+`analytics` have. Times are in UTC; `X-Timezone` has no effect.
 
-- `snapshot`: the view now, with its newest games. Comes first, unless the client goes on from an id, and after `reset`.
-- `game`: one for every changed game of a batch; of a large batch, for the newest twenty.
-- `analytics`: the end of a batch, with its id. A client that is cut off inside a batch hears all of it again.
-- `reset`: what the client knows does not lead here; forget it, a `snapshot` follows.
-- `degraded`, `resumed`: changes cannot be read for now; they can again, and none is missing unless a `reset` came."""
+- `snapshot`: the live view with its newest games. Sent first, unless the client continues after an id, and after
+  `reset`.
+- `game`: a changed game. A large batch has such events for its newest twenty games only.
+- `analytics`: the end of a batch, with its id. A client that is cut off within a batch gets the whole batch again.
+- `reset`: the client's data cannot be continued; discard them, a `snapshot` follows.
+- `degraded`, `resumed`: changes cannot be read at present; they can be read again. No change is missing unless a
+  `reset` was sent."""
 
 
 class ASGIServerRequired(APIException):
@@ -37,15 +39,17 @@ class StreamView(APIView):
         operation_id="stream",
         description=DESCRIPTION,
         parameters=[
-            OpenApiParameter(PARAMETER, OpenApiTypes.STR, description=f"Go on after this event, such as `{EXAMPLE}`."),
+            OpenApiParameter(
+                PARAMETER, OpenApiTypes.STR, description=f"Continue after this event, such as `{EXAMPLE}`."
+            ),
             OpenApiParameter(
                 "Last-Event-ID",
                 OpenApiTypes.STR,
                 OpenApiParameter.HEADER,
-                description="The same; wins over the parameter.",
+                description="The same as the parameter, over which it takes precedence.",
             ),
         ],
-        responses={(200, "text/event-stream"): OpenApiResponse(StreamEventSerializer, "Events without end.")},
+        responses={(200, "text/event-stream"): OpenApiResponse(StreamEventSerializer, "An endless stream of events.")},
     )
     def get(self, request: Request, **kwargs: Any) -> Response:
         raise ASGIServerRequired

@@ -1,16 +1,18 @@
--- Read the view and the changes that led to it, of one moment. Writes nothing. O(entries + one or two chunks).
+-- Read the view and the changes that led to it. O(entries + one or two chunks). Atomic: one script, one slot.
 -- KEYS[1]  version  string; family VERSION
 -- KEYS[2]  epoch    string; family EPOCH; absent: there is no view
 -- KEYS[3]  state    hash; family STATE
 -- KEYS[4]  chunks   hash; family CHUNKS
 -- KEYS[5]  events   stream; family EVENTS
--- ARGV[1]  ledger   prefix of the chunk keys: chunks are named by what is found, in the same slot
--- ARGV[2]  after    the version that is known already, or '-': entries from it on, itself included, or from the oldest
--- ARGV[3]  entries  at most so many of them
--- ARGV[4]  newest   how many of the newest games
--- Returns  {epoch, version, games, head, newest, entries}, or false when there is no view; head: false when there is no
---          game; newest: {{id, crash point in hundredths, end time in ms} ..}, newest first; entries: {{id, event} ..};
---          numbers as text
+-- ARGV[1]  ledger   prefix of the chunk keys. The script derives these keys from the index; they lie in the same slot
+-- ARGV[2]  after    the version that the caller has read: return the entries from it on, itself included; '-': from the
+--                   oldest on
+-- ARGV[3]  entries  the maximal number of entries
+-- ARGV[4]  newest   the number of newest games to return
+-- Returns  {epoch, version, games, head, newest, entries}, or false if there is no view. head is false if there is no
+--          game; newest is {{id, crash point in hundredths, end time in ms} ..}, newest first; entries is {{id, event}
+--          ..}. Numbers are text
+-- Writes   nothing
 local CHUNK_GAMES, RECORD_BYTES = 4096, 12
 
 local epoch, version = redis.call('GET', KEYS[2]), redis.call('GET', KEYS[1])
