@@ -1,4 +1,4 @@
-"""From the save to the answer through real processes: a worker, a web server, a broker; and what kills them."""
+"""From a save to the response through real processes: worker, web server and broker, also when they are killed."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from config.stack.valkey import Valkey
 from games.models import Game
 from games.services import record_games
 from tests import chains
-from tests.analytics import oracle, view
+from tests.analytics import oracle, view_cells
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,13 +34,13 @@ SECONDS = 30.0
 def wait_until(condition):
     deadline = time.monotonic() + SECONDS
     while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.02)
     return found
 
 
 def database_url() -> str:
-    """The test database as another process reaches it."""
+    """Return the URL of the test database for another process."""
     database = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{database['NAME']}"
@@ -49,7 +49,7 @@ def database_url() -> str:
 
 @pytest.fixture
 def process(tmp_path):
-    """Start a process of the project on the test's own servers; all of them end with the test."""
+    """Start processes of the project on the test's servers. All of them are killed at the end of the test."""
     started = []
 
     def start(*command: str, **environment: str) -> subprocess.Popen[bytes]:
@@ -89,7 +89,7 @@ def assert_view_equals_table() -> None:
     }
     with connections.guarded_client("state") as client:
         bucket_floor = int(client.hget("{analytics}:state", "bucket_floor"))
-    assert view.actual_cells(names) == oracle.expected_cells(rows, names, bucket_floor)
+    assert view_cells.actual_cells(names) == oracle.expected_cells(rows, names, bucket_floor)
 
 
 def writer_is_idle() -> bool:
@@ -98,8 +98,8 @@ def writer_is_idle() -> bool:
 
 
 def applied() -> int:
-    head = reader.view_state()
-    return head.games if head else 0
+    view = reader.view_state()
+    return view.games if view else 0
 
 
 def test_a_save_reaches_the_view_through_a_worker(process):
@@ -114,20 +114,20 @@ def test_a_worker_killed_between_commit_and_apply_loses_nothing(process):
     worker = start_worker(process)
     record_games(rounds[:20], source="test")
     wait_until(lambda: applied() == 20 and pending.size() == 0 and writer_is_idle())
-    os.killpg(worker.pid, signal.SIGSTOP)  # it has the message of what follows, and has not begun
+    os.killpg(worker.pid, signal.SIGSTOP)  # it receives the message of the next save but does not start the task
     record_games(rounds[20:40], source="test")
     kill(worker)
     record_games(rounds[40:], source="test")
     assert applied() == 20
     assert pending.size() == 40
     start_worker(process)
-    tasks.apply_pending.delay()  # beat, five seconds later
+    tasks.apply_pending.delay()  # as beat does within five seconds
     wait_until(lambda: applied() == 60)
     assert_view_equals_table()
 
 
-def test_a_worker_outlives_its_broker_also_with_a_task_in_hand(process, valkey, tmp_path):
-    """kombu gives what is not acknowledged back to the broker, which is not there."""
+def test_a_worker_survives_the_loss_of_its_broker_during_a_task(process, valkey, tmp_path):
+    """kombu returns unacknowledged messages to the broker, which is down."""
     worker = start_worker(process, concurrency=2)  # one waits for messages
     with connections.guarded_client("state") as client:
         client.set(LOCK.key(name="analytics-writer"), "somebody", ex=60)
@@ -158,7 +158,7 @@ def broker(tmp_path):
 
 @pytest.mark.parametrize("fault", ["stop", "pause"])
 def test_a_broker_that_is_down_fails_no_save(process, broker, tmp_path, fault):
-    """The broker alone is away: the state role has the ids, and the next run applies them."""
+    """Only the broker is down: the games are marked pending in the state role, and the next run applies them."""
     file = tmp_path / "games.jsonl"
     file.write_text("".join(f'{{"game_id": {game_id}, "crash": 2.5}}\n' for game_id in range(1, 101)))
     url = broker.url
@@ -172,7 +172,7 @@ def test_a_broker_that_is_down_fails_no_save(process, broker, tmp_path, fault):
     assert_view_equals_table()
 
 
-def test_a_web_process_answers_for_the_newest_game_of_another(process, unused_tcp_port):
+def test_a_web_process_responds_with_the_newest_game_of_another_process(process, unused_tcp_port):
     process(
         *("-m", "granian", "--interface", "asgi", "--port", str(unused_tcp_port), "--workers", "1"),
         "config.asgi:application",
@@ -193,7 +193,7 @@ def test_a_web_process_answers_for_the_newest_game_of_another(process, unused_tc
     assert get(base + path)[0]["X-Cache"] == "HIT"
 
 
-def test_without_the_database_the_view_still_answers_and_the_rest_says_so(process, unused_tcp_port):
+def test_without_the_database_the_view_is_served_and_other_requests_are_refused(process, unused_tcp_port):
     record_games(chains.bcgame_rounds(30), source="test")
     services.apply_pending()
     process(
@@ -203,8 +203,8 @@ def test_without_the_database_the_view_still_answers_and_the_rest_says_so(proces
     )
     base = f"http://127.0.0.1:{unused_tcp_port}"
     wait_until(lambda: reachable(base))
-    _, answer = get(f"{base}/api/analytics/occurrences/?min=2")
-    assert (answer["meta"]["source"], answer["meta"]["window"]["games"]) == ("live", 30)
+    _, body = get(f"{base}/api/analytics/occurrences/?min=2")
+    assert (body["meta"]["source"], body["meta"]["window"]["games"]) == ("live", 30)
     for path in ("/api/games/", "/api/games/export/", "/api/analytics/last-games/?min=2"):
         with pytest.raises(urllib.error.HTTPError) as refusal:
             get(f"{base}{path}")

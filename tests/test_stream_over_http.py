@@ -1,4 +1,4 @@
-"""The live stream through real servers: two processes, cut connections, the end, and clients that do not read."""
+"""The live stream over real servers: two processes, reconnects, shutdown, and clients that do not read."""
 
 import asyncio
 import http.client
@@ -17,11 +17,11 @@ import pytest
 
 from benchmarks import _reconnects
 from tests.analytics.changes import GAMES, build, change, epoch
-from tests.analytics.listener import parse
+from tests.analytics.stream_client import parse
 
 PROJECT = Path(__file__).resolve().parents[1]
 SECONDS = 20.0
-# What the Procfile starts, but for the address; a stream needs no database, so there is none.
+# The options of the Procfile, except the address. There is no database, because a stream needs none.
 SERVER = [
     *("--interface", "asgi", "--workers", "1", "--loop", "uvloop", "--http", "1", "--no-ws"),
     *("--backlog", "4096", "--backpressure", "11000"),
@@ -31,7 +31,7 @@ SERVER = [
 def wait_until(condition):
     deadline = time.monotonic() + SECONDS
     while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.02)
     return found
 
@@ -55,7 +55,7 @@ class Server:
     def open(self, **headers: str) -> "Stream":
         return Stream(self.port, headers)
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         with suppress(OSError, http.client.HTTPException), closing(self.open()) as stream:
             return stream.status == 200
         return False
@@ -67,7 +67,7 @@ class Server:
 
 
 class Stream:
-    """A client over a socket: reads by itself, remembers what it heard."""
+    """A client over a socket. It keeps everything that it reads."""
 
     def __init__(self, port: int, headers: dict[str, str]) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
@@ -77,19 +77,19 @@ class Stream:
         self.headers = dict(self._response.headers.items())
         self.text = b""
 
-    def hears_of(self, version: int) -> list:
-        """All events up to the one with this version as its id; a `TimeoutError` when they do not come."""
+    def wait_for_version(self, version: int) -> list:
+        """Read up to the event that has this version in its id; return all events. Raises TimeoutError."""
         while f":{version}\n".encode() not in self.text or not self.text.endswith(b"\n\n"):
             self._read()
         return parse(self.text)
 
-    def hears(self, count: int) -> list:
+    def wait_for_events(self, count: int) -> list:
         while len(parse(self.text)) < count:
             self._read()
         return parse(self.text)
 
-    def ends(self) -> bool:
-        """Read to the end; False when it was cut off instead of ended."""
+    def read_to_end(self) -> bool:
+        """Read to the end of the response. Return False if it was cut off instead of ended properly."""
         with suppress(http.client.IncompleteRead, ConnectionResetError):
             self._response.read()
             return True
@@ -107,14 +107,14 @@ class Stream:
 
 @pytest.fixture
 def serve(tmp_path):
-    """Start so many processes on a view of thirty games; each answers when it is returned."""
+    """Start processes on a view of thirty games and return them when they are ready."""
     started: list[Server] = []
 
     def start(count: int) -> list[Server]:
         build(GAMES)
         started.extend(Server(tmp_path / f"{number}.log") for number in range(count))
         for server in started:
-            wait_until(server.answers)
+            wait_until(server.is_ready)
         return started
 
     yield start
@@ -125,42 +125,42 @@ def serve(tmp_path):
 def test_a_change_reaches_the_clients_of_every_process(serve):
     one, other = serve(2)
     with closing(one.open()) as here, closing(other.open(Origin="https://a.example")) as there:
-        here.hears(1)
-        there.hears(1)
+        here.wait_for_events(1)
+        there.wait_for_events(1)
         version = change({31: (234, 0)})
-        assert here.hears_of(version)[1:] == there.hears_of(version)[1:]
+        assert here.wait_for_version(version)[1:] == there.wait_for_version(version)[1:]
         assert [event.name for event in parse(here.text)] == ["snapshot", "game", "analytics"]
     assert there.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert there.headers["access-control-allow-origin"] == "*"
     assert "content-encoding" not in there.headers
 
 
-def test_a_client_goes_on_at_another_process_at_once_and_misses_nothing(serve):
+def test_a_client_continues_at_another_process_and_misses_nothing(serve):
     servers = serve(2)
     with closing(servers[0].open()) as stream:
-        heard = stream.hears(1)
-    last_id, told = heard[-1].id, []
+        events = stream.wait_for_events(1)
+    last_id, game_ids = events[-1].id, []
     for number in range(30):
         version = change({31 + number: (200, 0)})
         with closing(servers[number % 2].open(**{"Last-Event-ID": last_id})) as stream:
-            events = stream.hears_of(version)
+            events = stream.wait_for_version(version)
         assert {event.name for event in events} == {"game", "analytics"}
-        told += [event.data["game_id"] for event in events if event.name == "game"]
+        game_ids += [event.data["game_id"] for event in events if event.name == "game"]
         last_id = f"{epoch()}:{version}"
-    assert told == list(range(31, 61))
+    assert game_ids == list(range(31, 61))
 
 
 def test_a_hundred_reconnects_miss_nothing(serve):
-    """Twenty clients cut off at random moments; benchmarks/stream.py does a thousand."""
+    """Twenty clients are cut off at random times; benchmarks/stream.py does the same a thousand times."""
     (server,) = serve(1)
     numbers = iter(range(31, 1_000_000))
 
-    def tell() -> int:
+    def change_next_game() -> int:
         game_id = next(numbers)
         change({game_id: (200, 0)})
         return game_id
 
-    found = asyncio.run(_reconnects.run(server.port, 100, tell))
+    found = asyncio.run(_reconnects.run(server.port, 100, change_next_game))
     assert (found.reconnects, found.missed, found.resets) == (100, 0, 0)
 
 
@@ -169,9 +169,11 @@ def test_streams_end_within_a_second_of_the_signal(serve, number):
     (server,) = serve(1)
     streams = [server.open() for _ in range(20)]
     for stream in streams:
-        stream.hears(1)
+        stream.wait_for_events(1)
     ended: list[bool] = []
-    readers = [threading.Thread(target=lambda one: ended.append(one.ends()), args=(stream,)) for stream in streams]
+    readers = [
+        threading.Thread(target=lambda one: ended.append(one.read_to_end()), args=(stream,)) for stream in streams
+    ]
     for reader in readers:
         reader.start()
     began = time.monotonic()
@@ -186,17 +188,17 @@ def test_streams_end_within_a_second_of_the_signal(serve, number):
         stream.close()
 
 
-def test_a_client_that_does_not_read_holds_up_nobody(serve):
+def test_a_client_that_does_not_read_delays_no_other_client(serve):
     (server,) = serve(1)
-    with socket.socket() as deaf, closing(server.open()) as stream:
-        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        deaf.connect(("127.0.0.1", server.port))
-        deaf.sendall(b"GET /api/stream/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        stream.hears(1)
+    with socket.socket() as unread, closing(server.open()) as stream:
+        unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        unread.connect(("127.0.0.1", server.port))
+        unread.sendall(b"GET /api/stream/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        stream.wait_for_events(1)
         version = 0
         for number in range(100):
             version = change(dict.fromkeys(range(100 * number, 100 * number + 100), (200 + number, 0)))
-        assert stream.hears_of(version)[-1].data["games"] >= 10_000
+        assert stream.wait_for_version(version)[-1].data["games"] >= 10_000
 
 
 def test_other_methods_are_answered_by_django(serve):
@@ -208,7 +210,7 @@ def test_other_methods_are_answered_by_django(serve):
         assert json.load(response) == {"detail": 'Method "POST" not allowed.'}
 
 
-def test_where_there_is_no_front_door_the_answer_says_so(client):
+def test_a_server_without_asgi_responds_with_501(client):
     response = client.get("/api/stream/")
     assert (response.status_code, response.json()) == (
         501,

@@ -1,4 +1,4 @@
-"""Changes of the view past the table: what the stream tells comes from Redis alone."""
+"""Change the view directly, without the table: the stream reads from Redis alone."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def columns(games: dict[int, tuple[int, int]]) -> Columns:
 
 
 def build(games: dict[int, tuple[int, int]]) -> int:
-    """A new view of these games (id -> hundredths, end ms); its version."""
+    """Build a new view of these games (id -> hundredths, end ms). Return its version."""
     with writer_lock(wait_seconds=5) as writer:
         return rebuild.rebuild(
             writer, columns(games), view_settings.conditions(), oldest_retained_id=0, oldest_bucket=0
@@ -29,10 +29,10 @@ def build(games: dict[int, tuple[int, int]]) -> int:
 
 
 def change(games: dict[int, tuple[int, int] | None]) -> int:
-    """Apply one batch; None removes. The new version."""
-    kept = {game_id: values for game_id, values in games.items() if values is not None}
+    """Apply one batch; None removes a game. Return the new version."""
+    rows = {game_id: values for game_id, values in games.items() if values is not None}
     with writer_lock(wait_seconds=5) as writer:
-        return apply(writer, dict.fromkeys(games, 1), columns(kept), view_settings.conditions()).version
+        return apply(writer, dict.fromkeys(games, 1), columns(rows), view_settings.conditions()).version
 
 
 def epoch() -> str:

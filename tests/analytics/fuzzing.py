@@ -1,10 +1,10 @@
-"""A plugin for `make fuzz`: says how many histories ran, over all processes."""
+"""A pytest plugin for `make fuzz`: it reports how many histories ran in all processes."""
 
 _finished: list[int] = []
 
 
 def pytest_runtest_logreport(report):
-    if report.when == "teardown":  # the last word on a test, in whichever process it ran
+    if report.when == "teardown":  # the last report of a test, forwarded from the process that ran it
         _finished.extend(value for name, value in report.user_properties if name == "histories")
 
 

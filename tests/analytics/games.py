@@ -1,4 +1,4 @@
-"""Games in the table as the view's tests need them: written past the service, so that nothing is announced."""
+"""Write games to the table for tests of the view, without the service and therefore without any signal."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def put_all(games: dict[int, tuple[int, int]]) -> None:
-    """Insert or overwrite: id -> (hundredths, end ms or 0)."""
+    """Insert or overwrite games: id -> (hundredths, end ms or 0)."""
     Game.objects.bulk_create(
         [
             Game(

@@ -1,7 +1,7 @@
-"""Anything that can happen to the live view, as a state machine. docs/fuzzing.md: what it does, how to replay it.
+"""A Hypothesis state machine that puts the live view through games, jobs and faults. See docs/fuzzing.md.
 
-It knows the table, and of each fault which job makes it good. After every step what the view holds must be consistent
-and nothing lost that the fault model does not call lost; after a drain every cell equals the recomputation.
+It models the table, and knows for each fault the job that repairs it. After every step the view must be consistent, and
+no change may be missing unless the model expects it. After a drain every cell must equal a recomputation.
 """
 
 import time
@@ -23,16 +23,16 @@ from cachecore.locks import LOCK, LockHeld
 from cachecore.redis_client import connections
 from cachecore.redis_client.connections import RedisUnavailable
 from games.models import Game
-from tests.analytics import games, picture, questions
+from tests.analytics import games, view_dump, view_queries
+from tests.analytics.connection_faults import Fault, ProcessKilled, inject, intercepted
 from tests.analytics.oracle import expected_cells, meets
-from tests.analytics.picture import Games, Picture
-from tests.analytics.view import PREFIX
-from tests.analytics.wire import Killed, Trouble, tapped, troubled
+from tests.analytics.view_cells import PREFIX
+from tests.analytics.view_dump import Games, ViewDump
 
 CHUNK = 4096
 DAY_MS, BUCKET_MS = 86_400_000, 600_000
 EXTREMES = ("first", "last", "head")
-BASE_DAYS = 20  # the earliest end time lies so many days back, at the beginning of a bucket
+BASE_DAYS = 20  # the earliest end time lies this many days back, at the start of a bucket
 
 IDS = st.one_of(
     st.integers(1, 9),
@@ -41,7 +41,7 @@ IDS = st.one_of(
     st.integers(9_999_998, 10_000_001),
     st.sampled_from([10**12, 10**12 + 1]),
 )
-STEPS = st.sampled_from([1, 1, 1, 1, 2, 3, 4096, 50_000])  # to the next id
+STEPS = st.sampled_from([1, 1, 1, 1, 2, 3, 4096, 50_000])  # distance to the next id
 CRASHES = st.sampled_from([100, 101, 150, 199, 200, 350, 999, 1000, 99_999, 100_000, 2**48 - 1])
 ENDS = st.one_of(  # ms after the base; None: unknown
     st.none(),
@@ -64,13 +64,13 @@ AT = st.tuples(st.integers(0, 4), st.just(True)) | st.tuples(st.integers(0, 15) 
 
 
 @contextmanager
-def ground() -> Iterator[None]:
-    """What a machine stands on: connections that trouble can strike, settings that are put back."""
-    with tapped(), override_settings():
+def environment() -> Iterator[None]:
+    """Provide what a machine needs: connections into which faults can be injected, settings that are restored."""
+    with intercepted(), override_settings():
         yield
 
 
-# Keys that may go; of those whose names begin so, the last.
+# Keys that may be lost. A name that ends with a colon is a prefix: the last of the keys with this prefix is lost.
 LOSSES = [
     *("version", "epoch", "state", "chunks", "ledger:", "occurrences:", "intervals:", "series"),
     *("series:closed:", "series:longest:", "pending", "sequence", "writer", "events"),
@@ -78,26 +78,29 @@ LOSSES = [
 
 
 class ViewMachine(RuleBasedStateMachine):
-    """To be run in `ground()`. A failing history is printed as calls of these methods, to be pasted into a test."""
+    """The state machine; run it in `environment()`.
 
-    finished = 0  # histories of this process
+    Hypothesis prints a failing history as calls of these methods, which can be pasted into a test.
+    """
+
+    finished = 0  # number of histories in this process
 
     def __init__(self) -> None:
         super().__init__()
         self.base_ms = time.time_ns() // 10**6 // BUCKET_MS * BUCKET_MS - BASE_DAYS * DAY_MS
         self.table: Games = {}
-        self.before: Games = {}  # the table at the last look
-        self.marked: set[int] = set()  # ever
-        self.lost: set[int] = set()  # changed, and the marking is gone or never was: only reconciling finds them
-        self.hurt = False  # a cell is gone: only the look at every cell finds that
-        self.ahead = False  # the series may be, of the counts
-        self.absent = True  # the view may be
-        self.below: list[Games] = [{}]  # what the view may have taken in of games below its ledger
+        self.table_before: Games = {}  # the table at the last check
+        self.ever_marked: set[int] = set()
+        self.missed: set[int] = set()  # changed games that are not pending: only reconcile finds them
+        self.cells_lost = False  # a key is lost that only the check of every cell finds
+        self.series_ahead = False  # the series may contain games that the counts do not
+        self.view_may_be_absent = True
+        self.possible_below: list[Games] = [{}]  # the games below the ledger that the view may have counted
         self.newest_version = 0
-        self.seen = Picture()
-        self.dump: tuple | None = None
+        self.last_dump = ViewDump()
+        self.backup: tuple | None = None
         self.stalled: tuple | None = None
-        self.unheard: set[int] = set()  # changed since the stall, and nothing marked tells the stalled writer
+        self.missed_since_stall: set[int] = set()  # changed since the writer stalled, without being marked pending
         _empty_servers()
 
     @initialize(
@@ -107,18 +110,18 @@ class ViewMachine(RuleBasedStateMachine):
         days=KEEP_DAYS,
         built=st.booleans(),
     )
-    def begin(self, games, conditions, keep, days, built) -> None:
+    def start(self, games, conditions, keep, days, built) -> None:
         self.configure(conditions)
         self.keep(keep, days)
         self._save(games, marked=False)
         if built:
             services.rebuild_view()
 
-    # Games come, change and go ---------------------------------------------------------------------------------------
+    # Games are added, changed and deleted -----------------------------------------------------------------------------
 
     @rule(new=st.lists(st.tuples(STEPS, VALUES), min_size=1, max_size=8))
     def follow(self, new) -> None:
-        """Games in order, after the newest."""
+        """Add games in order, after the newest one."""
         head, found = max(self.table, default=0), {}
         for step, values in new:
             head += step
@@ -127,7 +130,7 @@ class ViewMachine(RuleBasedStateMachine):
 
     @rule(found=st.dictionaries(IDS, VALUES, min_size=1, max_size=6), marked=st.sampled_from([True, True, True, False]))
     def save(self, found, marked) -> None:
-        """New ones, late ones, corrections; not marked: Redis was away."""
+        """Save new games, late games and corrections. They are not marked pending if Redis was down."""
         self._save(found, marked=marked)
 
     @rule(which=WHICH, crash=CRASHES)
@@ -152,176 +155,180 @@ class ViewMachine(RuleBasedStateMachine):
 
     @rule(ids=st.lists(IDS, min_size=1, max_size=6))
     def mark(self, ids) -> None:
-        """As after a save that changed nothing, or one that was rolled back."""
+        """Mark games pending without a change, as after a save that changed nothing or was rolled back."""
         self._mark(ids)
 
     @rule()
     def reorder(self) -> None:
-        """What waits is marked again, the newest first."""
-        for game_id in sorted(self.seen.pending, reverse=True):
+        """Mark the pending games again, the newest first."""
+        for game_id in sorted(self.last_dump.pending, reverse=True):
             self._mark([game_id])
 
-    # Jobs run, alone and in trouble -----------------------------------------------------------------------------------
+    # Jobs run, alone and with faults ----------------------------------------------------------------------------------
 
     @rule(job=JOBS)
     def run(self, job) -> None:
-        self._job(job, None)
+        self._run_with_fault(job, None)
 
     @rule(job=JOBS, at=AT, answered=st.booleans())
     def kill(self, job, at, answered) -> None:
-        """The job dies before message `at` is sent, or once the server has executed it."""
-        self._job(job, Trouble(*at, answered=answered))
+        """Kill the job before message `at` is sent, or after the server has executed it."""
+        self._run_with_fault(job, Fault(*at, answered=answered))
 
     @rule(job=JOBS, at=AT, answered=st.booleans(), cuts=st.integers(1, 3))
     def cut(self, job, at, answered, cuts) -> None:
-        """The connection drops there, so many times."""
-        self._job(job, Trouble(*at, answered=answered, cuts=cuts))
+        """Cut the connection at message `at`, this number of times."""
+        self._run_with_fault(job, Fault(*at, answered=answered, cuts=cuts))
 
     @rule(job=JOBS, at=AT, found=st.dictionaries(IDS, VALUES, max_size=4), which=st.lists(WHICH, max_size=2))
     def run_beside_saves(self, job, at, found, which) -> None:
-        """Games change just before message `at` of the job."""
+        """Change games just before message `at` of the job."""
 
         def meanwhile() -> None:
             self._save(found)
             self._remove({game_id for one in which if (game_id := self._find(one))})
 
-        if job == "clean_up":  # what it drops is then of no state of the table
+        if job == "clean_up":  # otherwise it would drop games of a state that the machine has not checked
             meanwhile()
-        self._job(job, Trouble(*at, meanwhile=meanwhile))
+        self._run_with_fault(job, Fault(*at, meanwhile=meanwhile))
 
     @rule(job=JOBS, at=AT, other=st.sampled_from(["apply", "rebuild"]))
-    def run_overtaken(self, job, at, other) -> None:
-        """The job stalls before message `at` until its lock runs out and another writer has done its work."""
+    def run_until_fenced(self, job, at, other) -> None:
+        """Stall the job before message `at` until its lock has expired and another writer has finished."""
 
         def meanwhile() -> None:
-            _lock_runs_out()
-            self._do(other)
+            _expire_lock()
+            self._run_job(other)
 
-        if job == "clean_up":  # see above
-            self._lock_runs_out()
-            self._do("apply")
-            self.holds()
-        self._job(job, Trouble(*at, meanwhile=meanwhile))
+        if job == "clean_up":  # as in run_beside_saves
+            self._expire_lock()
+            self._run_job("apply")
+            self.check_view()
+        self._run_with_fault(job, Fault(*at, meanwhile=meanwhile))
 
     @rule(job=JOBS, at=AT)
     def run_while_redis_is_flushed(self, job, at) -> None:
-        self._job(job, Trouble(*at, meanwhile=self._flush))
+        self._run_with_fault(job, Fault(*at, meanwhile=self._flush))
 
     @rule()
     def stall(self) -> None:
-        """A writer reads what is marked and its rows, and then does not go on."""
-        self._lock_runs_out()
+        """Let a writer read the pending games and their rows, and stall it then."""
+        self._expire_lock()
         with writer_lock() as writer:
-            marked = pending.oldest(500)
-            self.stalled = (writer, marked, games_by_id(marked), view_settings.conditions()) if marked else None
-        self.unheard = set()
+            batch = pending.oldest(500)
+            self.stalled = (writer, batch, games_by_id(batch), view_settings.conditions()) if batch else None
+        self.missed_since_stall = set()
 
     @precondition(lambda self: self.stalled)
     @rule()
-    def stalled_writer_goes_on(self) -> None:
-        writer, marked, rows, conditions = self.stalled
+    def stalled_writer_continues(self) -> None:
+        writer, batch, rows, conditions = self.stalled
         self.stalled = None
-        of_view = self.seen.whole and [str(condition) for condition in conditions] == self.seen.conditions
-        newest = self.seen.values.get("writer") == str(writer.token).encode()
+        of_view = self.last_dump.has_view and [str(condition) for condition in conditions] == self.last_dump.conditions
+        newest = self.last_dump.values.get("writer") == str(writer.token).encode()
         try:
-            apply(writer, marked, rows, conditions)
+            apply(writer, batch, rows, conditions)
         except WriterFenced:
             assert not newest
         except NoView:
-            assert self.absent or self.hurt or not of_view
+            assert self.view_may_be_absent or self.cells_lost or not of_view
         else:
             assert newest
-            self.hurt = self.hurt or not of_view  # a dump of other conditions with its token: it counts only its own
-            self.lost |= self.unheard  # it applied what it had read of them
+            # If a backup with other conditions and this token was restored, the writer counted its own conditions only.
+            self.cells_lost = self.cells_lost or not of_view
+            self.missed |= self.missed_since_stall  # it applied the values that it had read before they changed
 
     @rule()
     def drain(self) -> None:
-        """Whatever happened, the jobs that heal it make the view equal to the table."""
-        self._heal()
+        """Run the jobs that repair whatever happened. Then the view must equal the table."""
+        self._repair()
         self._check_drained()
 
-    # Redis loses and forgets ------------------------------------------------------------------------------------------
+    # Redis loses data -------------------------------------------------------------------------------------------------
 
     @rule()
     def flush(self) -> None:
         self._flush()
 
     @rule()
-    def dump_view(self) -> None:
+    def back_up(self) -> None:
         with connections.guarded_client("state") as client:
             keys = client.keys(PREFIX + "*")
             values = [(key, client.dump(key), max(client.pttl(key), 0)) for key in keys]
-        self.dump = (values, self.hurt, self.ahead, self.absent, [dict(games) for games in self.below])
+        below = [dict(games) for games in self.possible_below]
+        self.backup = (values, self.cells_lost, self.series_ahead, self.view_may_be_absent, below)
 
-    @precondition(lambda self: self.dump)
+    @precondition(lambda self: self.backup)
     @rule()
-    def restore_the_dump(self) -> None:
-        values, self.hurt, self.ahead, self.absent, self.below = self.dump
-        self.below = [dict(games) for games in self.below]
+    def restore_backup(self) -> None:
+        values, self.cells_lost, self.series_ahead, self.view_may_be_absent, self.possible_below = self.backup
+        self.possible_below = [dict(games) for games in self.possible_below]
         with connections.guarded_client("state") as client:
             for key in client.keys(PREFIX + "*"):
                 client.delete(key)
             for key, value, ttl in values:
                 client.restore(key, ttl, value)
-        now = picture.take()
-        if now.whole:
-            self.lost |= self._differing(now) - now.pending
-        self.seen = now
-        self.unheard = set(self.stalled[1]) if self.stalled else set()  # the marks since the dump are gone
+        now = view_dump.take()
+        if now.has_view:
+            self.missed |= self._differing(now) - now.pending
+        self.last_dump = now
+        # What was marked pending since the backup is no longer pending.
+        self.missed_since_stall = set(self.stalled[1]) if self.stalled else set()
 
     @rule(what=st.sampled_from(LOSSES))
     def lose(self, what) -> None:
-        """One key, as by a hand that slipped or a server that evicts."""
-        now = self.seen
+        """Delete one key, as an operator's mistake or an evicting server would."""
+        now = self.last_dump
         names = sorted(n for n in now.values if n == what or (what[-1] == ":" and n.startswith(what)))
         if not names:
             return
         with connections.guarded_client("state") as client:
             client.delete(PREFIX + names[-1])
         if what in ("version", "epoch", "state"):
-            self.absent = True  # the next writer builds the view
+            self.view_may_be_absent = True  # the next writer builds the view
         elif what == "pending":
-            self.lost |= now.pending
-            self.unheard |= now.pending
+            self.missed |= now.pending
+            self.missed_since_stall |= now.pending
         elif what == "sequence":
-            self.stalled = None  # its numbers are given again
+            self.stalled = None  # later marks may get the sequence numbers of its batch again
         elif what.endswith(":") or what == "chunks":
-            self.hurt = True
+            self.cells_lost = True
 
     # Clients read -----------------------------------------------------------------------------------------------------
 
     @rule(
-        kind=st.sampled_from(questions.KINDS),
+        kind=st.sampled_from(view_queries.KINDS),
         count=st.sampled_from([1, 2, 12]),
         days=st.tuples(st.integers(0, 3), st.integers(1, 4)),
         at=st.integers(0, 3),
     )
     def read(self, kind, count, days, at) -> None:
-        """While a writer gets in before message `at`. The answer is what the view of its version gives."""
-        before = self.seen
-        conditions = before.conditions if before.whole else settings.ANALYTICS_CONDITIONS
+        """Query the view while a writer runs before message `at`. The result must be that of the view's version."""
+        before = self.last_dump
+        conditions = before.conditions if before.has_view else settings.ANALYTICS_CONDITIONS
         span = (self.base_ms + days[0] * DAY_MS, self.base_ms + days[1] * DAY_MS)
-        self._lock_runs_out()
-        with troubled(Trouble(at, meanwhile=services.apply_pending)):
-            answer = questions.ask(kind, conditions, count, *span)
-        states = self._states()
-        self.holds()
-        states |= self._states()
-        if self.hurt or not states or (self.ahead and kind in ("series", "longest")):
+        self._expire_lock()
+        with inject(Fault(at, meanwhile=services.apply_pending)):
+            result = view_queries.run(kind, conditions, count, *span)
+        states = self._possible_states()
+        self.check_view()
+        states |= self._possible_states()
+        if self.cells_lost or not states or (self.series_ahead and kind in ("series", "longest")):
             return
-        if answer is None:
-            assert not (before.whole and self._answers_all(before) and before.epoch == self.seen.epoch)
+        if result is None:
+            assert not (before.has_view and self._can_answer_all(before) and before.epoch == self.last_dump.epoch)
             return
-        head, found = answer
-        of_version = states.get(head.version) or [games for known in states.values() for games in known]
-        assert any(questions.expected(kind, games, conditions, count, *span) == found for games in of_version), found
+        view, found = result
+        possible = states.get(view.version) or [games for state in states.values() for games in state]
+        expected = [view_queries.expected_result(kind, games, conditions, count, *span) for games in possible]
+        assert found in expected
 
-    def _states(self) -> dict[int, list[Games]]:
-        """Version -> the games that the view may stand for."""
-        now = self.seen
-        return {now.version: [now.ledger | known for known in self.below]} if now.whole else {}
+    def _possible_states(self) -> dict[int, list[Games]]:
+        """Return the games that the view may contain, by version."""
+        now = self.last_dump
+        return {now.version: [now.ledger | below for below in self.possible_below]} if now.has_view else {}
 
-    def _answers_all(self, now: Picture) -> bool:
+    def _can_answer_all(self, now: ViewDump) -> bool:
         series = now.values.get("series", {})
         return not now.below and now.floor == 0 and all(condition in series for condition in now.conditions)
 
@@ -336,26 +343,26 @@ class ViewMachine(RuleBasedStateMachine):
         settings.ANALYTICS_LEDGER_GAMES = keep
         settings.ANALYTICS_BUCKET_DAYS = days
 
-    # What must hold after every step ----------------------------------------------------------------------------------
+    # Checks after every step ------------------------------------------------------------------------------------------
 
     @invariant()
-    def holds(self) -> None:
-        now, before = picture.take(), self.seen
-        self.seen = now
+    def check_view(self) -> None:
+        now, before = view_dump.take(), self.last_dump
+        self.last_dump = now
         assert all(ttl > 0 for ttl in now.staging.values()), now.staging
         self._check_version(before, now)
-        if not now.whole:
-            assert self.absent
-            self.before = dict(self.table)
+        if not now.has_view:
+            assert self.view_may_be_absent
+            self.table_before = dict(self.table)
             return
         self._follow_view(before, now)
-        if not self.hurt:
-            assert not now.strangers, now.strangers
+        if not self.cells_lost:
+            assert not now.unexpected_keys, now.unexpected_keys
             self._check_nothing_is_lost(now)
             self._check_consistency(now)
-        self.before = dict(self.table)
+        self.table_before = dict(self.table)
 
-    def _check_version(self, before: Picture, now: Picture) -> None:
+    def _check_version(self, before: ViewDump, now: ViewDump) -> None:
         if now.version is None or now.version == before.version:
             return
         assert now.version > self.newest_version
@@ -363,90 +370,94 @@ class ViewMachine(RuleBasedStateMachine):
         if now.last_event is not None:
             assert now.last_event == b"%d-0" % now.version
 
-    def _follow_view(self, before: Picture, now: Picture) -> None:
-        """What the view may have taken in below its ledger, after it was built anew or dropped chunks."""
+    def _follow_view(self, before: ViewDump, now: ViewDump) -> None:
+        """Update the games below the ledger that the view may have counted, after a rebuild or after retention."""
         if before.epoch != now.epoch:
-            self.absent = self.hurt = self.ahead = False
-            self.lost = set()
-            self.below = [_below(self.before, now.floor), _below(self.table, now.floor)]
-            # A test's transaction is no snapshot: of what was saved in the middle, the next block holds the newer.
-            newest = max(self.before, default=0)
+            self.view_may_be_absent = self.cells_lost = self.series_ahead = False
+            self.missed = set()
+            self.possible_below = [_below(self.table_before, now.floor), _below(self.table, now.floor)]
+            # The test's transaction is no snapshot: a rebuild reads in blocks, and a save between two blocks is visible
+            # in the later ones only.
+            newest = max(self.table_before, default=0)
             later = {game_id: values for game_id, values in self.table.items() if game_id > newest}
-            self.below.append(_below(self.before | later, now.floor))
+            self.possible_below.append(_below(self.table_before | later, now.floor))
         elif before.floor != now.floor:
             assert now.floor > before.floor
-            self.below = [known | _below(before.ledger, now.floor) for known in self.below]
+            self.possible_below = [below | _below(before.ledger, now.floor) for below in self.possible_below]
 
-    def _check_nothing_is_lost(self, now: Picture) -> None:
-        found_by_reconcile = now.pending - self.marked
+    def _check_nothing_is_lost(self, now: ViewDump) -> None:
+        found_by_reconcile = now.pending - self.ever_marked
         assert not found_by_reconcile
         differing = self._differing(now)
-        self.lost &= differing
-        assert differing <= now.pending | self.lost, differing - now.pending - self.lost
+        self.missed &= differing
+        assert differing <= now.pending | self.missed, differing - now.pending - self.missed
 
-    def _differing(self, now: Picture) -> set[int]:
-        """Ids whose games the view has not as the table has them."""
+    def _differing(self, now: ViewDump) -> set[int]:
+        """Return the ids of the games that differ between view and table."""
         ledger = now.ledger
         ids = {i for i in ledger.keys() | self.table.keys() if i >= now.floor and ledger.get(i) != self.table.get(i)}
         if not now.below:
-            below = [_differing(known, _below(self.table, now.floor)) for known in self.below]
-            ids |= min(below, key=len)
+            differing = [_differing(below, _below(self.table, now.floor)) for below in self.possible_below]
+            ids |= min(differing, key=len)
         return ids
 
-    def _check_consistency(self, now: Picture) -> None:
-        """Every cell is what the ledger and what was below it give."""
+    def _check_consistency(self, now: ViewDump) -> None:
+        """Assert that every cell is what the ledger and the games below it give."""
         actual = now.cells
         expected = [
-            expected_cells(now.ledger | known, now.conditions, now.bucket_floor, now.floor) for known in self.below
+            expected_cells(now.ledger | below, now.conditions, now.bucket_floor, now.floor)
+            for below in self.possible_below
         ]
-        differences = [_differences(actual, _as_far_as_known(now, actual, cells)) for cells in expected]
-        fits = [not found or self._ahead(now, found) for found in differences]
+        differences = [_differences(actual, _without_undecided_cells(now, actual, cells)) for cells in expected]
+        fits = [not found or self._is_series_ahead(now, found) for found in differences]
         assert any(fits), differences[-1]
-        self.below = [known for known, fit in zip(self.below, fits, strict=True) if fit]
-        assert any(
-            int(now.state["below_end"]) >= max((e for _, e in known.values()), default=0) for known in self.below
-        )
+        self.possible_below = [below for below, fit in zip(self.possible_below, fits, strict=True) if fit]
+        latest = [max((end_ms for _, end_ms in below.values()), default=0) for below in self.possible_below]
+        assert any(int(now.state["below_end"]) >= end_ms for end_ms in latest)
 
-    def _ahead(self, now: Picture, found: dict) -> bool:
-        """Series computed anew take games below the ledger from the table, which the counts may not know yet. A marked
-        one is about to be; of one whose marking was lost only the look at every cell tells."""
-        unknown = any(_differing(known, _below(self.table, now.floor)) for known in self.below)
-        self.ahead = self.ahead or unknown
-        return self.ahead and all(name.startswith("series:") for name in found)
+    def _is_series_ahead(self, now: ViewDump, found: dict) -> bool:
+        """Return True if only series differ, and they may because they are ahead of the counts.
+
+        Recomputed series include the table's games below the ledger, which the counts may not contain yet. A pending
+        game will be applied; one that is not pending is found by the check of every cell only.
+        """
+        not_counted = any(_differing(below, _below(self.table, now.floor)) for below in self.possible_below)
+        self.series_ahead = self.series_ahead or not_counted
+        return self.series_ahead and all(name.startswith("series:") for name in found)
 
     # ------------------------------------------------------------------------------------------------------------------
 
     def teardown(self) -> None:
-        self._heal()
+        self._repair()
         self._check_drained()
         ViewMachine.finished += 1
 
     def _check_drained(self) -> None:
-        self.holds()
-        now = self.seen
-        assert now.whole
+        self.check_view()
+        now = self.last_dump
+        assert now.has_view
         assert not now.below
         assert not now.pending
-        assert not now.strangers, now.strangers
+        assert not now.unexpected_keys, now.unexpected_keys
         assert now.conditions == [str(condition) for condition in view_settings.conditions()]
         differences = _differences(now.cells, expected_cells(self.table, now.conditions, now.bucket_floor, now.floor))
         assert not differences, differences
-        self.below = [_below(self.table, now.floor)]
+        self.possible_below = [_below(self.table, now.floor)]
 
-    def _heal(self) -> None:
-        self._lock_runs_out()
-        now = self.seen
-        lost_below = {game_id for game_id in self.lost if now.whole and game_id < now.floor}
-        if self.lost - lost_below:
+    def _repair(self) -> None:
+        self._expire_lock()
+        now = self.last_dump
+        lost_below = {game_id for game_id in self.missed if now.has_view and game_id < now.floor}
+        if self.missed - lost_below:
             newest = sorted({game_id // CHUNK for game_id in self.table})[-2:]
-            self._do("reconcile_newest" if {i // CHUNK for i in self.lost} <= set(newest) else "reconcile_all")
-        if self.hurt or self.ahead or lost_below:
-            self._do("mend")
-        for _ in range(2):  # a change below the ledger is seen by the first and taken in by the second
-            self._do("apply")
+            self._run_job("reconcile_newest" if {i // CHUNK for i in self.missed} <= set(newest) else "reconcile_all")
+        if self.cells_lost or self.series_ahead or lost_below:
+            self._run_job("repair_aggregates")
+        for _ in range(2):  # the first run notices a change below the ledger, the second one rebuilds the view
+            self._run_job("apply")
 
-    def _do(self, job: str) -> object:
-        self.marked |= self.table.keys()  # a writer marks what nobody did before the newest game
+    def _run_job(self, job: str) -> object:
+        self.ever_marked |= self.table.keys()  # a writer marks games before the newest one that no save has marked
         match job:
             case "apply":
                 return services.apply_pending()
@@ -458,40 +469,40 @@ class ViewMachine(RuleBasedStateMachine):
                 return self._reconcile(view_maintenance.all_chunks())
             case "clean_up":
                 return view_maintenance.clean_up()
-            case "mend":
+            case "repair_aggregates":
                 return view_maintenance.repair_aggregates()
         raise ValueError(job)
 
     def _reconcile(self, chunks: list[int]) -> object:
-        self.marked |= self.table.keys() | self.seen.ledger.keys()
+        self.ever_marked |= self.table.keys() | self.last_dump.ledger.keys()
         return view_maintenance.reconcile(chunks)
 
-    def _job(self, job: str, trouble: Trouble | None) -> None:
-        self._lock_runs_out()
+    def _run_with_fault(self, job: str, fault: Fault | None) -> None:
+        self._expire_lock()
         try:
-            with troubled(trouble):
-                self._do(job)
-        except Killed:
+            with inject(fault):
+                self._run_job(job)
+        except ProcessKilled:
             pass
         except RedisUnavailable:
-            assert trouble.cuts
+            assert fault.cuts
         except (WriterFenced, LockHeld):
             assert job == "rebuild"
 
-    def _lock_runs_out(self) -> None:
-        """A lock that a dead writer left keeps others out until then."""
-        if self.seen.locked:
+    def _expire_lock(self) -> None:
+        """Expire the lock of a dead writer. Until then no other writer may start."""
+        if self.last_dump.locked:
             assert services.apply_pending() is None
-            _lock_runs_out()
-            self.seen.locked = False
+            _expire_lock()
+            self.last_dump.locked = False
 
     def _flush(self) -> None:
         with connections.guarded_client("state") as client:
             client.flushdb()
-        self.absent, self.hurt = True, False
+        self.view_may_be_absent, self.cells_lost = True, False
 
     def _find(self, which: str | int) -> int | None:
-        """The first game, the newest, the only one that meets a condition, or just one of them."""
+        """Return the id of the first game, the newest, the rarest by the conditions, or the game at an index."""
         ids = sorted(self.table)
         if not ids:
             return None
@@ -519,12 +530,12 @@ class ViewMachine(RuleBasedStateMachine):
         if marked:
             self._mark(sorted(ids))
         else:
-            self.lost |= set(ids)
-            self.unheard |= set(ids)
+            self.missed |= set(ids)
+            self.missed_since_stall |= set(ids)
 
     def _mark(self, ids: list[int]) -> None:
-        self.marked |= set(ids)
-        self.unheard -= set(ids)
+        self.ever_marked |= set(ids)
+        self.missed_since_stall -= set(ids)
         pending.mark(ids)
 
 
@@ -532,36 +543,39 @@ def _empty_servers() -> None:
     Game.objects.all()._raw_delete("default")
     with connections.guarded_client("state") as client:
         client.flushall()
-    view_snapshot._chunk_hints = BoundedCache(view_snapshot.MAX_CHUNK_HINTS)  # a history begins as a new process does
+    view_snapshot._chunk_hints = BoundedCache(view_snapshot.MAX_CHUNK_HINTS)  # as in a new process
 
 
-def _lock_runs_out() -> None:
+def _expire_lock() -> None:
     with connections.guarded_client("state") as client:
         client.delete(LOCK.key(name="analytics-writer"))
 
 
-def _below(known: Games, floor: int) -> Games:
-    return {game_id: values for game_id, values in known.items() if game_id < floor}
+def _below(found: Games, floor: int) -> Games:
+    return {game_id: values for game_id, values in found.items() if game_id < floor}
 
 
-def _as_far_as_known(now: Picture, actual: dict, expected: dict) -> dict:
-    """With the view's own cells where it need not know better: a series to be computed anew; while changes below the
-    ledger wait for the rebuild, which games are the first and the last."""
-    known = dict(expected)
+def _without_undecided_cells(now: ViewDump, actual: dict, expected: dict) -> dict:
+    """Return the expected cells, with the view's own ones where they need not be right yet.
+
+    These are the series that the writer still has to recompute and, while changes below the ledger wait for a rebuild,
+    the first and last games.
+    """
+    decided = dict(expected)
     for condition in now.conditions:
         if actual[f"series:{condition}"] is None:
-            known |= {
+            decided |= {
                 name: cells for name, cells in actual.items() if name.endswith(f":{condition}") and name[:6] == "series"
             }
     if now.below:
         for name in ["state", *(f"occurrences:{condition}" for condition in now.conditions)]:
-            known[name] = {field: value for field, value in actual[name].items() if field.startswith(EXTREMES)}
-            known[name] |= {field: value for field, value in expected[name].items() if not field.startswith(EXTREMES)}
-    return known
+            decided[name] = {field: value for field, value in actual[name].items() if field.startswith(EXTREMES)}
+            decided[name] |= {field: value for field, value in expected[name].items() if not field.startswith(EXTREMES)}
+    return decided
 
 
 def _differences(actual: dict, expected: dict) -> dict:
-    """Of cells: name -> (as it is, as it should be)."""
+    """Return the cells that differ: name -> (actual, expected)."""
     return {
         name: (actual.get(name), expected.get(name))
         for name in actual.keys() | expected.keys()

@@ -1,6 +1,6 @@
-"""The live view as a plain recomputation gives it: loops over dictionaries, nothing shared with the code under test.
+"""A test oracle: the live view recomputed with plain loops over dictionaries.
 
-Only the keys and cells that docs/architecture.md promises are spelled out here.
+It shares nothing with the code under test, and contains only the keys and cells that docs/architecture.md documents.
 """
 
 from collections import Counter
@@ -20,11 +20,11 @@ def meets(condition: str, crash: int) -> bool:
 def expected_cells(
     games: dict[int, tuple[int, int]], conditions: list[str], bucket_floor: int = 0, floor: int = 0
 ) -> dict:
-    """`games`: id -> (hundredths, end ms or 0). Returns key -> cells of the view proper."""
+    """Return the expected cells of a view by key. `games` maps id to (hundredths, end ms or 0)."""
     cells: dict = {"state": _state(games)}
-    kept = {game_id: values for game_id, values in games.items() if game_id >= floor}
-    cells["chunks"] = _chunks(kept)
-    cells["ledger"] = kept
+    retained = {game_id: values for game_id, values in games.items() if game_id >= floor}
+    cells["chunks"] = _chunks(retained)
+    cells["ledger"] = retained
     cells["intervals:all"] = _buckets(games.values(), bucket_floor)
     for condition in conditions:
         met = {game_id: values for game_id, values in games.items() if meets(condition, values[0])}
@@ -48,7 +48,7 @@ def _state(games: dict[int, tuple[int, int]]) -> dict[str, int]:
 
 
 def _chunks(games: dict[int, tuple[int, int]]) -> dict[int, tuple[int, int]]:
-    """Chunk -> (games, games with a known time)."""
+    """Return the number of games and of games with a known end time, by chunk."""
     counts, timed = Counter(), Counter()
     for game_id, (_, end_ms) in games.items():
         counts[game_id // CHUNK] += 1
@@ -70,7 +70,7 @@ def _occurrences(met: dict[int, tuple[int, int]], total: int) -> dict[str, int]:
 
 
 def series(condition: str, games: dict[int, tuple[int, int]]) -> tuple[list[dict], int]:
-    """Every series, oldest first, game by game; and the games in a row that met the condition before the first."""
+    """Return every series, oldest first, and the number of games before the first one."""
     found: list[dict] = []
     leading = 0
     for game_id in sorted(games):

@@ -1,4 +1,4 @@
-"""The live view equals a recomputation from the table, to the last cell, after anything."""
+"""The live view equals a recomputation from the table in every cell, after any sequence of changes."""
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -17,7 +17,7 @@ from cachecore.redis_client import connections
 from games.models import Game
 from tests.analytics import games
 from tests.analytics.oracle import expected_cells
-from tests.analytics.view import actual_cells
+from tests.analytics.view_cells import actual_cells
 
 pytestmark = pytest.mark.django_db
 
@@ -63,7 +63,7 @@ TIMES = st.just(0) | st.integers(NOW_MS - 4_000_000, NOW_MS)
 GAMES = st.dictionaries(IDS, st.tuples(CRASHES, TIMES), max_size=12)
 STEPS = st.lists(
     st.tuples(GAMES, st.lists(IDS, max_size=6), st.lists(IDS, max_size=6)), min_size=1, max_size=5
-)  # games to put, ids to remove, ids to mark although nothing happened to them
+)  # games to put, ids to remove, ids to mark although they did not change
 
 
 @given(start=GAMES, steps=STEPS)
@@ -87,15 +87,17 @@ def test_the_view_equals_the_table_after_any_steps(conditions, start, steps):
     assert pending.size() == 0
 
 
-LOW, HIGH = 4_096, 12_288  # the first chunks are dropped; ids from HIGH on are kept
-KEPT_IDS = st.integers(HIGH, HIGH + 12)
+LOW, HIGH = 4_096, 12_288  # the first chunks are dropped; ids from HIGH on are retained
+RETAINED_IDS = st.integers(HIGH, HIGH + 12)
 
 
 @given(
     low=st.dictionaries(st.integers(1, LOW), st.tuples(CRASHES, TIMES), max_size=6),
-    start=st.dictionaries(KEPT_IDS, st.tuples(CRASHES, TIMES), min_size=1, max_size=6),
+    start=st.dictionaries(RETAINED_IDS, st.tuples(CRASHES, TIMES), min_size=1, max_size=6),
     steps=st.lists(
-        st.tuples(st.dictionaries(KEPT_IDS, st.tuples(CRASHES, TIMES), max_size=6), st.lists(KEPT_IDS, max_size=6)),
+        st.tuples(
+            st.dictionaries(RETAINED_IDS, st.tuples(CRASHES, TIMES), max_size=6), st.lists(RETAINED_IDS, max_size=6)
+        ),
         min_size=1,
         max_size=4,
     ),
@@ -118,7 +120,7 @@ def test_the_view_equals_the_table_with_old_chunks_dropped(conditions, low, star
         games.remove(*removed)
         pending.mark([*put, *removed])
         services.apply_pending()
-        if rebuild.is_rebuild_needed(view_settings.conditions()):  # what left was the last that the ledger knew
+        if rebuild.is_rebuild_needed(view_settings.conditions()):  # the removed game was the ledger's last that met one
             services.apply_pending()
         assert_view_equals_table(conditions)
 
@@ -142,19 +144,19 @@ def test_repeating_a_batch_changes_no_cell(conditions):
     assert pending.size() == 0
 
 
-def test_a_change_raises_the_version_and_tells_the_channel(conditions):
+def test_a_change_raises_the_version_and_is_published(conditions):
     services.apply_pending()
     before = versions.current(ANALYTICS)
     with connections.guarded_client("state") as client:
-        listener = client.pubsub(ignore_subscribe_messages=True)
-        listener.subscribe("analytics_updates")
-        listener.get_message(timeout=1)
+        subscription = client.pubsub(ignore_subscribe_messages=True)
+        subscription.subscribe("analytics_updates")
+        subscription.get_message(timeout=1)
         games.put(7, 1234, NOW_MS)
         pending.mark([7])
         services.apply_pending()
         after = versions.current(ANALYTICS)
-        message = listener.get_message(timeout=1)
-        listener.close()
+        message = subscription.get_message(timeout=1)
+        subscription.close()
     assert after > before
     assert message["data"] == b'{"namespace":"analytics","version":%d,"head":7,"games":1}' % after
 
@@ -164,42 +166,42 @@ def test_an_id_marked_again_after_its_row_was_read_stays_pending(conditions):
     games.put(1, 200, NOW_MS)
     pending.mark([1])
     with writer_lock() as writer:
-        marked = pending.oldest(10)
-        rows = games_by_id(marked)
+        batch = pending.oldest(10)
+        rows = games_by_id(batch)
         games.put(1, 300, NOW_MS)  # saved between the read and the script
         pending.mark([1])
-        apply(writer, marked, rows, view_settings.conditions())
+        apply(writer, batch, rows, view_settings.conditions())
     assert pending.size() == 1
     services.apply_pending()
     assert_view_equals_table(conditions)
 
 
-def test_a_stalled_writer_cannot_overtake_a_newer_one(conditions):
+def test_a_stalled_writer_is_fenced_by_a_newer_one(conditions):
     services.apply_pending()
     games.put(1, 200, NOW_MS)
     pending.mark([1])
     with writer_lock() as stalled:
-        marked = pending.oldest(10)
-        rows = games_by_id(marked)
+        batch = pending.oldest(10)
+        rows = games_by_id(batch)
         with connections.guarded_client("state") as client:
-            scripts.take_token(client, [WRITER.key()])  # its lock ran out; another one is the writer now
+            scripts.take_token(client, [WRITER.key()])  # its lock has expired, and another writer has started
         with pytest.raises(WriterFenced):
-            apply(stalled, marked, rows, view_settings.conditions())
+            apply(stalled, batch, rows, view_settings.conditions())
     assert pending.size() == 1
     services.apply_pending()
     assert_view_equals_table(conditions)
 
 
-def test_a_reply_that_was_lost_is_made_good_by_repeating_the_call(conditions):
+def test_a_call_whose_reply_was_lost_can_be_repeated(conditions):
     services.apply_pending()
     games.put_all({1: (200, NOW_MS), 2: (1000, NOW_MS)})
     pending.mark([1, 2])
     with writer_lock() as writer:
-        marked = pending.oldest(10)
-        rows = games_by_id(marked)
-        apply(writer, marked, rows, view_settings.conditions())
-        again = apply(writer, marked, rows, view_settings.conditions())
-    assert (again.new, again.unchanged) == (0, 2)
+        batch = pending.oldest(10)
+        rows = games_by_id(batch)
+        apply(writer, batch, rows, view_settings.conditions())
+        repeated = apply(writer, batch, rows, view_settings.conditions())
+    assert (repeated.new, repeated.unchanged) == (0, 2)
     assert_view_equals_table(conditions)
 
 
@@ -216,11 +218,11 @@ def test_a_flushed_redis_gets_a_new_view_with_a_new_epoch_and_a_higher_version(c
     assert_view_equals_table(conditions)
 
 
-def test_a_stalled_build_cannot_write_into_the_next_ones(conditions):
+def test_a_stalled_build_cannot_write_into_the_next_one(conditions):
     games.put_all(dict.fromkeys(range(1, 20), (200, NOW_MS)))
     with writer_lock() as stalled:
         with connections.guarded_client("state") as client:
-            client.delete(LOCK.key(name="analytics-writer"))  # its lock ran out
+            client.delete(LOCK.key(name="analytics-writer"))  # its lock has expired
         services.apply_pending()  # the next writer builds
         before = actual_cells(conditions)
         games.put(20, 300, NOW_MS)
@@ -240,10 +242,10 @@ def test_changed_conditions_rebuild_the_view_and_leave_no_key_of_the_old_ones(co
     with connections.guarded_client("state") as client:
         assert not client.exists("{analytics}:occurrences:min:10", "{analytics}:intervals:min:10")
         assert not list(client.scan_iter(match="{analytics}:staging:*"))
-        assert client.ttl(LIVE.state) == -1  # what was staged no longer runs out
+        assert client.ttl(LIVE.state) == -1  # staged keys no longer expire
 
 
-def test_a_change_below_the_ledger_sends_all_time_answers_to_the_table_until_the_rebuild(conditions):
+def test_a_change_below_the_ledger_requires_a_rebuild(conditions):
     games.put_all(dict.fromkeys((10, 9000, 9001), (200, NOW_MS)))
     services.apply_pending()
     with writer_lock() as writer:
@@ -269,7 +271,7 @@ def test_old_buckets_are_dropped_and_the_others_stay(conditions, settings, keep_
     now = now_ms()
     ends = [now - day * 86_400_000 - 1_000 for day in (0, 10, 40, 200)]
     games.put_all({number: (200, end_ms) for number, end_ms in enumerate(ends, start=1)})
-    services.apply_pending()  # keeps everything
+    services.apply_pending()  # retains everything
     for days in (60, keep_days):
         settings.ANALYTICS_BUCKET_DAYS = days
         view_maintenance.clean_up()

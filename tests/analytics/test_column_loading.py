@@ -1,4 +1,4 @@
-"""Rows become columns to the last digit, on both databases."""
+"""Loading rows as columns is exact on both databases."""
 
 from datetime import UTC, datetime
 
@@ -32,36 +32,36 @@ def rows() -> None:
         Game(game_id=game_id, crash_hundredths=crash, end_time=end_time, source="test").save()
 
 
-def told(columns) -> tuple[list[int], list[int], list[int]]:
+def as_lists(columns) -> tuple[list[int], list[int], list[int]]:
     return columns.ids.tolist(), columns.crash.tolist(), columns.end_ms.tolist()
 
 
 @pytest.mark.parametrize("order", ["game_id", "-game_id", "crash_hundredths", "?"])
 def test_columns_are_exact_and_ascend_by_id_whatever_the_order(rows, order):
-    assert told(load_columns(Game.objects.order_by(order))) == COLUMNS
+    assert as_lists(load_columns(Game.objects.order_by(order))) == COLUMNS
 
 
 def test_a_slice_of_the_newest_keeps_the_newest(rows):
-    assert told(load_columns(Game.objects.order_by("-game_id")[1:3])) == tuple(column[2:4] for column in COLUMNS)
+    assert as_lists(load_columns(Game.objects.order_by("-game_id")[1:3])) == tuple(column[2:4] for column in COLUMNS)
 
 
-def test_other_numbers_are_of_the_games_that_were_found(rows):
+def test_other_numbers_refer_to_the_games_that_were_found(rows):
     others = (COUNT, "found.last_id", "found.first_id > %s", "found.first_id < %s")
     columns, numbers = read_columns(SELECT + " WHERE game_id IN (%s, %s)", *others, parameters=(2, 10_000_000, 1, 2))
     assert (columns.ids.tolist(), numbers) == ([2, 10_000_000], [3, 10_000_000, 1, 0])
 
 
-def test_of_no_games_there_are_no_columns_and_nothing_is_zero(rows):
+def test_without_games_the_columns_are_empty_and_the_numbers_zero(rows):
     columns, numbers = read_columns(
         SELECT + " WHERE game_id > %s AND game_id < %s", COUNT, "found.first_id", parameters=(3, 4)
     )
-    assert (told(columns), numbers) == (([], [], []), [0, 0])
+    assert (as_lists(columns), numbers) == (([], [], []), [0, 0])
 
 
-def test_whole_numbers_are_read_by_column(rows):
+def test_integers_are_read_by_column(rows):
     found = read_integers("SELECT game_id, crash_hundredths FROM games_game", ("game_id", "crash_hundredths"))
     assert sorted(found.tolist()) == [list(pair) for pair in zip(*COLUMNS[:2], strict=True)]
 
 
-def test_of_no_rows_there_are_no_whole_numbers():
+def test_without_rows_no_integers_are_read():
     assert read_integers("SELECT game_id FROM games_game", ("game_id",)).shape == (0, 1)

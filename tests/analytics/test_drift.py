@@ -20,19 +20,19 @@ def view(settings):
     services.apply_pending()
 
 
-def test_a_true_view_shows_no_drift(capsys):
+def test_a_correct_view_has_no_drift(capsys):
     call_command("check_drift")
     assert capsys.readouterr().out == "No drift: every cell of the live view agrees with the games table.\n"
 
 
-def test_what_is_pending_is_applied_first_and_is_no_drift():
+def test_pending_games_are_applied_first_and_are_no_drift():
     games.put(300, 500, NOW_MS)
     pending.mark([300])
     call_command("check_drift")
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "output"),
     [
         (
             ["HINCRBY", "{analytics}:occurrences:min:2", "count", 1],
@@ -53,26 +53,26 @@ def test_what_is_pending_is_applied_first_and_is_no_drift():
         ),
     ],
 )
-def test_a_changed_cell_is_told_and_the_exit_says_so(capsys, command, told):
+def test_a_changed_cell_is_reported_and_the_command_fails(capsys, command, output):
     with connections.guarded_client("state") as client:
         client.execute_command(*command)
     message = "Cells of the live view that differ from the games table: 1. Run `rebuild_aggregates` to repair them."
     with pytest.raises(CommandError, match=f"^{message}$"):
         call_command("check_drift")
-    assert capsys.readouterr().out == f"{told}\n"
+    assert capsys.readouterr().out == f"{output}\n"
     call_command("rebuild_aggregates")
     assert "Built the view from 299 games in " in capsys.readouterr().out
     call_command("check_drift")
 
 
 @pytest.mark.parametrize("name", ["check_drift", "rebuild_aggregates"])
-def test_another_writer_at_work_is_one_line(name):
+def test_another_writer_at_work_is_reported_in_one_line(name):
     with lock("analytics-writer", 10), pytest.raises(CommandError, match="Another writer is at work"):
         call_command(name, "--wait", "0.1")
 
 
 @pytest.mark.parametrize("name", ["check_drift", "rebuild_aggregates", "apply_pending"])
-def test_without_redis_it_is_one_line(name, valkey):
+def test_a_missing_redis_is_reported_in_one_line(name, valkey):
     valkey.stop()
     with pytest.raises(CommandError, match="Redis role 'state'"):
         call_command(name)

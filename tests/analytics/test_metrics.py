@@ -1,4 +1,4 @@
-"""The live view in /metrics: what is known, and nothing of what is not."""
+"""The metrics of the live view. A metric whose value is unknown is omitted."""
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,7 +16,7 @@ def view_metrics(client) -> dict[str, float]:
     return {one.name.removeprefix(prefix): one.value for one in samples if one.name.startswith(prefix)}
 
 
-def test_a_current_view(client):
+def test_a_current_view_has_all_metrics(client):
     games.put_all({1: (200, 0), 2: (100, 0)})
     services.apply_pending()
     games.put(2, 300)
@@ -35,10 +35,10 @@ def test_a_current_view(client):
     }
 
 
-def test_no_view(client):
+def test_without_a_view_its_metrics_are_omitted(client):
     assert view_metrics(client) == {"current": 0, "pending_games": 0}
 
 
-def test_no_redis(client, valkey):
+def test_without_redis_only_the_status_is_shown(client, valkey):
     valkey.stop()
     assert view_metrics(client) == {"current": 0}

@@ -1,4 +1,4 @@
-"""What /metrics tells of the streams: of all processes, also when one of them was killed."""
+"""The metrics of the live stream: over all processes, also after one of them was killed."""
 
 import asyncio
 from collections import Counter
@@ -12,7 +12,7 @@ from analytics.stream.connection_counts import EXPIRE_AFTER_MS, RESETS, STREAMS,
 from analytics.stream.hub import Hub
 from cachecore.redis_client import connections
 from tests.analytics.changes import GAMES, build
-from tests.analytics.listener import Process, eventually, run
+from tests.analytics.stream_client import StreamProcess, run, wait_until
 
 pytestmark = pytest.mark.django_db  # the other collectors read tables
 
@@ -32,7 +32,7 @@ def no_resets() -> dict[tuple[str, ...], float]:
     return {("resets_total", reason): 0 for reason in ("rebuilt", "too_old", "unknown_id", "interrupted", "slow")}
 
 
-def test_nothing_told_is_none_open(client):
+def test_without_reports_no_stream_is_open(client):
     assert stream_metrics(client) == {("connections",): 0} | no_resets()
 
 
@@ -40,10 +40,10 @@ def test_the_streams_of_all_processes_are_added_up(client):
     build(GAMES)
 
     async def scenario():
-        async with Process() as one, Process() as other:
-            async with one.listener() as first, one.listener() as second, other.listener() as third:
-                for listener in (first, second, third):
-                    await listener.hears(1)
+        async with StreamProcess() as one, StreamProcess() as other:
+            async with one.connect() as first, one.connect() as second, other.connect() as third:
+                for stream in (first, second, third):
+                    await stream.wait_for_events(1)
                 await one.hub.report()
                 await other.hub.report()
                 everything = read_counts().connections
@@ -51,17 +51,17 @@ def test_the_streams_of_all_processes_are_added_up(client):
             return everything, read_counts().connections
 
     assert asyncio.run(scenario()) == (3, 1)
-    assert stream_metrics(client)["connections",] == 0  # both have stopped, and said so
+    assert stream_metrics(client)["connections",] == 0  # both have stopped and removed their reports
 
 
-def test_what_redis_refuses_to_note_is_noted_when_it_does_not():
+def test_a_report_that_redis_rejects_is_repeated():
     build(GAMES)
     with connections.guarded_client("state") as raw:
         raw.set(STREAMS.key(), "not a hash")
 
     async def scenario():
-        async with Process() as process, process.listener() as listener:
-            await listener.hears(1)
+        async with StreamProcess() as process, process.connect() as stream:
+            await stream.wait_for_events(1)
             await process.hub.report()
             with connections.guarded_client("state") as raw:
                 raw.delete(STREAMS.key())
@@ -71,14 +71,14 @@ def test_what_redis_refuses_to_note_is_noted_when_it_does_not():
     assert asyncio.run(scenario()) == 1
 
 
-def test_a_client_that_begins_anew_is_counted_once(client):
+def test_a_reset_is_counted_once(client):
     async def scenario(process):
-        async with process.listener(last_event_id="garbled") as garbled, process.listener() as other:
-            await garbled.hears(2)
-            await other.hears(1)
+        async with process.connect(last_event_id="garbled") as garbled, process.connect() as other:
+            await garbled.wait_for_events(2)
+            await other.wait_for_events(1)
             await asyncio.to_thread(build, {1: (500, 0)})
-            await garbled.hears(4)
-            await other.hears(3)
+            await garbled.wait_for_events(4)
+            await other.wait_for_events(3)
         await process.hub.report()
         await process.hub.report()
 
@@ -90,38 +90,38 @@ def test_a_client_that_begins_anew_is_counted_once(client):
     }
 
 
-def test_a_process_that_was_killed_is_forgotten(monkeypatch):
+def test_the_report_of_a_killed_process_expires(monkeypatch):
     now = 1_800_000_000_000
     monkeypatch.setattr(connection_counts, "now_ms", lambda: now)
 
-    async def tell(held: int) -> CountReporter:
-        teller = CountReporter()
-        await teller.report(held, Counter())
-        await teller._client.aclose()  # as if killed: it says nothing of its end
-        return teller
+    async def report_and_die(open_streams: int) -> CountReporter:
+        reporter = CountReporter()
+        await reporter.report(open_streams, Counter())
+        await reporter._client.aclose()  # as if the process was killed: its report is not removed
+        return reporter
 
-    asyncio.run(tell(7))
+    asyncio.run(report_and_die(7))
     now += EXPIRE_AFTER_MS
     assert read_counts().connections == 7
     now += 1
     assert read_counts().connections == 0
-    last = asyncio.run(tell(2))
+    last = asyncio.run(report_and_die(2))
     with connections.guarded_client("state") as client:
         assert client.hkeys(STREAMS.key()) == [last._process.encode()]
 
 
-def test_redis_that_is_away_costs_the_metrics_and_nothing_else(valkey):
+def test_without_redis_only_the_metrics_are_missing(valkey):
     async def scenario(process):
-        async with process.listener() as listener:
-            await listener.hears(1)
+        async with process.connect() as stream:
+            await stream.wait_for_events(1)
             valkey.stop()
             process.hub.resets["slow"] += 1
             await process.hub.report()
-            unknown = list(metrics.streams())
-            valkey.start()  # not in another thread: it dies with the one that started it
-            await eventually(lambda: not _breaker_is_open())
+            without_redis = list(metrics.streams())
+            valkey.start()  # in this thread: the server ends with the thread that started it
+            await wait_until(lambda: not _breaker_is_open())
             await process.hub.report()
-            return unknown
+            return without_redis
 
     assert run(scenario) == []
     with connections.guarded_client("state") as client:

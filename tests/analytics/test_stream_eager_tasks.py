@@ -1,4 +1,4 @@
-"""A coroutine that is begun at once does what it would do in a task, and needs one only where it waits."""
+"""A coroutine that is started eagerly behaves as in a task, and gets a task only if it has to wait."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import pytest
 from analytics.stream.eager_tasks import start_eagerly
 
 
-def test_what_does_not_wait_is_done_at_once_and_takes_no_task():
+def test_a_coroutine_that_does_not_wait_finishes_without_a_task():
     done = []
 
     async def at_once():
@@ -21,27 +21,27 @@ def test_what_does_not_wait_is_done_at_once_and_takes_no_task():
     asyncio.run(main())
 
 
-def test_what_waits_goes_on_in_a_task():
-    async def waits(first, second, heard):
-        heard.append("begun")
-        heard.append(await first)
+def test_a_coroutine_that_waits_continues_in_a_task():
+    async def waits(first, second, results):
+        results.append("started")
+        results.append(await first)
         await asyncio.sleep(0)  # a bare yield
-        heard.append(await second)
+        results.append(await second)
 
     async def main():
         loop = asyncio.get_running_loop()
-        first, second, heard = loop.create_future(), loop.create_future(), []
-        task = start_eagerly(waits(first, second, heard))
-        assert heard == ["begun"]
+        first, second, results = loop.create_future(), loop.create_future(), []
+        task = start_eagerly(waits(first, second, results))
+        assert results == ["started"]
         first.set_result(1)
         second.set_result(2)
         await task
-        assert heard == ["begun", 1, 2]
+        assert results == ["started", 1, 2]
 
     asyncio.run(main())
 
 
-def test_a_bare_yield_first_is_a_turn_of_the_loop():
+def test_a_bare_yield_at_the_start_gives_the_loop_a_turn():
     async def main():
         turns = []
 
@@ -57,35 +57,35 @@ def test_a_bare_yield_first_is_a_turn_of_the_loop():
     asyncio.run(main())
 
 
-def test_a_failure_of_what_it_waits_for_is_its_own():
+def test_an_exception_of_the_awaited_future_is_raised_in_the_coroutine():
     async def main():
         future = asyncio.get_running_loop().create_future()
-        heard = []
+        results = []
 
         async def waits():
             try:
                 await future
             except ConnectionResetError:
-                heard.append("reset")
+                results.append("reset")
 
         task = start_eagerly(waits())
         future.set_exception(ConnectionResetError())
         await task
-        assert heard == ["reset"]
+        assert results == ["reset"]
 
     asyncio.run(main())
 
 
 @pytest.mark.parametrize("turns", [0, 1])
-def test_it_is_cancelled_like_any_task(turns):
+def test_a_started_coroutine_is_cancelled_like_any_task(turns):
     async def main():
-        heard = []
+        results = []
 
         async def waits():
             try:
                 await asyncio.get_running_loop().create_future()
             finally:
-                heard.append("cleaned up")
+                results.append("cleaned up")
 
         task = start_eagerly(waits())
         for _ in range(turns):
@@ -93,12 +93,12 @@ def test_it_is_cancelled_like_any_task(turns):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        return heard
+        return results
 
     assert asyncio.run(main()) == ["cleaned up"]
 
 
-def test_what_fails_at_once_fails_in_the_callers_hands():
+def test_an_exception_before_the_first_wait_is_raised_to_the_caller():
     async def fails():
         raise ValueError("at once")
 

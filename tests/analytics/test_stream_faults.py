@@ -1,4 +1,4 @@
-"""What is told when the stream's source is away, lost or strange, and when a client is: never nothing."""
+"""Failures of Redis, of the view and of clients: a stream reports each of them, and no change is missing silently."""
 
 import asyncio
 import socket
@@ -13,32 +13,32 @@ from analytics.stream.hub import HEARTBEAT_SECONDS, STALLED_SECONDS
 from analytics.stream.process_limits import OTHER_FILES, set_tcp_user_timeout
 from cachecore.redis_client import connections
 from tests.analytics.changes import GAMES, build, change, epoch
-from tests.analytics.listener import SECONDS, Process, answer, eventually, run
+from tests.analytics.stream_client import SECONDS, StreamProcess, complete_response, run, wait_until
 
 
 def names(events) -> list[str]:
     return [event.name for event in events]
 
 
-def reason(listener) -> str:
-    (found,) = (event.data["reason"] for event in listener.events if event.name == "reset")
+def reason(stream) -> str:
+    (found,) = (event.data["reason"] for event in stream.events if event.name == "reset")
     return found
 
 
-# A new beginning --------------------------------------------------------------------------------------------------
+# Resets -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_rebuilt_view_is_a_reset_and_a_new_snapshot():
+def test_a_rebuild_of_the_view_causes_a_reset_and_a_new_snapshot():
     async def scenario(process):
-        async with process.listener() as listener:
-            await listener.hears(1)
+        async with process.connect() as stream:
+            await stream.wait_for_events(1)
             version = await asyncio.to_thread(build, {1: (500, 0)})
-            heard = await listener.hears_of(version)
-            assert names(heard) == ["snapshot", "reset", "snapshot"]
-            assert (reason(listener), heard[-1].id) == ("rebuilt", f"{epoch()}:{version}")
-            assert [found["crash_point"] for found in heard[-1].data["newest"]] == [5.0]
+            events = await stream.wait_for_version(version)
+            assert names(events) == ["snapshot", "reset", "snapshot"]
+            assert (reason(stream), events[-1].id) == ("rebuilt", f"{epoch()}:{version}")
+            assert [found["crash_point"] for found in events[-1].data["newest"]] == [5.0]
             after = change({2: (200, 0)})
-            assert names(await listener.hears_of(after)) == ["snapshot", "reset", "snapshot", "game", "analytics"]
+            assert names(await stream.wait_for_version(after)) == ["snapshot", "reset", "snapshot", "game", "analytics"]
 
     run(scenario)
 
@@ -55,30 +55,30 @@ def test_a_rebuilt_view_is_a_reset_and_a_new_snapshot():
         ("é", "unknown_id"),
     ],
 )
-def test_an_id_that_does_not_lead_here_is_a_reset(last_id, why):
+def test_an_id_outside_the_history_causes_a_reset(last_id, why):
     async def scenario(process):
-        async with process.listener(last_event_id=last_id.format(epoch=epoch())) as listener:
-            assert names(await listener.hears(2)) == ["reset", "snapshot"]
-        assert reason(listener) == why
+        async with process.connect(last_event_id=last_id.format(epoch=epoch())) as stream:
+            assert names(await stream.wait_for_events(2)) == ["reset", "snapshot"]
+        assert reason(stream) == why
 
     run(scenario)
 
 
-def test_a_moment_that_no_batch_ended_at_is_a_reset():
+def test_a_version_that_no_batch_had_causes_a_reset():
     async def scenario(process):
         first = process.hub.mirror.view.version
         with connections.guarded_client("state") as client:
             client.set(VERSION.key(), first + 1_000_000)
         change({31: (200, 0)})
         await process.hub.mirror.advance()
-        async with process.listener(last_event_id=f"{epoch()}:{first + 5}") as listener:
-            await listener.hears(2)
-        assert reason(listener) == "unknown_id"
+        async with process.connect(last_event_id=f"{epoch()}:{first + 5}") as stream:
+            await stream.wait_for_events(2)
+        assert reason(stream) == "unknown_id"
 
     run(scenario)
 
 
-def test_what_is_no_longer_kept_is_a_reset():
+def test_an_id_older_than_the_history_causes_a_reset():
     build(GAMES)
     first = change({31: (200, 0)})
     for game_id in range(32, 37):
@@ -87,119 +87,119 @@ def test_what_is_no_longer_kept_is_a_reset():
         client.xtrim(EVENTS.key(), maxlen=3, approximate=False)
 
     async def scenario():
-        async with Process() as process, process.listener(last_event_id=f"{epoch()}:{first}") as listener:
-            await listener.hears(2)
-            return reason(listener)
+        async with StreamProcess() as process, process.connect(last_event_id=f"{epoch()}:{first}") as stream:
+            await stream.wait_for_events(2)
+            return reason(stream)
 
     assert asyncio.run(scenario()) == "too_old"
 
 
-def test_an_id_from_a_process_that_has_read_further_is_waited_for():
+def test_an_id_from_a_process_that_has_read_further_is_accepted():
     async def scenario(process):
         for task in process.hub._tasks:
-            task.cancel()  # this process sleeps while the other one tells
+            task.cancel()  # this process does not read while another one sends the change
         version = change({31: (200, 0)})
-        async with process.listener(last_event_id=f"{epoch()}:{version}") as listener:
+        async with process.connect(last_event_id=f"{epoch()}:{version}") as stream:
             assert process.hub.mirror.view.version < version
-            await eventually(lambda: process.hub.mirror.view.version == version)
-        assert listener.events == []
+            await wait_until(lambda: process.hub.mirror.view.version == version)
+        assert stream.events == []
 
     run(scenario)
 
 
-def test_changes_that_redis_no_longer_has_are_a_reset():
-    """As after a process was stopped for longer than the history reaches back."""
+def test_changes_that_redis_has_already_dropped_cause_a_reset():
+    """This happens if a process was suspended for longer than the history reaches back."""
 
     async def scenario(process):
-        async with process.listener() as listener:
-            await listener.hears(1)
-            with connections.guarded_client("state") as client, client.pipeline() as pipeline:  # in one moment
+        async with process.connect() as stream:
+            await stream.wait_for_events(1)
+            with connections.guarded_client("state") as client, client.pipeline() as pipeline:  # atomic
                 version = process.hub.mirror.view.version + 10
-                told = b'{"epoch":"%s","version":%d,"games":30}' % (epoch().encode(), version)
+                entry = b'{"epoch":"%s","version":%d,"games":30}' % (epoch().encode(), version)
                 pipeline.delete(EVENTS.key())
-                pipeline.xadd(EVENTS.key(), {"event": told}, id=f"{version}-0")
+                pipeline.xadd(EVENTS.key(), {"event": entry}, id=f"{version}-0")
                 pipeline.set(VERSION.key(), version)
                 pipeline.execute()
-            assert names(await listener.hears_of(version)) == ["snapshot", "reset", "snapshot"]
-            assert reason(listener) == "interrupted"
+            assert names(await stream.wait_for_version(version)) == ["snapshot", "reset", "snapshot"]
+            assert reason(stream) == "interrupted"
 
     run(scenario)
 
 
-def test_a_version_that_fell_is_a_reset_although_no_bell_rings():
+def test_a_version_that_fell_causes_a_reset_although_xread_does_not_wake():
     async def scenario(process):
         with connections.guarded_client("state") as client:
             high = client.incrby(VERSION.key(), 10**9)
         assert change({31: (200, 0)}) == high + 1
-        async with process.listener() as listener:
-            await listener.hears(1)
-            await eventually(lambda: process.hub.mirror.view.version == high + 1)
+        async with process.connect() as stream:
+            await stream.wait_for_events(1)
+            await wait_until(lambda: process.hub.mirror.view.version == high + 1)
             with connections.guarded_client("state") as client:
                 client.delete(VERSION.key())
             version = change({32: (200, 0)})
             assert version < high
-            heard = await listener.hears_of(version)
-        assert names(heard)[-2:] == ["reset", "snapshot"]
-        assert reason(listener) == "interrupted"
+            events = await stream.wait_for_version(version)
+        assert names(events)[-2:] == ["reset", "snapshot"]
+        assert reason(stream) == "interrupted"
 
     run(scenario)
 
 
-def test_an_entry_that_no_script_of_ours_wrote_is_a_reset():
+def test_a_malformed_entry_causes_a_reset():
     async def scenario(process):
-        async with process.listener() as listener:
-            await listener.hears(1)
+        async with process.connect() as stream:
+            await stream.wait_for_events(1)
             with connections.guarded_client("state") as client, client.pipeline() as pipeline:
                 version = process.hub.mirror.view.version + 10
                 pipeline.xadd(EVENTS.key(), {"event": "{"}, id=f"{version}-0")
                 pipeline.set(VERSION.key(), version)
                 pipeline.execute()
-            await listener.hears_of(version)
-            assert reason(listener) == "interrupted"
+            await stream.wait_for_version(version)
+            assert reason(stream) == "interrupted"
 
     run(scenario)
 
 
-def test_a_view_from_before_there_were_events_is_served():
+def test_a_view_without_a_history_is_served():
     build(GAMES)
     with connections.guarded_client("state") as client:
         client.delete(EVENTS.key())
 
     async def scenario():
-        async with Process() as process, process.listener() as listener:
-            await listener.hears(1)
-            return await listener.hears_of(change({31: (200, 0)}))
+        async with StreamProcess() as process, process.connect() as stream:
+            await stream.wait_for_events(1)
+            return await stream.wait_for_version(change({31: (200, 0)}))
 
-    heard = asyncio.run(scenario())
-    assert names(heard) == ["snapshot", "reset", "snapshot"]
-    assert heard[-1].data["head"] == 31
-
-
-# Redis is away ----------------------------------------------------------------------------------------------------
+    events = asyncio.run(scenario())
+    assert names(events) == ["snapshot", "reset", "snapshot"]
+    assert events[-1].data["head"] == 31
 
 
-def test_a_hung_redis_is_told_and_nothing_is_missing_afterwards(valkey):
+# Redis is unavailable ---------------------------------------------------------------------------------------------
+
+
+def test_a_hung_redis_is_reported_and_no_change_is_missing_afterwards(valkey):
     async def scenario(process):
-        async with process.listener() as listener:
-            await listener.hears(1)
+        async with process.connect() as stream:
+            await stream.wait_for_events(1)
             valkey.pause()
-            await process.is_degraded()
-            assert names(await listener.hears(2)) == ["snapshot", "degraded"]
-            refused = await answer(process.app)
+            await process.wait_until_degraded()
+            assert names(await stream.wait_for_events(2)) == ["snapshot", "degraded"]
+            refused = await complete_response(process.app)
             assert (refused.status, refused.headers["retry-after"]) == (503, "5")
             assert b"".join(refused.bodies) == (
-                b'{"detail":"The live stream stands still: Redis does not answer, or is empty."}'
+                b'{"detail":"The live stream is unavailable: Redis does not answer or holds no data. Try again later."}'
             )
             valkey.resume()
-            assert names(await listener.hears(3)) == ["snapshot", "degraded", "resumed"]
-            await _written(lambda: change({31: (200, 0)}))
-            assert names(await listener.hears(5))[3:] == ["game", "analytics"]
+            assert names(await stream.wait_for_events(3)) == ["snapshot", "degraded", "resumed"]
+            await _retry(lambda: change({31: (200, 0)}))
+            assert names(await stream.wait_for_events(5))[3:] == ["game", "analytics"]
 
     run(scenario)
 
 
-async def _written(write):
-    """What other tests' breakers would refuse for a moment."""
+async def _retry(write):
+    """Repeat a write until the circuit breaker, which the fault has opened, lets it through."""
     async with asyncio.timeout(SECONDS):
         while True:
             try:
@@ -208,50 +208,50 @@ async def _written(write):
                 await asyncio.sleep(0.05)
 
 
-def test_a_redis_that_comes_back_empty_is_a_reset_once_there_is_a_view_again(valkey):
+def test_a_redis_that_returns_empty_causes_a_reset_once_there_is_a_view(valkey):
     async def scenario(process):
-        async with process.listener() as listener:
-            await listener.hears(1)
+        async with process.connect() as stream:
+            await stream.wait_for_events(1)
             valkey.stop()
-            await process.is_degraded()
-            valkey.start()  # not in another thread: it dies with the one that started it
-            assert names(await listener.hears(2)) == ["snapshot", "degraded"]
-            version = await _written(lambda: build({1: (500, 0)}))
-            await listener.hears(5)
-            assert names(listener.events) == ["snapshot", "degraded", "reset", "snapshot", "resumed"]
-            assert (reason(listener), listener.last_id) == ("rebuilt", f"{epoch()}:{version}")
+            await process.wait_until_degraded()
+            valkey.start()  # in this thread: the server ends with the thread that started it
+            assert names(await stream.wait_for_events(2)) == ["snapshot", "degraded"]
+            version = await _retry(lambda: build({1: (500, 0)}))
+            await stream.wait_for_events(5)
+            assert names(stream.events) == ["snapshot", "degraded", "reset", "snapshot", "resumed"]
+            assert (reason(stream), stream.last_id) == ("rebuilt", f"{epoch()}:{version}")
 
     run(scenario)
 
 
-def test_a_flushed_redis_is_told_too():
+def test_a_flushed_redis_is_reported():
     async def scenario(process):
-        async with process.listener() as listener:
-            await listener.hears(1)
+        async with process.connect() as stream:
+            await stream.wait_for_events(1)
             with connections.guarded_client("state") as client:
                 client.flushall()
-            await process.is_degraded()
+            await process.wait_until_degraded()
             version = await asyncio.to_thread(build, {1: (500, 0)})
-            await listener.hears_of(version)
-            assert names(listener.events)[:4] == ["snapshot", "degraded", "reset", "snapshot"]
+            await stream.wait_for_version(version)
+            assert names(stream.events)[:4] == ["snapshot", "degraded", "reset", "snapshot"]
 
     run(scenario)
 
 
-def test_a_refusal_of_redis_that_nobody_foresaw_is_told_and_survived():
+def test_an_unforeseen_error_of_redis_is_reported_and_survived():
     async def scenario(process):
-        async with process.listener() as listener:
-            await listener.hears(1)
+        async with process.connect() as stream:
+            await stream.wait_for_events(1)
             with connections.guarded_client("state") as client:
                 client.delete(EVENTS.key())
                 client.set(EVENTS.key(), "not a stream")
-            await process.is_degraded()
-            assert names(await listener.hears(2)) == ["snapshot", "degraded"]
+            await process.wait_until_degraded()
+            assert names(await stream.wait_for_events(2)) == ["snapshot", "degraded"]
             with connections.guarded_client("state") as client:
                 client.delete(EVENTS.key())
             version = await asyncio.to_thread(build, {1: (500, 0)})
-            await listener.hears_of(version)
-            assert names(listener.events)[:4] == ["snapshot", "degraded", "reset", "snapshot"]
+            await stream.wait_for_version(version)
+            assert names(stream.events)[:4] == ["snapshot", "degraded", "reset", "snapshot"]
 
     run(scenario)
 
@@ -260,21 +260,21 @@ def test_a_refusal_of_redis_that_nobody_foresaw_is_told_and_survived():
 def test_a_process_may_start_without_redis(valkey, fault):
     async def scenario():
         getattr(valkey, fault)()
-        async with Process() as process:
-            assert (await answer(process.app)).status == 503
+        async with StreamProcess() as process:
+            assert (await complete_response(process.app)).status == 503
             (valkey.start if fault == "stop" else valkey.resume)()
-            await _written(lambda: build(GAMES))
-            await eventually(lambda: process.hub.available)
-            async with process.listener() as listener:
-                assert names(await listener.hears(1)) == ["snapshot"]
+            await _retry(lambda: build(GAMES))
+            await wait_until(lambda: process.hub.available)
+            async with process.connect() as stream:
+                assert names(await stream.wait_for_events(1)) == ["snapshot"]
 
     asyncio.run(scenario())
 
 
-def test_without_a_view_there_is_no_stream():
+def test_a_stream_is_refused_without_a_view():
     async def scenario():
-        async with Process() as process:
-            return await answer(process.app)
+        async with StreamProcess() as process:
+            return await complete_response(process.app)
 
     assert asyncio.run(scenario()).status == 503
 
@@ -282,22 +282,22 @@ def test_without_a_view_there_is_no_stream():
 # Clients that do not keep up ----------------------------------------------------------------------------------------
 
 
-def test_a_slow_client_gets_the_latest_state_and_costs_one_write_meanwhile():
+def test_a_slow_client_costs_one_write_and_then_gets_the_latest_state():
     async def scenario(process):
-        async with process.listener() as slow, process.listener() as quick:
-            await slow.hears(1)
-            await quick.hears(1)
-            slow.reads.clear()
+        async with process.connect() as slow, process.connect() as quick:
+            await slow.wait_for_events(1)
+            await quick.wait_for_events(1)
+            slow.reading.clear()
             before = len(slow.bodies)
             version = await asyncio.to_thread(_change_each, range(31, 31 + MAX_BATCHES_BEHIND + 10))
-            heard = await quick.hears_of(version)
-            assert len([event for event in heard if event.name == "analytics"]) == MAX_BATCHES_BEHIND + 10
-            slow.reads.set()
-            heard = await slow.hears_of(version)
+            events = await quick.wait_for_version(version)
+            assert len([event for event in events if event.name == "analytics"]) == MAX_BATCHES_BEHIND + 10
+            slow.reading.set()
+            events = await slow.wait_for_version(version)
             assert len(slow.bodies) - before <= 3
-            assert names(heard)[-2:] == ["reset", "snapshot"]
+            assert names(events)[-2:] == ["reset", "snapshot"]
             assert reason(slow) == "slow"
-            assert heard[-1].data["head"] == 30 + MAX_BATCHES_BEHIND + 10
+            assert events[-1].data["head"] == 30 + MAX_BATCHES_BEHIND + 10
 
     run(scenario)
 
@@ -306,29 +306,29 @@ def _change_each(ids) -> int:
     return [change({game_id: (200, 0)}) for game_id in ids][-1]
 
 
-def test_who_falls_out_of_the_history_while_catching_up_begins_anew():
+def test_a_client_that_falls_out_of_the_history_while_catching_up_is_reset():
     async def scenario(process):
         first = process.hub.mirror.view.version
         await asyncio.to_thread(_change_each, range(31, 36))
         await process.hub.mirror.advance()
-        async with process.listener(last_event_id=f"{epoch()}:{first}") as listener:
-            listener.reads.clear()
+        async with process.connect(last_event_id=f"{epoch()}:{first}") as stream:
+            stream.reading.clear()
             version = await asyncio.to_thread(_change_each, range(36, 36 + 300))
-            await eventually(lambda: process.hub.mirror.history.batches_behind(first) is None)
-            listener.reads.set()
-            await listener.hears_of(version)
-            assert reason(listener) in ("too_old", "slow")
+            await wait_until(lambda: process.hub.mirror.history.batches_behind(first) is None)
+            stream.reading.set()
+            await stream.wait_for_version(version)
+            assert reason(stream) in ("too_old", "slow")
 
     run(scenario, kept_batches=8)
 
 
-def test_a_client_that_takes_nothing_is_ended():
+def test_the_stream_of_a_client_that_does_not_read_is_ended():
     async def scenario(process):
-        async with process.listener() as stalled, process.listener() as other:
-            await stalled.hears(1)
-            await other.hears(1)
-            stalled.reads.clear()
-            await other.hears_of(change({31: (200, 0)}))
+        async with process.connect() as stalled, process.connect() as other:
+            await stalled.wait_for_events(1)
+            await other.wait_for_events(1)
+            stalled.reading.clear()
+            await other.wait_for_version(change({31: (200, 0)}))
             process.clock.now += STALLED_SECONDS - 1
             await process.hub.sweep()
             assert len(process.hub.clients) == 2
@@ -341,24 +341,24 @@ def test_a_client_that_takes_nothing_is_ended():
     run(scenario)
 
 
-def test_silence_is_broken_by_a_heartbeat():
+def test_a_silent_stream_sends_heartbeats():
     async def scenario(process):
-        async with process.listener() as listener:
-            await listener.hears(1)
+        async with process.connect() as stream:
+            await stream.wait_for_events(1)
             process.clock.now += HEARTBEAT_SECONDS - 1
             await process.hub.sweep()
-            await listener.hears_of(change({31: (200, 0)}))
+            await stream.wait_for_version(change({31: (200, 0)}))
             process.clock.now += 1
-            await process.hub.sweep()  # something was heard a second ago
-            assert b":\n\n" not in listener.bodies
+            await process.hub.sweep()  # an event was sent a second ago
+            assert b":\n\n" not in stream.bodies
             process.clock.now += HEARTBEAT_SECONDS - 1
             await process.hub.sweep()
-            await listener.until(lambda: b":\n\n" in listener.bodies)
+            await stream.wait_until(lambda: b":\n\n" in stream.bodies)
 
     run(scenario)
 
 
-def test_a_client_whose_server_fails_to_write_is_ended():
+def test_the_stream_of_a_client_is_ended_if_the_server_cannot_write_to_it():
     async def scenario(process):
         async def broken(message):
             if message["type"] == "http.response.body":
@@ -367,36 +367,36 @@ def test_a_client_whose_server_fails_to_write_is_ended():
         async def stays():
             await asyncio.Event().wait()
 
-        async with process.listener() as listener:
-            await listener.hears(1)
-            scope = listener._scope
+        async with process.connect() as stream:
+            await stream.wait_for_events(1)
+            scope = stream._scope
             await asyncio.wait_for(process.app(scope, stays, broken), SECONDS)
             assert len(process.hub.clients) == 1
 
     run(scenario)
 
 
-# The end ------------------------------------------------------------------------------------------------------------
+# Shutdown and limits of the process -----------------------------------------------------------------------------------
 
 
 def test_all_streams_end_properly_when_the_process_stops():
     async def scenario(process):
-        listeners = [process.listener() for _ in range(50)]
-        for listener in listeners:
-            await listener.__aenter__()
-            await listener.hears(1)
+        streams = [process.connect() for _ in range(50)]
+        for stream in streams:
+            await stream.__aenter__()
+            await stream.wait_for_events(1)
         async with asyncio.timeout(1):
             await process.app.stop()
-            await asyncio.gather(*(listener.task for listener in listeners))
-        assert all(listener.complete for listener in listeners)
-        refused = await answer(process.app)
+            await asyncio.gather(*(stream.task for stream in streams))
+        assert all(stream.complete for stream in streams)
+        refused = await complete_response(process.app)
         assert (refused.status, refused.headers["retry-after"]) == (503, "1")
 
     run(scenario)
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux only")
-def test_the_kernel_closes_a_connection_whose_peer_takes_nothing():
+def test_the_kernel_closes_a_connection_whose_peer_does_not_read():
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as peer:
         set_tcp_user_timeout(0.2)
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -407,7 +407,7 @@ def test_the_kernel_closes_a_connection_whose_peer_takes_nothing():
             with pytest.raises(TimeoutError) as gone:  # noqa: PT012
                 while True:
                     accepted.send(b"x" * 65_536)
-        assert gone.value.errno is not None  # ETIMEDOUT of the kernel, not our own patience
+        assert gone.value.errno is not None  # the kernel's ETIMEDOUT, not the timeout of this socket
 
 
 LIMITS = """
@@ -421,6 +421,6 @@ print(raise_file_limit(500), *resource.getrlimit(resource.RLIMIT_NOFILE))
 @pytest.mark.parametrize(
     ("hard", "streams", "soft"), [(5_000, 500, 500 + OTHER_FILES), (OTHER_FILES + 100, 100, OTHER_FILES + 100)]
 )
-def test_a_process_asks_for_the_files_it_needs_and_holds_as_many_streams_as_it_got(hard, streams, soft):
-    found = subprocess.run([sys.executable, "-c", LIMITS, str(hard)], capture_output=True, text=True, check=True)
-    assert found.stdout.split() == [str(streams), str(soft), str(hard)]
+def test_a_process_raises_its_file_limit_and_holds_as_many_streams_as_that_allows(hard, streams, soft):
+    result = subprocess.run([sys.executable, "-c", LIMITS, str(hard)], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == [str(streams), str(soft), str(hard)]

@@ -1,34 +1,34 @@
-"""A change is written to many clients in slices, and whoever else has something to do comes between."""
+"""A change is written to many clients in slices, and between two slices the event loop does its other work."""
 
 import asyncio
 from contextlib import AsyncExitStack
 
 from analytics.stream.pacing import CLIENTS_PER_SLICE
 from tests.analytics.changes import change
-from tests.analytics.listener import SECONDS, run
+from tests.analytics.stream_client import SECONDS, run
 
 
-def test_the_loop_has_a_turn_after_every_slice():
+def test_the_event_loop_gets_a_turn_after_every_slice():
     async def scenario(process):
         async with AsyncExitStack() as opened:
             addresses = [(f"203.0.113.{number % 250}", "1") for number in range(2 * CLIENTS_PER_SLICE + 50)]
-            listeners = [await opened.enter_async_context(process.listener(client=one)) for one in addresses]
-            for listener in listeners:
-                await listener.hears(1)
-            before = sum(len(listener.bodies) for listener in listeners)
+            streams = [await opened.enter_async_context(process.connect(client=one)) for one in addresses]
+            for stream in streams:
+                await stream.wait_for_events(1)
+            before = sum(len(stream.bodies) for stream in streams)
             change({31: (200, 0)})
-            return [jump async for jump in _jumps(listeners, before)]
+            return [jump async for jump in _jumps(streams, before)]
 
     assert run(scenario) == [CLIENTS_PER_SLICE, CLIENTS_PER_SLICE, 50]
 
 
-async def _jumps(listeners, told):
-    """How many were written to between two of our turns, wherever it was anyone."""
-    last = told + len(listeners)
+async def _jumps(streams, written):
+    """Yield how many clients were written to between two turns of this coroutine, unless there were none."""
+    last = written + len(streams)
     async with asyncio.timeout(SECONDS):
-        while told < last:
+        while written < last:
             await asyncio.sleep(0)
-            now = sum(len(listener.bodies) for listener in listeners)
-            if now > told:
-                yield now - told
-                told = now
+            now = sum(len(stream.bodies) for stream in streams)
+            if now > written:
+                yield now - written
+                written = now

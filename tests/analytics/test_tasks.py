@@ -1,4 +1,4 @@
-"""The way of a game: saved, marked, one task woken, applied; and what is lost on the way is found."""
+"""The way of a game from its save to the view: marked pending, one task enqueued, applied; and what finds lost ones."""
 
 from itertools import pairwise
 
@@ -13,7 +13,7 @@ from games.models import Game
 from games.rounds import Round
 from games.services import record_games
 from tests.analytics import games
-from tests.analytics.wire import Trouble, tapped, troubled
+from tests.analytics.connection_faults import Fault, inject, intercepted
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,24 +23,24 @@ def rounds(*ids: int, crash: int = 200) -> list[Round]:
 
 
 def messages() -> int:
-    """Tasks waiting at the broker; no worker runs here."""
+    """Return the number of queued tasks; no worker runs in these tests."""
     with connections.guarded_client("state") as client:
         return client.llen("celery")
 
 
-def test_a_saved_game_is_marked_and_one_task_is_woken():
+def test_a_saved_game_is_marked_pending_and_one_task_is_enqueued():
     record_games(rounds(1), source="test")
     assert (pending.size(), messages()) == (1, 1)
 
 
-def test_many_saves_wake_one_task():
+def test_many_saves_enqueue_one_task():
     for start in range(1, 101, 10):
         record_games(rounds(*range(start, start + 10)), source="test")
     Game.objects.create(game_id=500, crash_hundredths=100, source="test")
     assert (pending.size(), messages()) == (101, 1)
 
 
-def test_saves_after_the_task_began_wake_the_next_one():
+def test_saves_after_the_task_started_enqueue_the_next_one():
     record_games(rounds(1), source="test")
     tasks.apply_pending()
     record_games(rounds(2), source="test")
@@ -63,7 +63,7 @@ def test_while_another_writer_is_at_work_nothing_is_lost():
     assert pending.size() == 1
 
 
-def test_runs_that_find_a_writer_at_work_wake_no_others():
+def test_runs_that_find_a_writer_at_work_enqueue_no_others():
     record_games(rounds(1), source="test")
     with lock("analytics-writer", 10):
         for game_id in range(2, 12):
@@ -72,31 +72,31 @@ def test_runs_that_find_a_writer_at_work_wake_no_others():
     assert messages() == 1
 
 
-def test_what_was_saved_while_a_writer_ended_wakes_the_next(monkeypatch):
+def test_a_game_saved_while_a_writer_ends_enqueues_the_next(monkeypatch):
     services.apply_pending()
     record_games(rounds(1), source="test")
-    waiting = pending.oldest
+    oldest = pending.oldest
 
-    def saved_after_the_last_look(count: int) -> dict[int, int]:
-        found = waiting(count)
+    def save_after_the_last_read(count: int) -> dict[int, int]:
+        found = oldest(count)
         if not found and not Game.objects.filter(game_id=2).exists():
-            somebody_was_woken()
-            record_games(rounds(2), source="test")  # finds a writer woken, and wakes none
+            set_wakeup_marker()
+            record_games(rounds(2), source="test")  # finds the marker and therefore enqueues no task
         return found
 
-    monkeypatch.setattr(pending, "oldest", saved_after_the_last_look)
+    monkeypatch.setattr(pending, "oldest", save_after_the_last_read)
     before = messages()
-    assert services.apply_pending().new == 1  # game 2 came after its last look
+    assert services.apply_pending().new == 1  # game 2 was saved after its last read
     assert (pending.size(), messages()) == (1, before + 1)
 
 
-def somebody_was_woken() -> None:
-    """The message of an earlier save was taken by a run that found this writer at work."""
+def set_wakeup_marker() -> None:
+    """Set the marker of an earlier save whose task was taken by a run that found this writer at work."""
     with connections.guarded_client("state") as client:
         client.set("{analytics}:woken", 1, ex=2)
 
 
-def test_a_new_version_asks_for_one_warming_run():
+def test_a_new_version_requests_one_warming_run():
     record_games(rounds(1), source="test")
     tasks.apply_pending()
     before = messages()
@@ -111,8 +111,8 @@ def test_a_new_version_asks_for_one_warming_run():
 def test_reconcile_finds_what_was_never_marked():
     record_games(rounds(*range(1, 11)), source="test")
     tasks.apply_pending()
-    games.put(11, 300)  # inserted past every signal
-    games.put(3, 999)  # corrected past every signal
+    games.put(11, 300)  # inserted without a signal
+    games.put(3, 999)  # corrected without a signal
     games.remove(5)
     assert tasks.reconcile_newest() == {"chunks": 1, "marked": 3}
     applied = tasks.apply_pending()
@@ -121,24 +121,24 @@ def test_reconcile_finds_what_was_never_marked():
     assert last_run("reconcile-newest").result == {"chunks": 1, "marked": 3}
 
 
-def test_games_saved_while_redis_was_away_are_applied_with_the_next_one():
+def test_games_saved_while_redis_was_down_are_applied_with_the_next_one():
     record_games(rounds(1, 2), source="test")
     tasks.apply_pending()
     for game_id in (3, 5, 6):
-        games.put(game_id)  # marked by nobody
+        games.put(game_id)  # not marked pending
     record_games(rounds(9), source="test")
     assert tasks.apply_pending()["new"] == 4
     assert reader.view_state().games == 6
     assert series.missing(view_settings.conditions()) == []  # they came in order
 
 
-def test_a_backlog_that_waits_already_is_not_marked_anew(monkeypatch):
+def test_pending_games_are_not_marked_again(monkeypatch):
     monkeypatch.setattr(view_writes, "BATCH_GAMES", 10)
     record_games(rounds(1, 2), source="test")
     tasks.apply_pending()
     record_games(rounds(*range(31, 41)), source="test")
     record_games(rounds(*range(3, 30)), source="test")
-    games.put(30)  # marked by nobody
+    games.put(30)  # not marked pending
     marked, mark = [], pending.mark
     monkeypatch.setattr(pending, "mark", lambda ids: (marked.append(ids), mark(ids)))
     assert tasks.apply_pending()["new"] == 38
@@ -146,7 +146,7 @@ def test_a_backlog_that_waits_already_is_not_marked_anew(monkeypatch):
 
 
 @pytest.mark.parametrize("message", range(1, 8))
-def test_what_is_marked_and_applied_while_reconcile_looks_is_no_drift(message):
+def test_games_marked_and_applied_during_reconcile_are_no_drift(message):
     record_games(rounds(1), source="test")
     tasks.apply_pending()
     games.put(2)
@@ -155,12 +155,12 @@ def test_what_is_marked_and_applied_while_reconcile_looks_is_no_drift(message):
         pending.mark([2])
         services.apply_pending()
 
-    with tapped(), troubled(Trouble(message, meanwhile=mark_and_apply)):
+    with intercepted(), inject(Fault(message, meanwhile=mark_and_apply)):
         assert view_maintenance.reconcile(view_maintenance.chunks_likely_to_differ()) == {"chunks": 1, "marked": 0}
     assert reader.view_state().games == 2
 
 
-def test_reconcile_looks_at_the_newest_two_chunks_and_daily_at_all():
+def test_reconcile_checks_the_newest_two_chunks_and_daily_all():
     record_games(rounds(1, 5_000, 9_000), source="test")
     tasks.apply_pending()
     games.put(1, 999)  # as many games as before
@@ -168,7 +168,7 @@ def test_reconcile_looks_at_the_newest_two_chunks_and_daily_at_all():
     assert tasks.reconcile_all() == {"chunks": 3, "marked": 1, "cells": 0}
 
 
-def test_games_that_came_or_went_unheard_are_found_within_the_minute_wherever_they_are():
+def test_games_added_or_deleted_without_a_signal_are_found_within_a_minute_in_any_chunk():
     record_games(rounds(1, 5_000, 9_000, 13_000, 17_000), source="test")
     tasks.apply_pending()
     games.put(2)
@@ -179,7 +179,7 @@ def test_games_that_came_or_went_unheard_are_found_within_the_minute_wherever_th
     assert reader.view_state().newest == 13_000
 
 
-def test_games_below_the_ledger_are_no_reason_to_look_at_its_chunks(settings):
+def test_games_below_the_ledger_cause_no_check_of_their_chunks(settings):
     settings.ANALYTICS_LEDGER_GAMES = 100
     record_games(rounds(1, 5_000, 9_000, 13_000), source="test")
     tasks.apply_pending()
@@ -189,7 +189,7 @@ def test_games_below_the_ledger_are_no_reason_to_look_at_its_chunks(settings):
 
 
 @pytest.mark.parametrize(("seconds", "builds"), [(3600, 0), (0, 3)])
-def test_a_backfill_below_the_ledger_builds_the_view_so_often_at_most(settings, seconds, builds):
+def test_a_backfill_below_the_ledger_rebuilds_the_view_at_most_once_per_interval(settings, seconds, builds):
     settings.ANALYTICS_LEDGER_GAMES, settings.ANALYTICS_REBUILD_EVERY_SECONDS = 100, seconds
     record_games(rounds(1, 5_000, 9_000, 13_000), source="test")
     tasks.apply_pending()
@@ -198,20 +198,21 @@ def test_a_backfill_below_the_ledger_builds_the_view_so_often_at_most(settings, 
     for game_id in (2, 3, 4):
         record_games(rounds(game_id), source="test")
         built += tasks.apply_pending()["rebuilt"]
-        assert sources.all_occurrences(view_settings.conditions())[1].games == game_id + 3  # the table's, if need be
+        coverage = sources.all_occurrences(view_settings.conditions())[1]
+        assert coverage.games == game_id + 3  # from the table until the view is rebuilt
     assert built == builds
     assert view_maintenance.find_drift() == []
     assert reader.view_state().games == 7
 
 
-def test_what_waits_to_be_applied_is_no_drift():
+def test_pending_games_are_no_drift():
     record_games(rounds(1), source="test")
     tasks.apply_pending()
     record_games(rounds(2), source="test")
     assert tasks.reconcile_newest() == {"chunks": 1, "marked": 0}
 
 
-def test_the_daily_run_mends_a_wrong_count():
+def test_the_daily_run_repairs_a_wrong_count():
     record_games(rounds(1, 2, 3), source="test")
     tasks.apply_pending()
     with connections.guarded_client("state") as client:
@@ -227,7 +228,7 @@ def test_ids_that_lie_far_apart_are_reconciled_as_well():
         "chunks": 1,
         "marked": 0,
         "cells": 0,
-    }  # the first chunk lies below what the ledger keeps
+    }  # retention has dropped the first chunk
     assert tasks.reconcile_newest() == {"chunks": 1, "marked": 0}
     assert reader.view_state().newest == 2**53 - 1
 
@@ -247,7 +248,7 @@ def test_a_hundred_saves_without_redis_succeed_and_the_view_recovers(valkey, fau
 
 
 def recover() -> None:
-    """What beat does, as soon as the breaker lets it."""
+    """Do what beat does once the breakers have closed."""
     for circuit in (connections.breaker("state"), connections.breaker("cache")):
         circuit.record_success()
     tasks.apply_pending()

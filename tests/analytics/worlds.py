@@ -1,4 +1,4 @@
-"""Histories of games for the tests: small, each odd in its own way, all up to one frozen moment."""
+"""Worlds: small sets of recorded games for the tests, each with its own peculiarity, up to one frozen time."""
 
 import random
 from collections.abc import Callable

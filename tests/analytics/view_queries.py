@@ -1,18 +1,18 @@
-"""What the view's readers are asked by the machine, and the same answers from loops over a dictionary of games."""
+"""Queries of the live view's readers for the state machine, and their results from loops over a dictionary of games."""
 
 from analytics.columns import Window
 from analytics.conditions import parse_names
 from analytics.live import all_time, window_columns
 from analytics.live.reader import ViewState
 from tests.analytics import oracle
-from tests.analytics.picture import Games
+from tests.analytics.view_dump import Games
 
 KINDS = ("all", "newest", "range", "occurrences", "last", "series", "longest")
 
 
-def ask(kind: str, conditions: list[str], count: int, from_ms: int, to_ms: int) -> tuple[ViewState, object] | None:
-    """The view's answer in plain values; None where it has none."""
-    asked = parse_names(conditions)
+def run(kind: str, conditions: list[str], count: int, from_ms: int, to_ms: int) -> tuple[ViewState, object] | None:
+    """Query the view. Return its state and the result as plain values, or None if the view cannot answer."""
+    parsed = parse_names(conditions)
     match kind:
         case "all" | "newest" | "range":
             windows = {
@@ -22,16 +22,16 @@ def ask(kind: str, conditions: list[str], count: int, from_ms: int, to_ms: int) 
             }
             return _plain(window_columns.slices_of([windows[kind]]), lambda found: _games(found[0].columns))
         case "occurrences":
-            return _plain(all_time.occurrences(asked), lambda found: [_occurrences(one) for one in found[1]])
+            return _plain(all_time.occurrences(parsed), lambda found: [_occurrences(one) for one in found[1]])
         case "last":
             return _plain(
-                window_columns.last_met(asked, count), lambda found: [(one.ids, one.games_since) for one in found]
+                window_columns.last_met(parsed, count), lambda found: [(one.ids, one.games_since) for one in found]
             )
     sort = "time" if kind == "series" else "length"
-    return _plain(all_time.all_series(asked, sort, count), lambda found: [_series(one) for one in found[0]])
+    return _plain(all_time.all_series(parsed, sort, count), lambda found: [_series(one) for one in found[0]])
 
 
-def expected(kind: str, games: Games, conditions: list[str], count: int, from_ms: int, to_ms: int) -> object:
+def expected_result(kind: str, games: Games, conditions: list[str], count: int, from_ms: int, to_ms: int) -> object:
     match kind:
         case "all":
             return games
@@ -48,8 +48,8 @@ def expected(kind: str, games: Games, conditions: list[str], count: int, from_ms
     return [_expected_series(kind, oracle.series(name, games)[0], games, met[name], count) for name in names]
 
 
-def _plain(answer, values) -> tuple[ViewState, object] | None:
-    return None if answer is None else (answer[0], values(answer[1]))
+def _plain(result, to_values) -> tuple[ViewState, object] | None:
+    return None if result is None else (result[0], to_values(result[1]))
 
 
 def _games(columns) -> Games:

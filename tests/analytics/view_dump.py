@@ -1,25 +1,25 @@
-"""All that Redis holds of the view at one moment, read with plain commands in two round trips."""
+"""Everything that Redis holds of the live view, read with plain commands in two round trips."""
 
 import struct
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from cachecore.redis_client import connections
-from tests.analytics.view import PREFIX
+from tests.analytics.view_cells import PREFIX
 
 RECORD = struct.Struct(">HIHI")  # six bytes each: crash point, end time
 HASHES = ("state", "chunks", "series", "repairs")
 SORTED = ("pending", "series:closed:", "series:longest:")
-# Not cells of the view: what the writers need to know, and what clients are told.
-BESIDE = {"version", "epoch", "writer", "pending", "sequence", "woken", "events", "drifted", "repairs"}
-WHOLE = {"games", "floor", "bucket_floor", "below", "below_end", "conditions", "built_ms"}
+# Keys that are no cells of the view: they coordinate the writers, or carry the events for clients.
+COORDINATION = {"version", "epoch", "writer", "pending", "sequence", "woken", "events", "drifted", "repairs"}
+STATE_FIELDS = {"games", "floor", "bucket_floor", "below", "below_end", "conditions", "built_ms"}
 
 Games = dict[int, tuple[int, int]]
 
 
 @dataclass
-class Picture:
-    """Names without the prefix. `staging`: keys of builds -> their time to live in s."""
+class ViewDump:
+    """The view's keys, with names without the prefix. `staging` maps the keys of builds to their TTL in seconds."""
 
     values: dict[str, object] = field(default_factory=dict)
     staging: dict[str, int] = field(default_factory=dict)
@@ -38,9 +38,9 @@ class Picture:
         return self.values.get("state", {})
 
     @cached_property
-    def whole(self) -> bool:
-        """Whether there is a view at all; without one the next writer builds it."""
-        return self.version is not None and self.epoch is not None and self.state.keys() >= WHOLE
+    def has_view(self) -> bool:
+        """True if there is a view. Without one the next writer builds it."""
+        return self.version is not None and self.epoch is not None and self.state.keys() >= STATE_FIELDS
 
     @property
     def floor(self) -> int:
@@ -76,11 +76,11 @@ class Picture:
 
     @cached_property
     def cells(self) -> dict:
-        """In the shape of `oracle.expected_cells`."""
+        """The cells in the shape of `oracle.expected_cells`."""
         state = {k: int(v) for k, v in self.state.items() if k.split("_")[0] in ("games", "first", "head")}
         cells = {
             "state": state,
-            "chunks": {number: facts[:2] for number, facts in self.chunks.items()},
+            "chunks": {number: summary[:2] for number, summary in self.chunks.items()},
             "ledger": self.ledger,
             "intervals:all": self._buckets("all"),
         }
@@ -95,13 +95,13 @@ class Picture:
         return cells
 
     @property
-    def strangers(self) -> set[str]:
-        """Keys of the prefix that no view with this index and these conditions has."""
-        known = {"state", "chunks", "series", "intervals:all"} | {f"ledger:{number}" for number in self.chunks}
+    def unexpected_keys(self) -> set[str]:
+        """Keys with the prefix that do not belong to a view with this index and these conditions."""
+        expected = {"state", "chunks", "series", "intervals:all"} | {f"ledger:{number}" for number in self.chunks}
         for condition in self.conditions:
-            known |= {f"{name}:{condition}" for name in ("occurrences", "intervals")}
-            known |= {f"series:{name}:{condition}" for name in ("closed", "longest")}
-        return self.values.keys() - known - BESIDE
+            expected |= {f"{name}:{condition}" for name in ("occurrences", "intervals")}
+            expected |= {f"series:{name}:{condition}" for name in ("closed", "longest")}
+        return self.values.keys() - expected - COORDINATION
 
     @property
     def last_event(self) -> bytes | None:
@@ -116,25 +116,26 @@ class Picture:
         return {int(bucket.removeprefix("bucket_")): int(count) for bucket, count in cells.items()}
 
 
-def take() -> Picture:
-    picture = Picture()
+def take() -> ViewDump:
+    """Read the view as it is now."""
+    dump = ViewDump()
     with connections.guarded_client("state") as client:
         names = [key.decode() for key in client.keys("*")]
-        ours = [name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)]
+        view_names = [name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)]
         with client.pipeline(transaction=True) as pipeline:
-            for name in ours:
-                _ask(pipeline, name)
+            for name in view_names:
+                _queue_read(pipeline, name)
             replies = pipeline.execute()
-    for name, reply in zip(ours, replies, strict=True):
+    for name, reply in zip(view_names, replies, strict=True):
         if name.startswith("staging:"):
-            picture.staging[name] = reply
+            dump.staging[name] = reply
         else:
-            picture.values[name] = _plain(reply)
-    picture.locked = "lock:analytics-writer" in names
-    return picture
+            dump.values[name] = _plain(reply)
+    dump.locked = "lock:analytics-writer" in names
+    return dump
 
 
-def _ask(pipeline, name: str) -> None:
+def _queue_read(pipeline, name: str) -> None:
     key = PREFIX + name
     if name.startswith("staging:"):
         pipeline.ttl(key)

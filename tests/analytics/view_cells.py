@@ -1,4 +1,4 @@
-"""The live view's cells as they stand in Redis, read with plain commands."""
+"""The live view's cells, read from Redis with plain commands."""
 
 import struct
 
@@ -8,7 +8,7 @@ PREFIX = "{analytics}:"
 
 
 def actual_cells(conditions: list[str]) -> dict:
-    """In the shape of `oracle.expected_cells`; the bounds of chunks are checked to hold every end time."""
+    """Read the cells in the shape of `oracle.expected_cells`. Assert that the chunks' bounds enclose every end time."""
     with connections.guarded_client("state") as client:
         state = {k: int(v) for k, v in _hash(client, "state").items() if k.split("_")[0] in ("games", "first", "head")}
         chunks = {int(n): tuple(map(int, text.split())) for n, text in _hash(client, "chunks").items()}
@@ -21,7 +21,7 @@ def actual_cells(conditions: list[str]) -> dict:
         assert keys == {f"{PREFIX}ledger:{number}" for number in chunks}
         cells = {
             "state": state,
-            "chunks": {number: facts[:2] for number, facts in chunks.items()},
+            "chunks": {number: summary[:2] for number, summary in chunks.items()},
             "ledger": ledger,
             "intervals:all": _buckets(client, "all"),
         }
