@@ -2,8 +2,9 @@
 
 import os
 
+import redis
 from celery import Celery
-from kombu.transport.redis import Channel
+from kombu.transport.redis import Channel, Transport
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 
@@ -11,6 +12,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 # let go of, and a worker whose broker dies while it has a task in hand dies of it. Without: the message comes back by
 # `visibility_timeout`, and what it asked for is done sooner by beat.
 Channel.do_restore = False
+
+# A broker that refuses (READONLY or UNBLOCKED in a failover, OOM, MISCONF on a full disk) is one to reconnect to. kombu
+# takes such a reply for unrecoverable, which ends the worker.
+Transport.connection_errors = (*Transport.connection_errors, redis.ResponseError)
 
 app = Celery("crash_monitor")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from cachecore.keys import Role
+from cachecore import readiness
 from cachecore.redis_client import connections
 from config.celery import app as celery_app
 
@@ -30,8 +30,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """503 when it cannot serve: without the database. Without Redis it serves, slower, and says "degraded"."""
     parts = {
         "database": _timed(_database),
-        "cache": _timed(lambda: _ping("cache")),
-        "state": _timed(lambda: _ping("state")),
+        "cache": _timed(lambda: readiness.probe("cache")),
+        "state": _timed(lambda: readiness.probe("state")),
         "broker": _timed(_broker),
     }
     serves = parts["database"]["ok"]
@@ -54,14 +54,9 @@ def _database() -> None:
         cursor.execute("SELECT 1")
 
 
-def _ping(role: Role) -> None:
-    with connections.guarded_client(role) as client:
-        client.ping()
-
-
 def _broker() -> None:
     if settings.BROKER_URL == settings.STATE_URL:
-        return _ping("state")
+        return readiness.probe("state")
     with celery_app.connection_for_write() as broker:
         broker.ensure_connection(max_retries=1, timeout=1, reraise_as_library_errors=True)
     return None

@@ -70,11 +70,14 @@ class FaultProxy:
         writer.close()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server_reader, server_writer = await asyncio.open_unix_connection(self._upstream)
+        server_reader, server_writer = await self._connect()
         ends = {writer, server_writer}
         self._ends |= ends
         await asyncio.gather(self._pump(reader, server_writer, lambda: 0.0), self._pump(server_reader, writer))
         self._ends -= ends
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_unix_connection(self._upstream)
 
     async def _pump(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay: Callable[[], float] | None = None
@@ -88,6 +91,20 @@ class FaultProxy:
         self._loop.call_at(max(due + 1e-6, self._loop.time()), sink.close)
 
 
+class MovingName(FaultProxy):
+    """A name that is moved from server to server, as by DNS or a virtual address. Open connections stay."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        super().__init__()
+
+    def move_to(self, port: int) -> None:
+        self._port = port
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self._port)
+
+
 def _write(sink: asyncio.StreamWriter, part: bytes) -> None:
     if not sink.is_closing():
         sink.write(part)
@@ -97,7 +114,7 @@ class ReplicatedValkey:
     """A primary, its replica, and a sentinel that promotes the replica once the primary is down for DOWN_MS."""
 
     DOWN_MS = 300
-    START_SECONDS = 10.0
+    START_SECONDS = 30.0
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="crash-monitor-sentinel-", dir=servers.directory))
@@ -147,6 +164,11 @@ class ReplicatedValkey:
             demotion.replicaof("127.0.0.1", self.replica_port)
             demotion.client_kill_filter(_type="normal", skipme=True)
             demotion.execute()
+
+    def promote_replica(self) -> None:
+        """Fail over as a managed service does: the old primary stays up as a replica, with its clients."""
+        self.client(self.replica_port).replicaof("NO", "ONE")
+        self.client(self.primary_port).replicaof("127.0.0.1", self.replica_port)
 
     def client(self, port: int) -> redis.Redis:
         return redis.Redis(host="127.0.0.1", port=port, socket_timeout=5, retry=Retry(NoBackoff(), 0))

@@ -5,6 +5,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
+import redis
+
 from cachecore.pubsub.connection import Reply, SubscriberConnection, WakeupPipe
 from cachecore.pubsub.registry import Subject, text
 from cachecore.redis_client.errors import is_unavailable
@@ -41,6 +43,7 @@ class Listener:
         self._link: SubscriberConnection | None = None
         self._asked: set[Subject] = set()
         self._confirmed: set[Subject] = set()
+        self._must_reconnect = False
         self._unconfirmed = 0  # what the server has yet to say of subscriptions
         self._thread = threading.Thread(target=self._run, name="cachecore-pubsub", daemon=True)
 
@@ -60,6 +63,11 @@ class Listener:
         self.wake()
         if self._thread is not threading.current_thread():
             self._thread.join(CLOSE_SECONDS)
+
+    def reconnect(self) -> None:
+        """Make the thread connect anew at once: another server may be primary."""
+        self._must_reconnect = True
+        self.wake()
 
     def let_go(self) -> None:
         """In a forked child, where the thread is not: close the copies of the parent's sockets."""
@@ -86,7 +94,10 @@ class Listener:
     def _serve(self, link: SubscriberConnection) -> None:
         link.connect()
         self._link, self._asked, self._unconfirmed = link, set(), 0
+        self._must_reconnect = False
         while not self._closing.is_set():
+            if self._must_reconnect:
+                raise redis.ConnectionError("the connections of the state role were reset")
             self._ask(link)
             reply = link.read_reply()
             if reply is not None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from cachecore.keys import Role
 from cachecore.pubsub.connection import Reply, SubscriberConnection, WakeupPipe
 from cachecore.pubsub.listener import Listener
 from cachecore.pubsub.registry import Callback, Message, Registry, Subject, checked, text
@@ -86,6 +87,12 @@ class PubSub:
                 self._listener = Listener(self._wanted, self._deliver, self._link, self.counts)
                 self._listener.start()
 
+    def reconnect(self) -> None:
+        """Make the listening thread connect anew; messages until then are lost and counted as one gap."""
+        listener = self._listener
+        if listener is not None:
+            listener.reconnect()
+
     def close(self) -> None:
         """End the thread and the connection, forget the subscriptions. Idempotent; a later `subscribe` begins anew."""
         with self._lock:
@@ -154,6 +161,15 @@ class PubSub:
 
 
 _services: "weakref.WeakSet[PubSub]" = weakref.WeakSet()
+
+
+def _on_reset(role: Role) -> None:
+    if role == "state":
+        for service in list(_services):
+            service.reconnect()
+
+
+connections.on_reset.append(_on_reset)
 
 
 def _after_fork_in_child() -> None:

@@ -46,6 +46,9 @@ class CommandConnections:
                     raise
                 connection.disconnect()
                 reply = _exchange(connection, packed)
+        except redis.ResponseError:
+            self._put_back(connection)  # its reply was read whole
+            raise
         except BaseException:
             self._discard(connection)
             raise

@@ -65,6 +65,7 @@ class VersionWatcher:
         self._changed.clear()
         started_at = self._clock()  # before the read: the values are at least as new as this moment
         try:
+            await connections.renew("state", client)
             async with client.pipeline(transaction=False) as pipeline:
                 for space in self._spaces:
                     pipeline.get(space.key)

@@ -184,6 +184,7 @@ def test_a_failed_invalidation_is_retried_although_it_raised(cache, monkeypatch)
 def test_a_retry_that_fails_is_logged_and_stays_queued(cache, monkeypatch, caplog):
     """For example if an ACL forbids writing."""
     monkeypatch.setattr(retry_queue.RetryWorker, "wake", lambda worker: None)  # the test retries itself
+    monkeypatch.setattr(connections, "_refusals", {})
     connections.breaker("cache").record_failure()
     with pytest.raises(RedisUnavailable):
         cache.invalidate_tag("a")
@@ -192,7 +193,7 @@ def test_a_retry_that_fails_is_logged_and_stays_queued(cache, monkeypatch, caplo
         client.execute_command("ACL", "SETUSER", "default", "-set")
         try:
             cache._invalidator.retry()
-            assert "A queued invalidation failed and stays queued." in caplog.text
+            assert "Redis role 'cache' refused SET: " in caplog.text
         finally:
             client.execute_command("ACL", "SETUSER", "default", "+set")
     assert cache.stats().pending_invalidations == 1
@@ -212,8 +213,16 @@ def test_redis_unavailable_raised_by_the_factory_is_not_taken_for_the_caches(cac
     assert calls == [1]
 
 
-def test_a_key_of_the_wrong_type_raises(cache):
+def test_a_foreign_type_under_a_key_is_computed_counted_and_logged_once(cache, caplog, monkeypatch):
+    monkeypatch.setattr(connections, "_refusals", {})
     with connections.guarded_client("cache") as client:
         client.rpush(PLAIN.key(id=1), "a list")
-    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
-        cache.remember(PLAIN.key(id=1), None, lambda: 1)
+    before = stats.snapshot().family(PLAIN.name).events("bypass")
+    for value in (1, 2):
+        assert cache.remember(PLAIN.key(id=1), None, lambda value=value: value) == value
+    assert (cache.get(PLAIN.key(id=1)), cache.get_many([PLAIN.key(id=1)])) == (None, {})
+    assert stats.snapshot().family(PLAIN.name).events("bypass") == before + 2
+    assert connections.breaker("cache").state == "closed"
+    refusals = [one.getMessage() for one in caplog.records if "refused EVALSHA" in one.getMessage()]
+    assert len(refusals) == 1
+    assert "WRONGTYPE" in refusals[0]
