@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from django.db.models import QuerySet
 
+from cachecore.responses.times import format_time
 from games.crash_points import to_number
 from games.models import Game
 
@@ -57,7 +58,7 @@ def stop_when_disconnected(parts: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _to_file_values(row: Iterable[Any], zone: ZoneInfo) -> Row:
-    values: Row = [value.astimezone(zone) if isinstance(value, datetime) else value for value in row]
+    values: Row = [format_time(value.astimezone(zone)) if isinstance(value, datetime) else value for value in row]
     for index in _CRASH_POINT_INDEXES:
         if values[index] is not None:
             values[index] = to_number(values[index])
@@ -79,8 +80,6 @@ def _csv(rows: Iterable[Row]) -> Iterator[bytes]:
 
 
 def _csv_value(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
     return str(value).lower() if isinstance(value, bool) else value
 
 

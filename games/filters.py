@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from cachecore.responses.times import format_time
 from games.crash_points import format_hundredths
 from games.export import FORMATS
 from games.models import Game
@@ -70,7 +71,7 @@ class GamesQuery(Query):
         right for every host name and every spelling, whether the zone came in a parameter or in a header.
         """
         values = self.validated_data
-        times = {name: values[name].isoformat() for name in ("since", "until") if name in values}
+        times = {name: format_time(values[name]) for name in ("since", "until") if name in values}
         return "?" + urlencode({**dict(self.parameters()), **times, "page": page})
 
     def filter_parameters(self) -> Iterator[tuple[str, object]]:

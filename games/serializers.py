@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
+from cachecore.responses.times import TimeField
 from games.crash_points import parse_hundredths
 from games.models import MAX_GAME_ID, MIN_GAME_ID, Game
 from games.query import CrashPointField, InstantField
@@ -16,6 +17,9 @@ MAX_INGESTED = 1_000
 class GameSerializer(serializers.ModelSerializer[Game]):
     crash_point = CrashPointField(source="crash_hundredths")
     calculated_point = CrashPointField(source="calculated_hundredths", allow_null=True)
+    prepare_time = TimeField(allow_null=True)
+    begin_time = TimeField(allow_null=True)
+    end_time = TimeField(allow_null=True)
 
     class Meta:
         model = Game

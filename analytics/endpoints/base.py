@@ -15,6 +15,7 @@ from analytics.view_settings import conditions
 from cachecore.keys import Family
 from cachecore.responses.caching import ComputedResult, Policy, cached_response
 from cachecore.responses.stored_response import RESPONSE_OPTIONS
+from cachecore.responses.times import TimeField
 from games.query import Query
 
 # The key family of an endpoint's responses: give it a name, a pattern, `holds` and `written_by` (the view's path).
@@ -80,14 +81,13 @@ class WindowSerializer(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Add `from` and `to` here, because `from` is a keyword of Python."""
-        time = serializers.DateTimeField
-        return super().get_fields() | {"from": time(allow_null=True), "to": time(allow_null=True)}
+        return super().get_fields() | {"from": TimeField(allow_null=True), "to": TimeField(allow_null=True)}
 
 
 class MetaSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField(allow_null=True)
     epoch = serializers.CharField(allow_null=True)
-    generated_at = serializers.DateTimeField()
+    generated_at = TimeField()
     timezone = serializers.CharField()
     window = WindowSerializer()
 

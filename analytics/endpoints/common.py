@@ -12,6 +12,7 @@ from analytics.conditions import Condition
 from analytics.live.keys import BUCKET_SECONDS
 from analytics.sources import Source
 from cachecore.responses.caching import ComputedResult
+from cachecore.responses.times import format_time
 from games.fairness.law import Law, law_for
 
 # For how long a result from the table is cached while the live view is behind: the view will soon have a newer one.
@@ -23,10 +24,12 @@ def site_law() -> Law:
     return law_for(settings.SITE)
 
 
-def local_time(ms: int | None, zone: ZoneInfo) -> datetime | None:
-    """Return a time in the client's zone, or None if it is unknown."""
+def local_time(ms: int | None, zone: ZoneInfo) -> str | None:
+    """Return a time in the client's zone as text, or None if it is unknown."""
+    if ms is None or ms == UNKNOWN_TIME:
+        return None
     # The float is exact to a quarter of a microsecond; twice as fast as adding to the epoch and converting.
-    return None if ms is None or ms == UNKNOWN_TIME else datetime.fromtimestamp(ms / 1000, zone)
+    return format_time(datetime.fromtimestamp(ms / 1000, zone))
 
 
 def percentage(count: int, games: int) -> float | None:
@@ -82,5 +85,5 @@ def meta(source: Source, window: Window, coverage: Coverage, now_ms: int, zone: 
 
 def _requested(window: Window, zone: ZoneInfo) -> Any:
     if isinstance(window.requested, dict):
-        return {name: time.astimezone(zone) for name, time in window.requested.items()}
+        return {name: format_time(time.astimezone(zone)) for name, time in window.requested.items()}
     return window.requested

@@ -17,6 +17,7 @@ from analytics.query.row_limit import reject_too_many_rows
 from analytics.query.windows import WindowQuery
 from cachecore.clock import now_ms
 from cachecore.responses.caching import ComputedResult, Policy
+from cachecore.responses.times import TimeField
 from games.query import WholeField
 
 
@@ -35,8 +36,8 @@ class GameSetsQuery(ConditionQuery, WindowQuery):
 class GameSetSerializer(serializers.Serializer[Any]):
     first_game = serializers.IntegerField(help_text="The first recorded game of the set in the window.")
     last_game = serializers.IntegerField()
-    start = serializers.DateTimeField(allow_null=True)
-    end = serializers.DateTimeField(allow_null=True)
+    start = TimeField(allow_null=True)
+    end = TimeField(allow_null=True)
     count = serializers.IntegerField()
     games = serializers.IntegerField()
     missing = serializers.IntegerField(help_text="Ids without a record in the part of the set that the window spans.")

@@ -20,6 +20,7 @@ from analytics.query.row_limit import reject_too_many_rows
 from analytics.query.windows import HOUR_MS, WindowQuery
 from cachecore.clock import now_ms
 from cachecore.responses.caching import ComputedResult, Policy
+from cachecore.responses.times import TimeField
 from games.query import WholeField
 
 MINUTE_MS = 60 * 1000
@@ -66,8 +67,8 @@ class IntervalsQuery(ConditionQuery, WindowQuery):
 
 
 class IntervalSerializer(serializers.Serializer[Any]):
-    start = serializers.DateTimeField()
-    end = serializers.DateTimeField()
+    start = TimeField()
+    end = TimeField()
     count = serializers.IntegerField()
     games = serializers.IntegerField()
     percentage = serializers.FloatField(allow_null=True)

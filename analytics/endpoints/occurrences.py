@@ -19,6 +19,7 @@ from analytics.query.windows import WindowQuery
 from analytics.sources import Source
 from cachecore.clock import now_ms
 from cachecore.responses.caching import ComputedResult, Policy
+from cachecore.responses.times import TimeField
 from games.fairness.law import Law
 
 
@@ -43,8 +44,8 @@ class CountsSerializer(serializers.Serializer[Any]):
     count = serializers.IntegerField()
     games = serializers.IntegerField()
     percentage = serializers.FloatField(allow_null=True)
-    first_game_time = serializers.DateTimeField(allow_null=True, help_text="Time of the first game that met it.")
-    last_game_time = serializers.DateTimeField(allow_null=True, help_text="Time of the last game that met it.")
+    first_game_time = TimeField(allow_null=True, help_text="Time of the first game that met it.")
+    last_game_time = TimeField(allow_null=True, help_text="Time of the last game that met it.")
 
 
 class PreviousSerializer(CountsSerializer):

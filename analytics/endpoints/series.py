@@ -20,6 +20,7 @@ from analytics.query.windows import WindowQuery
 from analytics.sources import Source
 from cachecore.clock import now_ms
 from cachecore.responses.caching import ComputedResult, Policy
+from cachecore.responses.times import TimeField
 from games.crash_points import to_number
 from games.query import WholeField
 
@@ -51,8 +52,8 @@ class CloserSerializer(serializers.Serializer[Any]):
 class OneSeriesSerializer(serializers.Serializer[Any]):
     start_game = serializers.IntegerField()
     end_game = serializers.IntegerField()
-    start_time = serializers.DateTimeField(allow_null=True)
-    end_time = serializers.DateTimeField(allow_null=True)
+    start_time = TimeField(allow_null=True)
+    end_time = TimeField(allow_null=True)
     length = serializers.IntegerField(help_text="Games of the whole series, including those outside the window.")
     closed_by = CloserSerializer(allow_null=True, help_text="The game that met the condition; null: still open.")
     follow_streak = serializers.IntegerField(help_text="Games in a row that met it, from the closing game on.")

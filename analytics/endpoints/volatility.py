@@ -16,6 +16,7 @@ from analytics.query.row_limit import reject_too_many_rows
 from analytics.query.windows import WindowQuery
 from cachecore.clock import now_ms
 from cachecore.responses.caching import ComputedResult, Policy
+from cachecore.responses.times import TimeField
 from games.query import WholeField
 
 DIGITS = 6
@@ -36,8 +37,8 @@ class VolatilityQuery(WindowQuery):
 class BlockSerializer(serializers.Serializer[Any]):
     first_game = serializers.IntegerField()
     last_game = serializers.IntegerField()
-    start = serializers.DateTimeField(allow_null=True)
-    end = serializers.DateTimeField(allow_null=True)
+    start = TimeField(allow_null=True)
+    end = TimeField(allow_null=True)
     games = serializers.IntegerField()
     mean = serializers.FloatField(help_text="Mean of ln(crash point).")
     deviation = serializers.FloatField(

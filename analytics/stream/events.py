@@ -5,11 +5,11 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Literal, NamedTuple
 
 import msgspec
 
+from cachecore.responses.times import format_time
 from games.crash_points import to_number
 from games.times import from_unix_ms
 
@@ -40,7 +40,7 @@ class Game(msgspec.Struct, frozen=True):
 
     game_id: int
     crash_point: float | None
-    end_time: datetime | None
+    end_time: str | None
 
     @classmethod
     def from_hundredths(cls, game_id: int, crash_hundredths: int, end_ms: int) -> "Game":
@@ -52,7 +52,7 @@ class ChangedGame(msgspec.Struct, frozen=True):
 
     game_id: int
     crash_point: float | None
-    end_time: datetime | None
+    end_time: str | None
     change: Literal["new", "corrected", "removed"]
 
 
@@ -142,7 +142,7 @@ def reset(reason: Reason) -> bytes:
 
 
 def degraded(since_ms: int) -> bytes:
-    return _event("degraded", {"since": from_unix_ms(since_ms)})
+    return _event("degraded", {"since": format_time(from_unix_ms(since_ms))})
 
 
 def resumed(position: Position) -> bytes:
@@ -157,8 +157,8 @@ def _point(hundredths: int) -> float | None:
     return to_number(hundredths) if hundredths else None
 
 
-def _time(ms: int) -> datetime | None:
-    return from_unix_ms(ms) if ms else None
+def _time(ms: int) -> str | None:
+    return format_time(from_unix_ms(ms)) if ms else None
 
 
 def _event(name: str, data: object, position: Position | None = None) -> bytes:

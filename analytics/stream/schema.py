@@ -6,6 +6,8 @@ from typing import Any
 from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
+from cachecore.responses.times import TimeField
+
 POSITION = r"^[0-9A-Za-z]{1,64}:[1-9][0-9]{0,15}$"
 REASONS = ["rebuilt", "too_old", "unknown_id", "interrupted", "slow"]
 
@@ -13,7 +15,7 @@ REASONS = ["rebuilt", "too_old", "unknown_id", "interrupted", "slow"]
 class StreamGameSerializer(serializers.Serializer[Any]):
     game_id = serializers.IntegerField()
     crash_point = serializers.FloatField(allow_null=True, help_text="Null if the game was removed.")
-    end_time = serializers.DateTimeField(allow_null=True)
+    end_time = TimeField(allow_null=True)
 
 
 class StreamChangedGameSerializer(StreamGameSerializer):
@@ -43,7 +45,7 @@ class StreamResetSerializer(serializers.Serializer[Any]):
 
 
 class StreamDegradedSerializer(serializers.Serializer[Any]):
-    since = serializers.DateTimeField()
+    since = TimeField()
 
 
 class StreamResumedSerializer(serializers.Serializer[Any]):

@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from cachecore.clock import now_ms
+from cachecore.responses.times import TimeField, format_time
 from cachecore.stats import server_info, stats
 from cachecore.stats.measures import FamilyStats
 
@@ -44,7 +45,7 @@ class StatsSerializer(serializers.Serializer[Any]):
 class StatsAnswerSerializer(serializers.Serializer[Any]):
     stats = StatsSerializer()
     status = serializers.ChoiceField(["ok", "degraded", "unavailable"])
-    timestamp = serializers.DateTimeField()
+    timestamp = TimeField()
 
 
 class ClearedSerializer(serializers.Serializer[Any]):
@@ -76,7 +77,7 @@ def stats_body() -> dict[str, Any]:
         "errors": total.events("error"),
         "families": [_family(family) for family in snapshot.families],
     }
-    timestamp = datetime.fromtimestamp(now_ms() / 1000, UTC).isoformat(timespec="milliseconds")
+    timestamp = format_time(datetime.fromtimestamp(now_ms() / 1000, UTC))
     return {"stats": totals, "status": server_info.status(servers), "timestamp": timestamp}
 
 

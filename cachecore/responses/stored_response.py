@@ -3,6 +3,7 @@
 import gzip as zipping
 import hashlib
 import logging
+from typing import Literal
 
 import msgspec
 
@@ -14,6 +15,11 @@ logger = logging.getLogger(__name__)
 
 GZIP_FROM_BYTES = 1024
 
+# Raise the number in a release that changes the bytes of bodies, such as the format of their times. A response with
+# another number fails to decode, so what the earlier release stored is computed again instead of served in between.
+BodyFormat = Literal[2]  # 1, without a number: times without milliseconds or with microseconds
+BODY_FORMAT: BodyFormat = 2
+
 
 class StoredResponse(msgspec.Struct, array_like=True, frozen=True):
     version: int
@@ -22,6 +28,7 @@ class StoredResponse(msgspec.Struct, array_like=True, frozen=True):
     etag: str
     body: bytes
     gzip: bytes | None
+    body_format: BodyFormat
 
     @classmethod
     def of(cls, body: bytes, version: int, fresh_ms: int) -> "StoredResponse":
@@ -34,6 +41,7 @@ class StoredResponse(msgspec.Struct, array_like=True, frozen=True):
             etag=f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"',
             body=body,
             gzip=zipping.compress(body, compresslevel=6, mtime=0) if len(body) >= GZIP_FROM_BYTES else None,
+            body_format=BODY_FORMAT,
         )
 
     @property

@@ -12,7 +12,7 @@ from cachecore.redis_client import connections
 
 END_MS = 1_780_745_451_691
 GAMES = {game_id: (100 + game_id, END_MS) for game_id in range(1, 31)}
-END = "2026-06-06T11:30:51.691000Z"
+END = "2026-06-06T11:30:51.691Z"
 
 
 def columns(games: dict[int, tuple[int, int]]) -> Columns:

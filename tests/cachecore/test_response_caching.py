@@ -4,6 +4,7 @@ import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 from django.test import RequestFactory
 
@@ -12,6 +13,7 @@ from cachecore.keys import registry
 from cachecore.redis_client import connections
 from cachecore.responses import caching
 from cachecore.responses.caching import ComputedResult, Policy, cached_response, get_or_compute
+from cachecore.responses.stored_response import BODY_FORMAT
 from cachecore.storage import envelope
 from games.keys import GAMES
 
@@ -110,6 +112,21 @@ def test_another_releases_entry_is_computed_again(version):
     with connections.guarded_client("cache") as client:
         client.set(stored_keys()[0], b"\x00 something else")
     assert get_response(Counter()).headers["X-Cache"] == "MISS"
+
+
+def test_a_response_stored_by_a_release_with_another_body_format_is_computed_again(version):
+    """Otherwise clients would get both formats until the last of the old responses has expired."""
+    get_response(Counter())
+    with connections.guarded_client("cache") as client:
+        [key] = stored_keys()
+        stored = envelope.parse(client.get(key))
+        fields = msgspec.msgpack.decode(stored.body)
+        assert fields.pop() == BODY_FORMAT
+        for others in ([], [BODY_FORMAT - 1], [BODY_FORMAT + 1]):
+            other = msgspec.structs.replace(stored, body=msgspec.msgpack.encode([*fields, *others]))
+            client.set(key, envelope.MARK + bytes(8) + msgspec.msgpack.encode(other))
+            found = [get_response(Counter()).headers["X-Cache"] for _ in range(3)]
+            assert found == ["BYPASS", "MISS", "HIT"]  # the first read deletes it
 
 
 def test_the_etag_changes_with_the_body_only(version):

@@ -57,7 +57,7 @@ def test_a_game_is_shown_in_full(client, five_games):
         "formula": "bcgame-unsalted",
         "prepare_time": None,
         "begin_time": None,
-        "end_time": "2026-07-01T12:00:40Z",
+        "end_time": "2026-07-01T12:00:40.000Z",
         "source": "test",
     }
 
@@ -87,15 +87,15 @@ def test_two_zones_get_their_own_times_from_the_cache(client, five_games):
         london = client.get("/api/games/1/", headers={"X-Timezone": "Europe/London"})
     assert [r.headers["X-Cache"] for r in (new_york, utc, london)] == ["HIT"] * 3
     assert [r.json()["end_time"] for r in (new_york, utc, london)] == [
-        "2026-07-01T08:00:20-04:00",
-        "2026-07-01T12:00:20Z",
-        "2026-07-01T13:00:20+01:00",
+        "2026-07-01T08:00:20.000-04:00",
+        "2026-07-01T12:00:20.000Z",
+        "2026-07-01T13:00:20.000+01:00",
     ]
 
 
 def test_the_parameter_wins_over_the_header(client, five_games):
     response = client.get("/api/games/1/?tz=UTC", headers={"X-Timezone": "Europe/London"})
-    assert response.json()["end_time"] == "2026-07-01T12:00:20Z"
+    assert response.json()["end_time"] == "2026-07-01T12:00:20.000Z"
 
 
 def test_spellings_of_one_query_share_one_entry(client, five_games):
@@ -109,9 +109,9 @@ def test_links_depend_on_the_query_and_not_on_the_first_caller(client, five_game
     response = client.get("/api/games/?since=2026-07-01T12:00:40Z&per_page=1&tz=UTC", headers=header)
     assert response.headers["X-Cache"] == "HIT"
     link = response.json()["next"]
-    assert link == "?page=2&per_page=1&since=2026-07-01T12%3A00%3A40%2B00%3A00&tz=UTC"
+    assert link == "?page=2&per_page=1&since=2026-07-01T12%3A00%3A40.000Z&tz=UTC"
     [second] = client.get(f"/api/games/{link}", headers=header).json()["results"]
-    assert (second["game_id"], second["end_time"]) == (4, "2026-07-01T12:01:20Z")
+    assert (second["game_id"], second["end_time"]) == (4, "2026-07-01T12:01:20.000Z")
 
 
 def test_a_new_game_is_in_the_next_response(client, five_games, django_capture_on_commit_callbacks):

@@ -49,7 +49,7 @@ def test_csv_has_a_header_and_the_same_values(client, games):
         "formula": "bcgame-758160",
         "prepare_time": "",
         "begin_time": "",
-        "end_time": "2026-03-28T23:59:50.250000+00:00",
+        "end_time": "2026-03-28T23:59:50.250Z",
         "source": "test",
     }
 

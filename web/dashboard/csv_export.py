@@ -1,7 +1,6 @@
 """A panel's numbers as CSV."""
 
 import csv
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
@@ -10,7 +9,6 @@ from web.dashboard.panels import PANELS, Panel
 from web.dashboard.parameters import DashboardQuery
 
 CsvRow = Sequence[object]
-UTC_TIME = re.compile(r"(\d{4}-\d\d-\d\dT[\d:.]+)Z")
 
 
 def panel_csv(name: str, query: DashboardQuery) -> str:
@@ -22,12 +20,8 @@ def panel_csv(name: str, query: DashboardQuery) -> str:
 
 
 def _cell(value: object) -> object:
-    """Return a value as games/export.py writes it: times in UTC end in +00:00, while the API ends them in Z."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str) and (time := UTC_TIME.fullmatch(value)):
-        return f"{time[1]}+00:00"
-    return value
+    """Return a value as games/export.py writes it."""
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _strip(panel: Panel) -> Iterator[CsvRow]:

@@ -10,6 +10,7 @@ from analytics import selectors
 from analytics.endpoints.common import BUCKET_MS, FALLBACK_FRESH_MS
 from cachecore.clock import now_ms
 from cachecore.responses.caching import ComputedResult
+from cachecore.responses.times import format_time
 from cachecore.stats import stats
 from games.times import from_unix_ms
 from web.dashboard.panels import PANELS, Build, Panel
@@ -40,7 +41,7 @@ def render_panels(query: DashboardQuery) -> ComputedResult:
         html["status"] = _render("dashboard/status.html", {"status": status, **_sources(panels)})
     payload = {
         "version": status.get("version"),
-        "generated_at": from_unix_ms(now),
+        "generated_at": format_time(from_unix_ms(now)),
         "answered": sum(panel is not None for panel in panels.values()),
         "panels": html,
     }
