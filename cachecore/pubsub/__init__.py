@@ -1,13 +1,13 @@
-"""Messages between processes over the state role's pub/sub: at most once, in order, nothing kept.
+"""Messages between processes over the state role's pub/sub: delivered in order, at most once, and not stored.
 
-A message published while a subscriber is away is lost to it. What must not be lost is a stream, a version or a row;
-pub/sub only hastens.
+A subscriber misses messages that are published while it has no connection. Data that must not be lost belong into a
+stream, a version or a row; pub/sub only makes a change visible sooner.
 
     from cachecore import pubsub
 
-    pubsub.subscribe("cache-invalidate", on_invalidate)      # one thread and one connection per process, from now on
+    pubsub.subscribe("cache-invalidate", on_invalidate)      # starts one thread and one connection
     pubsub.publish("cache-invalidate", {"tags": ["games"]})  # any JSON value
-    pubsub.unsubscribe("cache-invalidate", on_invalidate)    # True: it was subscribed
+    pubsub.unsubscribe("cache-invalidate", on_invalidate)    # True if it was subscribed
 """
 
 import atexit

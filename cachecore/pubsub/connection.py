@@ -1,4 +1,4 @@
-"""One connection in subscriber mode, as the listening thread uses it."""
+"""One Redis connection in subscriber mode, as used by the listening thread."""
 
 import select
 import socket
@@ -21,123 +21,123 @@ Reply = list[Any]
 
 
 class ConnectionSilent(redis.ConnectionError):
-    """The server did not answer in time: hung, or gone without a word."""
+    """The server did not reply in time: it hangs, or the connection was lost unnoticed."""
 
 
 class SubscriberConnection:
-    """Asks, hears, and notices when nobody answers.
+    """Sends subscriptions, reads replies, and detects a server that no longer replies.
 
-    While a reply is owed, silence of `answer_seconds` is a failure; else silence of `heartbeat_seconds` is asked about
-    with a PING. `alarm` interrupts the wait.
+    While a reply is pending, silence of `reply_timeout_seconds` is a failure. Otherwise silence of `heartbeat_seconds`
+    is answered by a PING. `wakeup` interrupts the wait.
     """
 
     def __init__(
         self,
-        alarm: "WakeupPipe",
+        wakeup: "WakeupPipe",
         heartbeat_seconds: float,
-        answer_seconds: float,
+        reply_timeout_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         pool = get_redis_connection(alias_of("state")).connection_pool
-        # No retry of its own: a connection made anew behind our back would be subscribed to nothing.
-        options = {**pool.connection_kwargs, "retry": Retry(NoBackoff(), 0), "socket_timeout": answer_seconds}
+        # No retry by redis-py: a connection that it replaced silently would have no subscriptions.
+        options = {**pool.connection_kwargs, "retry": Retry(NoBackoff(), 0), "socket_timeout": reply_timeout_seconds}
         self._connection = pool.connection_class(**options)
-        self._alarm = alarm
+        self._wakeup = wakeup
         self._heartbeat_seconds = heartbeat_seconds
-        self._answer_seconds = answer_seconds
+        self._reply_timeout_seconds = reply_timeout_seconds
         self._clock = clock
-        self._last_word = clock()
-        self.owed = 0  # replies that the server has yet to give
-        self.answered = False
+        self._silent_since = clock()
+        self.pending_replies = 0
+        self.has_replied = False
 
     def connect(self) -> None:
         self._connection.connect()
-        self._last_word = self._clock()
+        self._silent_since = self._clock()
 
     def subscribe(self, subjects: Iterable[Subject]) -> None:
-        self._ask(SUBSCRIBE, subjects)
+        self._send_for(SUBSCRIBE, subjects)
 
     def unsubscribe(self, subjects: Iterable[Subject]) -> None:
-        self._ask(UNSUBSCRIBE, subjects)
+        self._send_for(UNSUBSCRIBE, subjects)
 
     def read_reply(self) -> Reply | None:
-        """The next thing said; None when the alarm interrupted, or after a PING. Raises Silent, ConnectionError."""
-        waited = self._clock() - self._last_word
-        if self._readable(max(0.0, self._patience() - waited)):
+        """Return the next reply, or None after a wake-up or a PING. Raises ConnectionSilent, ConnectionError."""
+        waited = self._clock() - self._silent_since
+        if self._is_readable(max(0.0, self._max_silence_seconds() - waited)):
             return self._read()
-        if self._alarm.rung():
+        if self._wakeup.drain():
             return None
-        if self.owed:
-            raise ConnectionSilent(f"no answer for {self._answer_seconds} s")
+        if self.pending_replies:
+            raise ConnectionSilent(f"no reply for {self._reply_timeout_seconds} s")
         self._send("PING")
-        self.owed += 1
+        self.pending_replies += 1
         return None
 
-    def rested(self) -> None:
-        """What was heard has been dealt with, however long that took: silence begins now."""
-        self._last_word = self._clock()
+    def restart_silence(self) -> None:
+        """Count silence from now on. Called once a reply has been handled, however long that took."""
+        self._silent_since = self._clock()
 
     def close(self) -> None:
-        """Also in a forked child, which thereby closes its copy of the socket and not the connection."""
+        """Close the socket. A forked child thereby closes its copy only, not the parent's connection."""
         self._connection.disconnect()
 
-    def _ask(self, commands: dict[Kind, str], subjects: Iterable[Subject]) -> None:
+    def _send_for(self, commands: dict[Kind, str], subjects: Iterable[Subject]) -> None:
         by_kind: dict[Kind, list[str]] = {}
         for subject in subjects:
             by_kind.setdefault(subject.kind, []).append(subject.name)
         for kind, names in by_kind.items():
             self._send(commands[kind], *names)
-            self.owed += len(names)
+            self.pending_replies += len(names)
 
     def _send(self, *command: str) -> None:
         self._connection.send_command(*command, check_health=False)
-        self._last_word = self._clock()
+        self._silent_since = self._clock()
 
-    def _patience(self) -> float:
-        return self._answer_seconds if self.owed else self._heartbeat_seconds
+    def _max_silence_seconds(self) -> float:
+        return self._reply_timeout_seconds if self.pending_replies else self._heartbeat_seconds
 
-    def _readable(self, seconds: float) -> bool:
-        if self._connection.can_read(0):  # also what the parser has read already
+    def _is_readable(self, seconds: float) -> bool:
+        if self._connection.can_read(0):  # includes data that redis-py's parser has read already
             return True
         poller, connected = select.poll(), self._connection._get_socket().fileno()
-        for descriptor in (connected, self._alarm.fileno()):
+        for descriptor in (connected, self._wakeup.fileno()):
             poller.register(descriptor, select.POLLIN)
         return connected in dict(poller.poll(seconds * 1000))
 
     def _read(self) -> Reply:
         reply = self._connection.read_response(push_request=True)
-        # RESP3 answers a PING with a bare string, RESP2 in subscriber mode with a pair.
+        # RESP3 replies to a PING with a bare string, RESP2 in subscriber mode with a pair.
         found = reply if isinstance(reply, list) else [b"pong", reply]
-        self.answered = True
+        self.has_replied = True
         if found[0] not in (b"message", b"pmessage"):
-            self.owed -= 1
+            self.pending_replies -= 1
         return found
 
 
 class WakeupPipe:
-    """What another thread rings to interrupt a `poll`."""
+    """Lets another thread interrupt a `poll`."""
 
     def __init__(self) -> None:
-        self._hears, self._rings = socket.socketpair()
-        self._hears.setblocking(False)
-        self._rings.setblocking(False)
+        self._reading_end, self._writing_end = socket.socketpair()
+        self._reading_end.setblocking(False)
+        self._writing_end.setblocking(False)
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         try:
-            self._rings.send(b"!")
+            self._writing_end.send(b"!")
         except OSError:
-            return  # full of rings already, or nobody is there any more to hear it
+            return  # full, so the reader will wake up anyway; or closed, so there is no reader any more
 
-    def rung(self) -> bool:
-        """Whether it rang since the last look."""
+    def drain(self) -> bool:
+        """Read all wake-ups. Return True if there was one since the last call."""
         try:
-            return bool(self._hears.recv(4096))
+            return bool(self._reading_end.recv(4096))
         except BlockingIOError:
             return False
 
     def fileno(self) -> int:
-        return self._hears.fileno()
+        return self._reading_end.fileno()
 
     def close(self) -> None:
-        self._hears.close()
-        self._rings.close()
+        self._reading_end.close()
+        self._writing_end.close()

@@ -1,4 +1,4 @@
-"""The thread that listens: keeps one connection subscribed to what is wanted, whatever happens to the server."""
+"""The listening thread: it keeps one connection with the desired subscriptions, whatever happens to the server."""
 
 import logging
 import threading
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import redis
 
 from cachecore.pubsub.connection import Reply, SubscriberConnection, WakeupPipe
-from cachecore.pubsub.registry import Subject, text
+from cachecore.pubsub.registry import Subject, decode_name
 from cachecore.redis_client.errors import is_unavailable
 
 logger = logging.getLogger(__name__)
@@ -19,106 +19,106 @@ CLOSE_SECONDS = 5.0
 
 
 def backoff_seconds(failures: int) -> float:
-    """50 ms, 100, 150 .. 2 s."""
+    """Return the pause after consecutive failures: 50 ms, 100, 150 and so on, up to 2 s."""
     return min(BACKOFF_STEP_SECONDS * failures, BACKOFF_MAX_SECONDS)
 
 
 class Listener:
-    """Asks `wanted` what to be subscribed to, whenever woken; hands every message to `deliver`, on its own thread."""
+    """Reads the desired subscriptions from `desired_subjects` after each wake-up, and passes messages to `deliver`."""
 
     def __init__(
         self,
-        wanted: Callable[[], set[Subject]],
+        desired_subjects: Callable[[], set[Subject]],
         deliver: Callable[[Reply], None],
         connect: Callable[[WakeupPipe], SubscriberConnection],
         counts: Counter[str],
     ) -> None:
-        self._wanted = wanted
+        self._desired_subjects = desired_subjects
         self._deliver = deliver
         self._connect = connect
         self._counts = counts
-        self._alarm = WakeupPipe()
+        self._wakeup = WakeupPipe()
         self._closing = threading.Event()
         self._changed = threading.Condition()
-        self._link: SubscriberConnection | None = None
-        self._asked: set[Subject] = set()
+        self._connection: SubscriberConnection | None = None
+        self._requested: set[Subject] = set()
         self._confirmed: set[Subject] = set()
         self._must_reconnect = False
-        self._unconfirmed = 0  # what the server has yet to say of subscriptions
+        self._unconfirmed = 0  # number of subscribe and unsubscribe commands without a reply
         self._thread = threading.Thread(target=self._run, name="cachecore-pubsub", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def wake(self) -> None:
-        self._alarm.ring()
+        self._wakeup.wake()
 
     def ready(self, timeout_seconds: float) -> bool:
         with self._changed:
             return self._changed.wait_for(self._is_ready, timeout_seconds)
 
     def stop(self) -> None:
-        """Returns when the thread has ended; at once when that is the caller."""
+        """End the thread, and wait for that unless this is the listening thread itself."""
         self._closing.set()
         self.wake()
         if self._thread is not threading.current_thread():
             self._thread.join(CLOSE_SECONDS)
 
     def reconnect(self) -> None:
-        """Make the thread connect anew at once: another server may be primary."""
+        """Replace the connection at once, because another server may be the primary now."""
         self._must_reconnect = True
         self.wake()
 
-    def let_go(self) -> None:
-        """In a forked child, where the thread is not: close the copies of the parent's sockets."""
-        self._alarm.close()
-        if self._link is not None:
-            self._link.close()
+    def close_sockets(self) -> None:
+        """Close the copies of the parent's sockets in a forked child, where the thread does not exist."""
+        self._wakeup.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def _run(self) -> None:
         failures = 0
         while not self._closing.is_set():
-            link = None
+            connection = None
             try:
-                link = self._connect(self._alarm)  # raises for settings that are wrong
-                self._serve(link)
-            except Exception as error:  # noqa: BLE001  whatever it is: a connection made anew is the remedy
-                failures = 1 if link is not None and link.answered else failures + 1
+                connection = self._connect(self._wakeup)  # raises if the settings are wrong
+                self._serve(connection)
+            except Exception as error:  # noqa: BLE001  whatever the reason, a new connection is the remedy
+                failures = 1 if connection is not None and connection.has_replied else failures + 1
                 self._report(error, failures)
             finally:
-                if link is not None:
-                    self._drop(link)
+                if connection is not None:
+                    self._drop(connection)
             self._closing.wait(backoff_seconds(failures))
-        self._alarm.close()
+        self._wakeup.close()
 
-    def _serve(self, link: SubscriberConnection) -> None:
-        link.connect()
-        self._link, self._asked, self._unconfirmed = link, set(), 0
+    def _serve(self, connection: SubscriberConnection) -> None:
+        connection.connect()
+        self._connection, self._requested, self._unconfirmed = connection, set(), 0
         self._must_reconnect = False
         while not self._closing.is_set():
             if self._must_reconnect:
                 raise redis.ConnectionError("the connections of the state role were reset")
-            self._ask(link)
-            reply = link.read_reply()
+            self._update_subscriptions(connection)
+            reply = connection.read_reply()
             if reply is not None:
-                self._take(link, reply)
+                self._handle(connection, reply)
 
-    def _ask(self, link: SubscriberConnection) -> None:
-        wanted = self._wanted()
-        more, less = wanted - self._asked, self._asked - wanted
+    def _update_subscriptions(self, connection: SubscriberConnection) -> None:
+        desired = self._desired_subjects()
+        added, removed = desired - self._requested, self._requested - desired
         with self._changed:
-            self._unconfirmed += len(more) + len(less)
-        link.subscribe(more)
-        link.unsubscribe(less)
-        self._asked = wanted
+            self._unconfirmed += len(added) + len(removed)
+        connection.subscribe(added)
+        connection.unsubscribe(removed)
+        self._requested = desired
 
-    def _take(self, link: SubscriberConnection, reply: Reply) -> None:
+    def _handle(self, connection: SubscriberConnection, reply: Reply) -> None:
         kind = reply[0].decode()
         if kind in ("message", "pmessage"):
             self._deliver(reply)
         elif kind != "pong":
-            self._confirm(kind, text(reply[1]))
-        link.rested()
+            self._confirm(kind, decode_name(reply[1]))
+        connection.restart_silence()
 
     def _confirm(self, kind: str, name: str) -> None:
         subject = Subject("pattern" if kind.startswith("p") else "channel", name)
@@ -129,17 +129,17 @@ class Listener:
             self._changed.notify_all()
 
     def _is_ready(self) -> bool:
-        return self._link is not None and self._unconfirmed == 0 and self._confirmed == self._wanted()
+        return self._connection is not None and self._unconfirmed == 0 and self._confirmed == self._desired_subjects()
 
-    def _drop(self, link: SubscriberConnection) -> None:
-        link.close()
+    def _drop(self, connection: SubscriberConnection) -> None:
+        connection.close()
         with self._changed:
-            self._link, self._confirmed = None, set()
+            self._connection, self._confirmed = None, set()
             self._changed.notify_all()
 
     def _report(self, error: Exception, failures: int) -> None:
-        if failures > 1:  # once per outage, not per attempt
+        if failures > 1:  # log once per outage, not per attempt
             return
         self._counts["gaps"] += 1
-        ours = None if is_unavailable(error) else error  # a fault of ours, with its stack
-        logger.warning("pub/sub has no connection, messages are missed until it has: %r", error, exc_info=ours)
+        traceback = None if is_unavailable(error) else error  # a programming error is logged with its traceback
+        logger.warning("pub/sub has no connection and misses messages until it has: %r", error, exc_info=traceback)

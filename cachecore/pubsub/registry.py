@@ -1,4 +1,4 @@
-"""Who wants to hear what."""
+"""The subscriptions of a process: callbacks by channel or pattern."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
@@ -7,7 +7,7 @@ Kind = Literal["channel", "pattern"]
 
 
 class Message(NamedTuple):
-    """`pattern` is the one that matched; None for a subscription to the channel itself."""
+    """A received message. `pattern` is the pattern that matched, or None for a subscription to the channel itself."""
 
     channel: str
     data: Any
@@ -15,6 +15,8 @@ class Message(NamedTuple):
 
 
 class Subject(NamedTuple):
+    """What a subscription is for: a channel or a pattern."""
+
     kind: Kind
     name: str
 
@@ -22,16 +24,18 @@ class Subject(NamedTuple):
 Callback = Callable[[Message], None]
 
 
-def checked(name: Any) -> str:
-    """A channel or pattern. Raises ValueError for what the server cannot be told: it would end the one connection of
-    the process again and again, and with it every other subscription."""
+def validated_name(name: Any) -> str:
+    """Return the name of a channel or pattern. Raises ValueError if it cannot be sent to the server.
+
+    An invalid name would end the process's only connection again and again, and with it every other subscription.
+    """
     if not isinstance(name, str) or not name or not _is_utf8(name):
-        raise ValueError(f"a channel is a text that is not empty and that UTF-8 can say, not {name!r:.100}")
+        raise ValueError(f"a channel must be a non-empty text that can be encoded in UTF-8, not {name!r:.100}")
     return name
 
 
 class Registry:
-    """Callbacks by subject, each once, in the order of their subscription. Its user holds a lock."""
+    """Callbacks by subject, each once, in the order of their subscription. Its user must hold a lock."""
 
     def __init__(self) -> None:
         self._callbacks: dict[Subject, dict[Callback, None]] = {}
@@ -40,14 +44,14 @@ class Registry:
         self._callbacks.setdefault(subject, {})[callback] = None
 
     def remove(self, subject: Subject, callback: Callback | None) -> bool:
-        """One callback or, for None, all; whether there was any."""
+        """Remove one callback, or all for None. Return True if any was removed."""
         callbacks = self._callbacks.get(subject, {})
-        gone = [one for one in callbacks if callback is None or one == callback]
-        for one in gone:
+        removed = [one for one in callbacks if callback is None or one == callback]
+        for one in removed:
             del callbacks[one]
         if not callbacks:
             self._callbacks.pop(subject, None)
-        return bool(gone)
+        return bool(removed)
 
     def callbacks(self, subject: Subject) -> tuple[Callback, ...]:
         return tuple(self._callbacks.get(subject, ()))
@@ -62,8 +66,8 @@ class Registry:
         return len(self._callbacks)
 
 
-def text(name: bytes) -> str:
-    """A channel's name as the server tells it; strangers may use any bytes."""
+def decode_name(name: bytes) -> str:
+    """Decode a channel's name as received; other programs may use any bytes."""
     return name.decode("utf-8", "surrogateescape")
 
 

@@ -333,9 +333,7 @@ def test_an_invalid_channel_raises_and_other_channels_still_work(text):
         pubsub.subscribe("hostile-channel", received.append)
         assert pubsub.ready(10)
         for call in (pubsub.subscribe, pubsub.psubscribe, pubsub.publish):
-            with pytest.raises(
-                (TypeError, ValueError), match="a channel is a text that is not empty and that UTF-8 can"
-            ):
+            with pytest.raises((TypeError, ValueError), match="a channel must be a non-empty text"):
                 call(text, received.append)
         assert pubsub.publish("hostile-channel", "message") == 1
         assert pubsub.ready(10)

@@ -1,4 +1,4 @@
-"""Pub/sub on a real server: delivery, failures of callbacks and of the server, and nothing left behind."""
+"""Pub/sub on a real server: delivery, failures of callbacks and of the server, and shutdown without leftovers."""
 
 import os
 import queue
@@ -17,11 +17,11 @@ from cachecore.redis_client import connections
 from cachecore.redis_client.connections import RedisUnavailable
 
 NO_REDIS = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
-LIMIT = 10.0  # seconds, for anything a test waits for
+LIMIT = 10.0  # seconds that a test waits for anything
 
 
-class Heard(queue.Queue):
-    """A callback that keeps what it was told."""
+class Inbox(queue.Queue):
+    """A callback that stores the messages that it receives."""
 
     __hash__ = object.__hash__
 
@@ -37,7 +37,7 @@ class Heard(queue.Queue):
 
 @pytest.fixture
 def service():
-    service = PubSub(heartbeat_seconds=0.1, answer_seconds=0.2)
+    service = PubSub(heartbeat_seconds=0.1, reply_timeout_seconds=0.2)
     yield service
     service.close()
     assert listeners() == []
@@ -55,87 +55,87 @@ def subscribers(channel: str) -> int:
 def until(condition) -> None:
     deadline = time.monotonic() + LIMIT
     while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
+        assert time.monotonic() < deadline, "the condition was not met in time"
 
 
-def republish(service: PubSub, heard: Heard, data) -> Message:
-    """Publish until it is heard: how long the way back takes is the backoff's business."""
+def republish(service: PubSub, inbox: Inbox, data) -> Message:
+    """Publish until a message is received: how long reconnecting takes depends on the backoff."""
     deadline = time.monotonic() + LIMIT
     while time.monotonic() < deadline:
         try:
             if service.publish("news", data):
-                return heard.next()
+                return inbox.next()
         except RedisUnavailable:
             continue
-    raise AssertionError("nobody listens again")
+    raise AssertionError("no subscriber received a message")
 
 
 # Delivery --------------------------------------------------------------------------------------------------------
 
 
 def test_a_message_reaches_every_callback_of_its_channel_in_order(service):
-    heard = [Heard() for _ in range(3)]
-    for one in heard:
+    inboxes = [Inbox() for _ in range(3)]
+    for one in inboxes:
         service.subscribe("news", one)
-    other = Heard()
+    other = Inbox()
     service.subscribe("other", other)
     assert service.ready(LIMIT)
     for number in range(100):
         assert service.publish("news", {"number": number}) == 1  # one connection, however many callbacks
     expected = [Message("news", {"number": number}) for number in range(100)]
-    assert [[one.next() for _ in range(100)] for one in heard] == [expected] * 3
+    assert [[one.next() for _ in range(100)] for one in inboxes] == [expected] * 3
     assert other.empty()
     assert service.counts == {"received": 100}
 
 
 @pytest.mark.parametrize("data", [None, 0, "", [], {"a": [1.5, None, True]}, "\u2713 \n", "x" * 1_000_000], ids=repr)
 def test_any_json_value_arrives_as_it_was_sent(service, data):
-    heard = Heard()
-    service.subscribe("news", heard)
+    inbox = Inbox()
+    service.subscribe("news", inbox)
     assert service.ready(LIMIT)
     service.publish("news", data)
-    assert heard.next() == Message("news", data)
+    assert inbox.next() == Message("news", data)
 
 
-def test_what_json_cannot_say_is_refused_by_the_publisher(service):
+def test_a_value_that_is_not_json_is_rejected(service):
     with pytest.raises(TypeError, match="object"):
         service.publish("news", object())
 
 
-def test_a_publisher_without_redis_is_told(service, valkey):
+def test_without_redis_publishing_raises(service, valkey):
     valkey.stop()
     with pytest.raises(RedisUnavailable):
         service.publish("news", 1)
 
 
-def test_a_pattern_hears_its_channels_and_says_which(service):
-    heard, exact = Heard(), Heard()
-    service.psubscribe("games:*", heard)
+def test_a_pattern_receives_its_channels_messages_with_their_channel(service):
+    inbox, exact = Inbox(), Inbox()
+    service.psubscribe("games:*", inbox)
     service.subscribe("games:1", exact)
     assert service.ready(LIMIT)
     for channel in ("games:1", "rates:1", "games:2"):
         service.publish(channel, 7)
-    assert [heard.next() for _ in range(2)] == [Message("games:1", 7, "games:*"), Message("games:2", 7, "games:*")]
+    assert [inbox.next() for _ in range(2)] == [Message("games:1", 7, "games:*"), Message("games:2", 7, "games:*")]
     assert exact.next() == Message("games:1", 7)
     assert service.punsubscribe("games:*")
     assert service.ready(LIMIT)
     service.publish("games:1", 8)
     assert exact.next() == Message("games:1", 8)
-    assert heard.empty()
+    assert inbox.empty()
 
 
 def test_the_same_callback_is_called_once(service):
-    heard = Heard()
+    inbox = Inbox()
     for _ in range(2):
-        service.subscribe("news", heard)
+        service.subscribe("news", inbox)
     assert service.ready(LIMIT)
     service.publish("news", 1)
     service.publish("news", 2)
-    assert [heard.next().data for _ in range(2)] == [1, 2]
+    assert [inbox.next().data for _ in range(2)] == [1, 2]
 
 
-def test_unsubscribing_says_whether_it_was_there(service):
-    one, other = Heard(), Heard()
+def test_unsubscribing_returns_whether_it_was_subscribed(service):
+    one, other = Inbox(), Inbox()
     service.subscribe("news", one)
     service.subscribe("news", other)
     assert [service.unsubscribe("news", one) for _ in range(2)] == [True, False]
@@ -151,26 +151,26 @@ def test_unsubscribing_says_whether_it_was_there(service):
 
 
 def test_a_callback_may_subscribe_and_unsubscribe(service):
-    heard = Heard()
+    inbox = Inbox()
 
     def once(message):
         service.unsubscribe("news", once)
-        service.subscribe("more", heard)
-        heard(message)
+        service.subscribe("more", inbox)
+        inbox(message)
 
     service.subscribe("news", once)
     assert service.ready(LIMIT)
     service.publish("news", 1)
-    assert heard.next().channel == "news"
+    assert inbox.next().channel == "news"
     assert service.ready(LIMIT)
     assert service.publish("news", 2) == 0
     service.publish("more", 3)
-    assert heard.next() == Message("more", 3)
+    assert inbox.next() == Message("more", 3)
 
 
 def test_many_threads_subscribe_at_once(service):
-    heard = [Heard() for _ in range(40)]
-    threads = [threading.Thread(target=service.subscribe, args=(f"news:{i % 8}", heard[i])) for i in range(40)]
+    inboxes = [Inbox() for _ in range(40)]
+    threads = [threading.Thread(target=service.subscribe, args=(f"news:{i % 8}", inboxes[i])) for i in range(40)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -179,67 +179,67 @@ def test_many_threads_subscribe_at_once(service):
     assert len(listeners()) == 1
     for channel in range(8):
         assert service.publish(f"news:{channel}", channel) == 1
-    assert [one.next().data for one in heard] == [i % 8 for i in range(40)]
+    assert [one.next().data for one in inboxes] == [i % 8 for i in range(40)]
 
 
 # Failures of callbacks -------------------------------------------------------------------------------------------
 
 
-def test_a_failing_callback_harms_no_other(service, caplog):
+def test_a_failing_callback_does_not_affect_the_others(service, caplog):
     def failing(message):
-        raise RuntimeError("of the callback")
+        raise RuntimeError("the callback failed")
 
-    heard = Heard()
+    inbox = Inbox()
     service.subscribe("news", failing)
-    service.subscribe("news", heard)
+    service.subscribe("news", inbox)
     assert service.ready(LIMIT)
     for number in range(3):
         service.publish("news", number)
-    assert [heard.next().data for _ in range(3)] == [0, 1, 2]
+    assert [inbox.next().data for _ in range(3)] == [0, 1, 2]
     assert service.counts == {"received": 3, "callback_errors": 3}
     errors = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert [str(record.exc_info[1]) for record in errors] == ["of the callback"] * 3
+    assert [str(record.exc_info[1]) for record in errors] == ["the callback failed"] * 3
 
 
 def test_a_message_that_is_not_json_is_dropped_and_counted(service):
-    heard = Heard()
-    service.subscribe("news", heard)
+    inbox = Inbox()
+    service.subscribe("news", inbox)
     assert service.ready(LIMIT)
     with connections.guarded_client("state") as client:
         client.publish("news", b"\xff{")
     service.publish("news", 1)
-    assert heard.next() == Message("news", 1)
+    assert inbox.next() == Message("news", 1)
     assert service.counts == {"received": 2, "unreadable": 1}
 
 
-def test_a_slow_callback_makes_the_server_wait_and_nothing_is_lost():
-    gate, entered, heard = threading.Event(), threading.Event(), Heard()
+def test_a_slow_callback_delays_messages_and_loses_none():
+    gate, entered, inbox = threading.Event(), threading.Event(), Inbox()
 
     def slow(message):
         entered.set()
         assert gate.wait(LIMIT)
-        heard(message)
+        inbox(message)
 
     with closing(PubSub(slow_seconds=0.0)) as service:
         service.subscribe("news", slow)
         assert service.ready(LIMIT)
         service.publish("news", 0)
         assert entered.wait(LIMIT)
-        for number in range(1, 200):  # kept by the socket and the server, not by this process
+        for number in range(1, 200):  # buffered by the socket and the server, not by this process
             service.publish("news", "x" * 5_000 + str(number))
         gate.set()
-        assert [str(heard.next().data).lstrip("x") for _ in range(200)] == [str(number) for number in range(200)]
+        assert [str(inbox.next().data).lstrip("x") for _ in range(200)] == [str(number) for number in range(200)]
         until(lambda: service.counts["slow"] == 200)
         assert service.counts["gaps"] == 0
 
 
-def test_a_subscriber_that_the_server_gives_up_comes_back_and_the_gap_is_counted(service, valkey):
-    gate, entered, heard = threading.Event(), threading.Event(), Heard()
+def test_a_subscriber_disconnected_by_the_server_reconnects_and_counts_a_gap(service, valkey):
+    gate, entered, inbox = threading.Event(), threading.Event(), Inbox()
 
     def slow(message):
         entered.set()
         assert gate.wait(LIMIT)
-        heard(message)
+        inbox(message)
 
     service.subscribe("news", slow)
     assert service.ready(LIMIT)
@@ -248,12 +248,12 @@ def test_a_subscriber_that_the_server_gives_up_comes_back_and_the_gap_is_counted
         client.config_set("client-output-buffer-limit", "pubsub 1048576 0 0")
         service.publish("news", "first")
         assert entered.wait(LIMIT)
-        until(lambda: service.publish("news", "x" * 500_000) == 0)  # the server has ended the connection
+        until(lambda: service.publish("news", "x" * 500_000) == 0)  # the server has closed the connection
         client.config_set("client-output-buffer-limit", before)
     gate.set()
-    assert heard.next().data == "first"
+    assert inbox.next().data == "first"
     until(lambda: service.publish("news", "after the gap") == 1)
-    until(lambda: heard.next().data == "after the gap")
+    until(lambda: inbox.next().data == "after the gap")
     assert service.counts["gaps"] == 1
 
 
@@ -265,17 +265,17 @@ def test_the_backoff_is_linear_up_to_two_seconds():
 
 
 def test_it_subscribes_again_after_the_server_restarted(service, valkey):
-    heard, by_pattern = Heard(), Heard()
-    service.subscribe("news", heard)
+    inbox, by_pattern = Inbox(), Inbox()
+    service.subscribe("news", inbox)
     service.psubscribe("n*", by_pattern)
     assert service.ready(LIMIT)
     valkey.stop()
     until(lambda: not service.ready(0))
-    late = Heard()
+    late = Inbox()
     service.subscribe("late", late)  # while there is no server
     valkey.start()
     assert service.ready(LIMIT)
-    assert republish(service, heard, 2) == Message("news", 2)
+    assert republish(service, inbox, 2) == Message("news", 2)
     assert by_pattern.next() == Message("news", 2, "n*")
     service.publish("late", 3)
     assert late.next() == Message("late", 3)
@@ -283,57 +283,57 @@ def test_it_subscribes_again_after_the_server_restarted(service, valkey):
     assert subscribers("news") == 1
 
 
-def test_it_notices_a_hung_server_and_listens_again_when_that_answers(service, valkey):
-    heard = Heard()
-    service.subscribe("news", heard)
+def test_it_detects_a_hung_server_and_subscribes_again_when_it_is_back(service, valkey):
+    inbox = Inbox()
+    service.subscribe("news", inbox)
     assert service.ready(LIMIT)
     valkey.pause()
     until(lambda: not service.ready(0))
     valkey.resume()
     assert service.ready(LIMIT)
-    assert republish(service, heard, 2) == Message("news", 2)
+    assert republish(service, inbox, 2) == Message("news", 2)
     assert service.counts["gaps"] == 1
 
 
-def test_a_quiet_connection_is_kept(service):
-    heard = Heard()
-    service.subscribe("news", heard)
+def test_an_idle_connection_is_kept_alive_by_pings(service):
+    inbox = Inbox()
+    service.subscribe("news", inbox)
     assert service.ready(LIMIT)
     with connections.guarded_client("state") as client:
         pings = lambda: client.info("commandstats").get("cmdstat_ping", {}).get("calls", 0)  # noqa: E731
         before = pings()
         until(lambda: pings() >= before + 3)
     service.publish("news", 1)
-    assert heard.next().data == 1
+    assert inbox.next().data == 1
     assert service.counts["gaps"] == 0
 
 
-def test_subscribing_without_a_server_waits_for_it(service, valkey):
+def test_a_subscription_without_a_server_takes_effect_once_it_is_up(service, valkey):
     valkey.stop()
-    heard = Heard()
-    service.subscribe("news", heard)
+    inbox = Inbox()
+    service.subscribe("news", inbox)
     assert not service.ready(0.05)
     valkey.start()
     assert service.ready(LIMIT)
-    assert republish(service, heard, 1) == Message("news", 1)
+    assert republish(service, inbox, 1) == Message("news", 1)
 
 
-# The end ---------------------------------------------------------------------------------------------------------
+# Shutdown ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_wrong_setting_ends_no_thread(service, settings, caplog):
+def test_a_wrong_setting_does_not_end_the_thread(service, settings, caplog):
     right, settings.CACHES = settings.CACHES, {"default": NO_REDIS}
-    service.subscribe("a", Heard())
-    until(lambda: "pub/sub has no connection, messages are missed until it has" in caplog.text)
+    service.subscribe("a", Inbox())
+    until(lambda: "pub/sub has no connection and misses messages until it has" in caplog.text)
     settings.CACHES = right
     assert service.ready(LIMIT)
 
 
-def test_there_is_no_thread_before_the_first_subscription_and_none_after_the_end(service):
+def test_there_is_no_thread_before_the_first_subscription_and_none_after_closing(service):
     assert listeners() == []
     service.publish("news", 1)
     assert listeners() == []
-    service.subscribe("news", Heard())
+    service.subscribe("news", Inbox())
     assert service.ready(LIMIT)
     (thread,) = listeners()
     assert thread.daemon
@@ -343,8 +343,8 @@ def test_there_is_no_thread_before_the_first_subscription_and_none_after_the_end
     assert subscribers("news") == 0
 
 
-def test_the_end_comes_at_once_while_the_server_hangs(service, valkey):
-    service.subscribe("news", Heard())
+def test_closing_takes_no_time_while_the_server_hangs(service, valkey):
+    service.subscribe("news", Inbox())
     assert service.ready(LIMIT)
     valkey.pause()
     until(lambda: not service.ready(0))
@@ -354,8 +354,8 @@ def test_the_end_comes_at_once_while_the_server_hangs(service, valkey):
     assert listeners() == []
 
 
-def test_a_callback_may_close_and_a_closed_service_begins_anew(service):
-    closed, heard = threading.Event(), Heard()
+def test_a_callback_may_close_and_a_closed_service_can_be_used_again(service):
+    closed, inbox = threading.Event(), Inbox()
 
     def closing(message):
         service.close()
@@ -366,67 +366,67 @@ def test_a_callback_may_close_and_a_closed_service_begins_anew(service):
     service.publish("news", 1)
     assert closed.wait(LIMIT)
     until(lambda: listeners() == [])
-    service.subscribe("news", heard)
+    service.subscribe("news", inbox)
     assert service.ready(LIMIT)
     service.publish("news", 2)
-    assert heard.next() == Message("news", 2)
+    assert inbox.next() == Message("news", 2)
 
 
-def test_an_alarm_that_nobody_answers_does_not_block():
-    alarm = WakeupPipe()
+def test_waking_a_reader_that_does_not_read_does_not_block():
+    wakeup = WakeupPipe()
     for _ in range(100_000):
-        alarm.ring()
-    assert alarm.rung()
-    alarm.close()
-    alarm.ring()
+        wakeup.wake()
+    assert wakeup.drain()
+    wakeup.close()
+    wakeup.wake()
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # Python 3.12 on
 def test_a_forked_child_has_a_connection_of_its_own(service):
-    heard = Heard()
-    service.subscribe("news", heard)
+    inbox = Inbox()
+    service.subscribe("news", inbox)
     assert service.ready(LIMIT)
-    inherited = service._listener._link._connection._get_socket().fileno()
+    inherited = service._listener._connection._connection._get_socket().fileno()
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
         outcome = b"failed"
         try:
-            outcome = _in_the_child(service, heard, inherited)
+            outcome = _in_the_child(service, inbox, inherited)
         finally:
             os.write(writes, outcome)
             os._exit(0)
     os.close(writes)
-    with os.fdopen(reads, "rb") as answer:
-        outcome = answer.read()
+    with os.fdopen(reads, "rb") as pipe:
+        outcome = pipe.read()
     os.waitpid(child, 0)
-    assert outcome == b"no thread, no socket, then one of its own, 2 connections, heard"
+    assert outcome == b"no thread, no socket, then one of its own, 2 connections, received"
     until(lambda: subscribers("news") == 1)
     service.publish("news", "still here")
-    until(lambda: heard.next().data == "still here")
+    until(lambda: inbox.next().data == "still here")
     assert service.counts["gaps"] == 0
 
 
-def _in_the_child(service: PubSub, heard: Heard, inherited: int) -> bytes:
-    said = "no thread" if not listeners() and not service.ready(0) else "a thread"
+def _in_the_child(service: PubSub, inbox: Inbox, inherited: int) -> bytes:
+    found = "no thread" if not listeners() and not service.ready(0) else "a thread"
     try:
         os.fstat(inherited)
     except OSError:
-        said += ", no socket"
+        found += ", no socket"
     service.start()
-    said += ", then one of its own" if service.ready(LIMIT) and len(listeners()) == 1 else ", then none"
-    said += f", {service.publish('news', 'from the child')} connections"
-    said += ", heard" if heard.next().data == "from the child" else ", deaf"
+    found += ", then one of its own" if service.ready(LIMIT) and len(listeners()) == 1 else ", then none"
+    found += f", {service.publish('news', 'from the child')} connections"
+    found += ", received" if inbox.next().data == "from the child" else ", another message"
     service.close()
-    return said.encode()
+    return found.encode()
 
 
-def test_the_service_of_the_process_is_closed_at_its_end(service):
-    heard = Heard()
-    pubsub.subscribe("news", heard)
+def test_the_process_wide_service_can_be_closed(service):
+    inbox = Inbox()
+    pubsub.subscribe("news", inbox)
     assert pubsub.ready(LIMIT)
     pubsub.publish("news", 1)
-    assert heard.next().data == 1
-    assert pubsub.unsubscribe("news", heard)
+    assert inbox.next().data == 1
+    assert pubsub.unsubscribe("news", inbox)
     pubsub.close()
     assert listeners() == []
