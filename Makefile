@@ -81,7 +81,7 @@ contracts: .venv/test.stamp ## Check that imports go one way.
 	$(BIN)/lint-imports
 
 migrations: .venv/test.stamp ## Check that no migration is missing.
-	$(RUN) manage.py makemigrations --check --dry-run
+	DATABASE_URL=sqlite://:memory: $(RUN) manage.py makemigrations --check --dry-run
 
 docs: .venv/test.stamp ## Write docs/keys.md and docs/api-caching.md from the code.
 	$(RUN) manage.py document_keys

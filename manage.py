@@ -7,20 +7,28 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
-    from django.core.exceptions import ImproperlyConfigured
-    from django.core.management import execute_from_command_line
-    from django.db import InterfaceError, OperationalError
-
     try:
-        execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as error:
-        sys.exit(f"Wrong settings: {error}")
-    except (OperationalError, InterfaceError) as error:
-        if "--traceback" in sys.argv:
-            raise
-        sys.exit(f"The database fails: {' '.join(str(error).split())}")
+        run(sys.argv)
     except KeyboardInterrupt:
         sys.exit(130)  # what a shell calls ended by Ctrl-C
+
+
+def run(arguments: list[str]) -> None:
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import execute_from_command_line
+    from django.db import Error
+
+    try:
+        execute_from_command_line(arguments)
+    except ImproperlyConfigured as error:
+        sys.exit(f"Wrong settings: {error}")
+    except Error as error:
+        from config.management.database_errors import describe
+
+        line = describe(error)
+        if line is None or "--traceback" in arguments:
+            raise
+        sys.exit(line)
 
 
 if __name__ == "__main__":

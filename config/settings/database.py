@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-
 from config.env import DATA_DIR, database, whole
+from config.sqlite import ExistingDatabase
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -23,13 +22,10 @@ TIME_LIMITS = {
 DATABASES: dict[str, dict[str, Any]] = {"default": database(f"sqlite:///{DATA_DIR / 'crash.sqlite3'}")}
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    try:
-        DATA_DIR.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImproperlyConfigured(f"DATA_DIR: {DATA_DIR} cannot be a folder ({error.strerror}).") from error
     # Four processes write: readers never wait (WAL), and a writer takes its lock at BEGIN, where the
     # busy timeout applies, instead of failing when it upgrades a read lock half-way through.
     DATABASES["default"]["OPTIONS"] = {
+        "factory": ExistingDatabase,
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,  # seconds
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",

@@ -1,16 +1,23 @@
 """One machine, one person: `make run` and `manage.py` by default."""
 
+import os
+
 from config.env import DATA_DIR, flag
 from config.local_keys import local_keys
-from config.settings.base import *
+from config.stack.discovery import adopt_running_stack
+
+adopt_running_stack(DATA_DIR, os.environ)  # before the settings are read from it
+
+from config.settings.base import *  # noqa: E402
 
 HOST = env.str("HOST", default="127.0.0.1")
 SECRET_KEY = env.str("SECRET_KEY", default="local-only-not-a-secret-0123456789-abcdefghijklmnopqrstuvwxyz")
 DEBUG = flag("DEBUG", False)
-# Also where the stack asks itself whether it is ready.
+# The last three are where the stack probes its own readiness.
 ALLOWED_HOSTS = [*env.list("ALLOWED_HOSTS", default=[HOST]), "localhost", "127.0.0.1", "[::1]"]
 # Static files straight from the packages: no collectstatic on the way to the first page.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
-# Of its own, so that the step game can be played without any setting.
-PLAY_SEED_KEYS = PLAY_SEED_KEYS or local_keys(DATA_DIR / "play-seed-keys")
+# Of its own, so that the step game can be played without any setting. A missing folder is not made: its name may be a
+# mistake.
+PLAY_SEED_KEYS = PLAY_SEED_KEYS or (local_keys(DATA_DIR / "play-seed-keys") if DATA_DIR.is_dir() else [])

@@ -16,5 +16,6 @@ CACHE_STATS_FLUSH_SECONDS = 0  # tests flush themselves
 WHITENOISE_AUTOREFRESH = True
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # A file, as in `make run`: in memory there would be no WAL and no second process.
+    # A file, as in `make run`: in memory there would be no WAL and no second process. Django's test runner makes it.
     DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
+    del DATABASES["default"]["OPTIONS"]["factory"]

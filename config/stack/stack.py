@@ -1,6 +1,7 @@
 """Everything on one machine: a private Valkey unless servers are named, the schema, a first day, the processes."""
 
 import http.client
+import shlex
 import signal
 import socket
 import subprocess
@@ -8,10 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from config.stack.children import dies_with_parent
+from config.stack.discovery import AlreadyRunning, Claim, claimed, find_running_stack
 from config.stack.procfile import procfile_commands
 from config.stack.supervisor import MAX_FAILURES, Command, Supervisor
 from config.stack.valkey import Valkey, ValkeyError
@@ -43,14 +45,13 @@ class Stack:
 
     def run(self) -> None:
         """Run until a signal comes. Raises StackError, also when a process fails again and again."""
+        if stack := find_running_stack(self._data):
+            raise self._already_running(stack.pid)
         self._check_port()
-        try:
-            self._data.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StackError(f"DATA_DIR: {self._data} cannot be used as a folder ({error.strerror}).") from error
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler)  # until the supervisor has its own
-        with self._servers() as valkey:
+        with self._claimed_data() as claim, self._servers() as valkey:
+            claim.publish(self._environment)
             self._prepare()
             self._supervise(valkey)
 
@@ -67,6 +68,23 @@ class Stack:
                 raise StackError(
                     f"The web server cannot listen on {address} ({error.strerror}); set HOST or PORT to another."
                 ) from error
+
+    @contextmanager
+    def _claimed_data(self) -> Iterator[Claim]:
+        with ExitStack() as claims:
+            try:
+                self._data.mkdir(parents=True, exist_ok=True)
+                claim = claims.enter_context(claimed(self._data))
+            except AlreadyRunning as running:
+                raise self._already_running(running) from running
+            except OSError as error:
+                raise StackError(f"DATA_DIR: {self._data} cannot be written ({error.strerror}).") from error
+            yield claim
+
+    def _already_running(self, pid: object) -> StackError:
+        return StackError(
+            f"DATA_DIR: a stack runs in {self._data} already (pid {pid}); stop it, or set DATA_DIR to another folder."
+        )
 
     @contextmanager
     def _servers(self) -> Iterator[Valkey | None]:
@@ -120,10 +138,16 @@ class Stack:
         while time.monotonic() < deadline:
             if _is_ready(address, self._port):
                 host = f"[{address}]" if ":" in address else address
-                supervisor.output.announce(f"Crash Monitor is ready: http://{host}:{self._port}/")
+                supervisor.output.announce(f"Crash Monitor is ready: http://{host}:{self._port}/\n{self._hint()}")
                 return
             time.sleep(POLL_SECONDS)
         supervisor.output.announce(f"Not ready after {READY_SECONDS:.0f} s; see the lines above.")
+
+    def _hint(self) -> str:
+        """Return what commands in another terminal need in order to find these servers (config/stack/discovery.py)."""
+        if self._data == self._project / "var":
+            return "Commands in another terminal find its servers by themselves: nothing needs to be exported."
+        return f"For commands in another terminal: export DATA_DIR={shlex.quote(str(self._data))}"
 
 
 def _names_servers(environment: Mapping[str, str], *, but: str) -> bool:

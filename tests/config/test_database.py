@@ -124,11 +124,3 @@ def test_production_wants_a_database(tmp_path):
         ALLOWED_HOSTS="crash.example",
     )
     assert (told.returncode, told.stderr) == (1, "Wrong settings: Set the DATABASE_URL environment variable\n")
-
-
-def test_a_folder_for_sqlite_that_cannot_be_is_one_line(tmp_path):
-    file = tmp_path / "file"
-    file.touch()
-    told = settings_told(file, "settings.DATABASES")
-    expected = f"Wrong settings: DATA_DIR: {file} cannot be a folder (File exists).\n"
-    assert (told.returncode, told.stderr) == (1, expected)

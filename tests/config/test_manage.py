@@ -3,20 +3,25 @@
 import os
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
+from django.db import connection
+from django.db.utils import ConnectionHandler
 
+from tests.config.running_stack import inherited_environment
 from tests.config.test_settings import PROJECT
 
 NO_DATABASE = {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/nothing"}
 INTERRUPTED = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+WHAT_TO_DO = "run `manage.py migrate`, or set DATA_DIR or DATABASE_URL to the database that is meant."
 
 
-def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*words: str, inherited=None, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "manage.py", *words],
         cwd=PROJECT,
-        env={**os.environ, **environment},
+        env={**(os.environ if inherited is None else inherited), **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -25,17 +30,70 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("words", ["find_gaps", "rebuild_aggregates", "create_ingest_token feeder", "migrate"])
-def test_a_database_that_is_away_is_one_line(words):
-    told = run(*words.split(), **NO_DATABASE)
-    assert (told.returncode, told.stderr.count("\n")) == (1, 1), told.stderr
-    assert told.stderr.startswith('The database fails: connection to server at "127.0.0.1", port 1 failed')
+def test_a_database_that_cannot_be_reached_is_one_line(words):
+    done = run(*words.split(), **NO_DATABASE)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert done.stderr.startswith('The database fails: connection to server at "127.0.0.1", port 1 failed')
 
 
-def test_where_it_failed_is_told_to_who_asks():
-    told = run("find_gaps", "--traceback", **NO_DATABASE)
-    assert (told.returncode, told.stderr.splitlines()[0]) == (1, "Traceback (most recent call last):")
+def test_the_traceback_option_shows_where_it_failed():
+    done = run("find_gaps", "--traceback", **NO_DATABASE)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "Traceback (most recent call last):")
+
+
+@pytest.mark.parametrize("words", ["find_gaps", "createsuperuser", "create_ingest_token feeder", "verify_games"])
+def test_a_missing_database_is_one_line_and_none_is_made(tmp_path, words):
+    data = tmp_path / "mistyped"
+    done = run(*words.split(), inherited=inherited_environment(), DATA_DIR=str(data))
+    expected = f"The database {data}/crash.sqlite3 lacks tables of this release: {WHAT_TO_DO}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
+    assert not data.exists()
+
+
+def test_an_empty_sqlite_database_is_the_same_line(tmp_path):
+    (tmp_path / "crash.sqlite3").touch()
+    done = run("find_gaps", inherited=inherited_environment(), DATA_DIR=str(tmp_path))
+    expected = f"The database {tmp_path}/crash.sqlite3 lacks tables of this release: {WHAT_TO_DO}\n"
+    assert (done.returncode, done.stderr) == (1, expected)
+
+
+@pytest.fixture
+def empty_postgresql():
+    """The DATABASE_URL of a database without tables, on the run's own server."""
+    settings = connection.settings_dict
+    if connection.vendor != "postgresql":
+        pytest.skip("PostgreSQL only")
+    with closing(ConnectionHandler({"default": {**settings, "NAME": "postgres"}})["default"]) as server:
+        with server.cursor() as cursor:
+            cursor.execute("CREATE DATABASE without_tables")
+        yield settings["HOST"], f"postgres://postgres@:{settings['PORT'] or 5432}/{settings['HOST']}/without_tables"
+        with server.cursor() as cursor:
+            cursor.execute("DROP DATABASE without_tables")
+
+
+@pytest.mark.django_db
+def test_an_empty_postgresql_database_is_the_same_line(empty_postgresql):
+    host, url = empty_postgresql
+    done = run("find_gaps", DJANGO_SETTINGS_MODULE="config.settings.local", DATABASE_URL=url)
+    expected = f"The database without_tables on {host} lacks tables of this release: {WHAT_TO_DO}\n"
+    assert (done.returncode, done.stderr) == (1, expected)
+
+
+def test_migrate_makes_the_database_and_its_folder(tmp_path):
+    data = tmp_path / "new"
+    done = run("migrate", "--verbosity", "0", inherited=inherited_environment(), DATA_DIR=str(data))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert run("find_gaps", inherited=inherited_environment(), DATA_DIR=str(data)).returncode == 0
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    done = run("migrate", inherited=inherited_environment(), DATA_DIR=str(file))
+    expected = f"CommandError: DATA_DIR: {file}/crash.sqlite3 cannot be created (File exists).\n"
+    assert (done.returncode, done.stderr) == (1, expected)
 
 
 def test_ctrl_c_ends_a_command_without_a_word():
-    told = run("shell", "--no-imports", "-c", INTERRUPTED)
-    assert (told.returncode, told.stdout, told.stderr) == (130, "", "")
+    done = run("shell", "--no-imports", "-c", INTERRUPTED)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

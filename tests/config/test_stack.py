@@ -63,7 +63,7 @@ def test_a_number_that_is_no_port_is_refused(tmp_path, port):
 def test_a_data_dir_that_cannot_be_a_folder_is_one_line(tmp_path):
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(StackError, match=rf"^DATA_DIR: {file} cannot be used as a folder \(File exists\)\.$"):
+    with pytest.raises(StackError, match=rf"^DATA_DIR: {file} cannot be written \(File exists\)\.$"):
         Stack(PROJECT, file, "127.0.0.1", free_port(), {}).run()
 
 
