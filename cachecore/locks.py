@@ -59,7 +59,7 @@ class HeldLock:
             with connections.guarded_client("state"):
                 self._lock.reacquire()
         except LockError as error:
-            raise LockLost(self.name) from error
+            raise LockLost(f"The lock {self.name} expired; another holder may have taken it.") from error
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def lock(name: str, ttl_seconds: float, *, wait_seconds: float = 0.0) -> Iterato
     deadline = time.monotonic() + wait_seconds
     while (held := _try_acquire(name, ttl_seconds)) is None:
         if time.monotonic() >= deadline:
-            raise LockHeld(name)
+            raise LockHeld(f"Another holder has the lock {name}.")
         time.sleep(min(POLL_SECONDS, wait_seconds))  # outside of guarded_client(): that may be the only probe
     try:
         yield HeldLock(name, held)
