@@ -86,7 +86,7 @@ _moving = JoinedScript(
 def take_in_sliding_window(client: Any, rate: RateLimitItem, scope: str, identity: str) -> Quota:
     """Take a slot in two counters, whatever the limit. The previous window's requests count as evenly distributed.
 
-    The clock is the server's: the counters' TTLs tell the time.
+    The clock is the server's: times are derived from the counters' TTLs.
     """
     keys = [
         RATE_COUNTER.key(scope=scope, identity=identity, rate=_name(rate), window=window)

@@ -131,15 +131,12 @@ def _on_success(role: Role, circuit: CircuitBreaker) -> None:
 
 
 def _on_failure(role: Role, circuit: CircuitBreaker, error: BaseException, command: str) -> None:
-    """Raise RedisUnavailable for a failure of the server or a refusal. Return for any other error.
-
-    The caller raises that one again.
-    """
+    """Raise RedisUnavailable for a failure of the server or a refusal; return for any other error."""
     if is_failover(error):
         reset_connections(role)
     reason = f"{type(error).__name__}: {error}"  # it contains the address, never a password
     if is_refusal(error):
-        _on_success(role, circuit)  # the server answers
+        _on_success(role, circuit)  # the server works
         _log_refusal(role, code_of(error), command, reason)
         raise RedisUnavailable(role, reason) from error
     if not is_unavailable(error):
@@ -156,7 +153,7 @@ def _on_failure(role: Role, circuit: CircuitBreaker, error: BaseException, comma
 
 
 def reset_connections(role: Role) -> None:
-    """Close the role's idle connections, and those in use when they are returned, so that the next use connects anew.
+    """Close the role's idle connections, and those in use when they are returned, so that the next use opens new ones.
 
     At most once per open time of the breaker: a server that stays read-only must not cost a connection per write.
     """

@@ -111,7 +111,7 @@ class ResponseCacheASGIMiddleware:
     async def _wait_or_forward(
         self, request: CacheableRequest, cached_url: CachedUrl, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Single flight: forward only the first of several concurrent misses; serve the others what it stored."""
+        """Forward only the first of several concurrent misses; serve the others what it stored (single flight)."""
         if (first := self._in_progress.get(request.url)) is None:
             return await self._forward_to_django(request.url, scope, receive, send)
         await asyncio.shield(first)

@@ -74,6 +74,6 @@ async def serve(prepared: PreparedResponse, request: CacheableRequest, send: Sen
 
 
 def _matches(if_none_match: str, etag: str) -> bool:
-    """Compare weakly (RFC 9110, 8.8.3.2): our ETags are weak, because one stands for both codings."""
+    """Compare weakly (RFC 9110, 8.8.3.2): our ETags are weak, because both codings share one."""
     requested = parse_etags(if_none_match)
     return requested == ["*"] or etag.removeprefix("W/") in [tag.removeprefix("W/") for tag in requested]

@@ -32,7 +32,7 @@ class StoredResponse(msgspec.Struct, array_like=True, frozen=True):
 
     @classmethod
     def of(cls, body: bytes, version: int, fresh_ms: int) -> "StoredResponse":
-        """Return a response stored now. Its ETag is weak, because one stands for both codings."""
+        """Return a response stored now. Its ETag is weak, because both codings share it."""
         stored_at = now_ms()
         return cls(
             version=version,

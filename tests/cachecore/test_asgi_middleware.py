@@ -86,8 +86,8 @@ def run(scenario, django=None):
 def test_the_second_request_does_not_reach_django():
     async def scenario(middleware, django):
         first, second, third = [await send_request(middleware, "/x/") for _ in range(3)]
-        assert [answer.headers["x-cache"] for answer in (first, second, third)] == ["MISS", "HIT", "HIT"]
-        assert {answer.body for answer in (first, second, third)} == {b'["x"]'}
+        assert [response.headers["x-cache"] for response in (first, second, third)] == ["MISS", "HIT", "HIT"]
+        assert {response.body for response in (first, second, third)} == {b'["x"]'}
         assert django.calls == 1
 
     run(scenario)
@@ -110,8 +110,8 @@ def test_a_new_version_leads_to_a_new_response():
         await send_request(middleware, "/x/")
         django.body = "new"
         await until_current(middleware, await asyncio.to_thread(versions.raise_version, GAMES))
-        answer = await send_request(middleware, "/x/")
-        assert (answer.headers["x-cache"], answer.body) == ("MISS", b'["new"]')
+        response = await send_request(middleware, "/x/")
+        assert (response.headers["x-cache"], response.body) == ("MISS", b'["new"]')
 
     run(scenario)
 
@@ -183,8 +183,8 @@ def test_a_response_for_one_origin_is_never_served_to_another():
 def test_an_empty_origin_is_treated_as_none():
     async def scenario(middleware, django):
         for _ in range(2):
-            answer = await send_request(middleware, "/x/", origin="")
-        assert (answer.headers["x-cache"], "access-control-allow-origin" in answer.headers) == ("HIT", False)
+            response = await send_request(middleware, "/x/", origin="")
+        assert (response.headers["x-cache"], "access-control-allow-origin" in response.headers) == ("HIT", False)
         assert (await send_request(middleware, "/x/")).headers["x-cache"] == "HIT"
         assert django.calls == 1
 
@@ -210,9 +210,9 @@ def test_concurrent_first_requests_for_a_url_wait_for_one_of_them():
             ):
                 await asyncio.sleep(0)
         django.gate.set()
-        answers = await asyncio.gather(*waiting)
+        responses = await asyncio.gather(*waiting)
         assert django.calls == 1
-        assert {answer.body for answer in answers} == {b'["x"]'}
+        assert {response.body for response in responses} == {b'["x"]'}
 
     run(scenario)
 
@@ -224,8 +224,8 @@ def test_concurrent_first_requests_for_a_url_wait_for_one_of_them():
 def test_gzip_is_sent_if_its_weight_is_above_zero(accepts, zipped):
     async def scenario(middleware, django):
         for _ in range(2):
-            answer = await send_request(middleware, "/x/", accept_encoding=accepts)  # MISS, then HIT
-            assert ("content-encoding" in answer.headers) == zipped
+            response = await send_request(middleware, "/x/", accept_encoding=accepts)  # MISS, then HIT
+            assert ("content-encoding" in response.headers) == zipped
 
     run(scenario, Django(body="y" * 5_000))
 
@@ -249,10 +249,10 @@ def test_an_unchanged_response_is_a_304(header, status):
     async def scenario(middleware, django):
         await send_request(middleware, "/x/")
         etag = (await send_request(middleware, "/x/")).headers["etag"]
-        answer = await send_request(middleware, "/x/", if_none_match=header.format(etag=etag))
-        assert answer.status == status
-        assert (answer.body == b"") == (status == 304)
-        assert answer.headers["etag"] == etag
+        response = await send_request(middleware, "/x/", if_none_match=header.format(etag=etag))
+        assert response.status == status
+        assert (response.body == b"") == (status == 304)
+        assert response.headers["etag"] == etag
 
     run(scenario)
 
@@ -294,9 +294,9 @@ def test_concurrent_misses_wait_for_the_first():
             ):
                 await asyncio.sleep(0)
         django.gate.set()
-        answers = await asyncio.gather(*waiting)
+        responses = await asyncio.gather(*waiting)
         assert django.calls == 1
-        assert sorted(answer.headers["x-cache"] for answer in answers) == ["HIT"] * 49 + ["MISS"]
+        assert sorted(response.headers["x-cache"] for response in responses) == ["HIT"] * 49 + ["MISS"]
 
     run(scenario)
 
@@ -334,10 +334,10 @@ def test_without_redis_local_responses_are_served_for_a_second_and_then_django_a
         await send_request(middleware, "/x/")
         getattr(valkey, fault)()
         async with asyncio.timeout(5):
-            while (answer := await send_request(middleware, "/x/")).headers["x-cache"] == "HIT":
+            while (response := await send_request(middleware, "/x/")).headers["x-cache"] == "HIT":
                 await asyncio.sleep(0.01)
-        assert answer.headers["x-cache"] == "BYPASS"
-        assert answer.body == b'["x"]'
+        assert response.headers["x-cache"] == "BYPASS"
+        assert response.body == b'["x"]'
 
     run(scenario)
 
@@ -378,9 +378,9 @@ def test_forwarded_proto_is_read_as_django_reads_it():
         django.extra_headers = [(b"strict-transport-security", b"max-age=1")]
         await send_request(middleware, "/x/", x_forwarded_proto="https,http")
         django.extra_headers = []
-        answers = [await send_request(middleware, "/x/") for _ in range(2)]
-        assert not [one for one in answers if "strict-transport-security" in one.headers]
-        assert [one.headers["x-cache"] for one in answers] == ["HIT", "HIT"]  # from Django, then from the middleware
+        responses = [await send_request(middleware, "/x/") for _ in range(2)]
+        assert not [one for one in responses if "strict-transport-security" in one.headers]
+        assert [one.headers["x-cache"] for one in responses] == ["HIT", "HIT"]  # from Django, then from the middleware
         assert django.calls == 2
 
     run(scenario)
@@ -428,9 +428,9 @@ def test_headers_of_a_response_that_was_not_stored_are_not_reused():
             client.set(GAMES.key, version)
         assert (bypass.headers["x-cache"], bypass.headers["cache-control"]) == ("BYPASS", "no-cache")
         await until_current(middleware, int(version))
-        answers = [await send_request(middleware, "/x/") for _ in range(3)]
-        assert [one.headers["cache-control"] for one in answers] == [CACHE_CONTROL] * 3
-        assert answers[-1].headers["x-cache"] == "HIT"
+        responses = [await send_request(middleware, "/x/") for _ in range(3)]
+        assert [one.headers["cache-control"] for one in responses] == [CACHE_CONTROL] * 3
+        assert responses[-1].headers["x-cache"] == "HIT"
 
     run(scenario)
 
@@ -471,9 +471,9 @@ def test_a_response_with_no_lifetime_is_not_shared():
     """An incomplete page has none: the missing part may be available to the next caller."""
 
     async def scenario(middleware, django):
-        answers = [await send_request(middleware, "/x/") for _ in range(3)]
-        assert {one.headers["cache-control"] for one in answers} == {"no-cache"}
-        assert {one.headers["x-cache"] for one in answers} == {"BYPASS"}
+        responses = [await send_request(middleware, "/x/") for _ in range(3)]
+        assert {one.headers["cache-control"] for one in responses} == {"no-cache"}
+        assert {one.headers["x-cache"] for one in responses} == {"BYPASS"}
         assert (django.calls, len(caching.cached_urls)) == (3, 0)
 
     run(scenario, Django(fresh_ms=0))
@@ -499,8 +499,8 @@ def test_head_first_and_then_get():
 
 def test_a_range_request_gets_the_whole_response():
     async def scenario(middleware, django):
-        answers = [await send_request(middleware, "/x/", range="bytes=0-1", if_range='"x"') for _ in range(2)]
-        assert [(one.status, one.body) for one in answers] == [(200, b'["x"]')] * 2
+        responses = [await send_request(middleware, "/x/", range="bytes=0-1", if_range='"x"') for _ in range(2)]
+        assert [(one.status, one.body) for one in responses] == [(200, b'["x"]')] * 2
 
     run(scenario)
 
@@ -514,9 +514,9 @@ def test_etags_are_compared_weakly_in_lists(if_none_match):
         miss = await send_request(middleware, "/x/")
         etag = miss.headers["etag"]
         sent = if_none_match.format(etag=etag, plain=etag.removeprefix('W/"').removesuffix('"'))
-        answer = await send_request(middleware, "/x/", if_none_match=sent)
-        assert (answer.status, answer.body) == (304, b"")
-        assert {name: answer.headers[name] for name in ("cache-control", "etag", "vary")} == {
+        response = await send_request(middleware, "/x/", if_none_match=sent)
+        assert (response.status, response.body) == (304, b"")
+        assert {name: response.headers[name] for name in ("cache-control", "etag", "vary")} == {
             name: miss.headers[name] for name in ("cache-control", "etag", "vary")
         }
 
@@ -568,8 +568,8 @@ def test_a_value_of_another_releases_format_is_computed_again():
         with connections.guarded_client("cache") as client:
             (key,) = client.keys("games:list:*")
             client.set(key, b"\xc1\x01another release's shape")
-        answer = await send_request(middleware, "/x/")
-        assert (answer.status, answer.headers["x-cache"], django.calls) == (200, "MISS", 2)
+        response = await send_request(middleware, "/x/")
+        assert (response.status, response.headers["x-cache"], django.calls) == (200, "MISS", 2)
 
     run(scenario)
 

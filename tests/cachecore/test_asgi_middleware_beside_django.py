@@ -103,9 +103,9 @@ def test_the_middleware_sends_what_django_would():
             for _ in range(REQUESTS):
                 headers = [one for some in dice.choices(HEADERS, k=2) for one in some]
                 request = dice.choice(PATHS), dice.choice(QUERIES), headers, dice.choice(("GET", "GET", "HEAD"))
-                answers = [await exchange(app, *request) for app in (middleware, behind)]
-                if answers[0] != answers[1]:
-                    yield request, *answers
+                responses = [await exchange(app, *request) for app in (middleware, behind)]
+                if responses[0] != responses[1]:
+                    yield request, *responses
         finally:
             await middleware.stop()
             pool.executor.submit(databases.close_all).result()  # in the pool's thread

@@ -67,9 +67,9 @@ def test_the_cache_follows_a_failover_by_itself(cache, servers):
     servers.wait_for_replica()
     servers.kill_primary()
 
-    answers = []
-    until(lambda: answers.append(cache.remember(stored, None, lambda: "computed")) or answers[-1] == "stored before")
-    assert set(answers) == {"computed", "stored before"}  # computed during the failover, never an error
+    values = []
+    until(lambda: values.append(cache.remember(stored, None, lambda: "computed")) or values[-1] == "stored before")
+    assert set(values) == {"computed", "stored before"}  # computed during the failover, never an error
     assert port_in_use() == servers.replica_port
     assert connections.breaker("cache").state == "closed"
 

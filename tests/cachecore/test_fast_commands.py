@@ -127,7 +127,7 @@ def put_in_a_pipeline():
 
 @pytest.fixture
 def four_connections(settings):
-    """The command connections of a pool with at most four connections."""
+    """Yield the command connections of a pool with at most four connections."""
     default = settings.CACHES["default"]
     bounded = default["OPTIONS"]["CONNECTION_POOL_KWARGS"] | {"max_connections": 4}
     settings.CACHES = settings.CACHES | {

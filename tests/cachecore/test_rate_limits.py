@@ -395,8 +395,8 @@ def test_above_the_limit_cached_responses_are_served_and_nothing_is_computed(cli
 def test_responses_that_are_not_stored_count_every_time(client, cached):
     with connections.guarded_client("state") as state:
         state.delete(GAMES.key)
-    answers = [client.get("/api/games/") for _ in range(3)]
-    assert [(one.status_code, one.headers.get("X-Cache")) for one in answers] == [
+    responses = [client.get("/api/games/") for _ in range(3)]
+    assert [(one.status_code, one.headers.get("X-Cache")) for one in responses] == [
         (200, "BYPASS"),
         (200, "BYPASS"),
         (429, None),
@@ -428,8 +428,8 @@ def test_a_404_from_computing_counts_too(client, cached):
 
 @pytest.mark.django_db(transaction=True)
 def test_invalid_parameters_are_named_even_above_the_limit_and_counted(client, cached):
-    answers = [client.get("/api/games/?page=x") for _ in range(3)]
-    assert [(one.status_code, limit_headers(one)["RateLimit-Remaining"]) for one in answers] == [
+    responses = [client.get("/api/games/?page=x") for _ in range(3)]
+    assert [(one.status_code, limit_headers(one)["RateLimit-Remaining"]) for one in responses] == [
         (400, "1"),
         (400, "0"),
         (400, "0"),
@@ -511,11 +511,11 @@ def test_hits_of_the_middleware_are_not_counted_and_have_no_limit_headers(limite
 
         return app
 
-    answers = asyncio.run(scenario())
-    assert [answer.headers["x-cache"] for answer in answers] == ["MISS"] + ["HIT"] * 4
-    assert {answer.status for answer in answers} == {200}
-    assert answers[0].headers["ratelimit-remaining"] == "1"
-    assert not [name for answer in answers[1:] for name in answer.headers if name.startswith("ratelimit")]
+    responses = asyncio.run(scenario())
+    assert [response.headers["x-cache"] for response in responses] == ["MISS"] + ["HIT"] * 4
+    assert {response.status for response in responses} == {200}
+    assert responses[0].headers["ratelimit-remaining"] == "1"
+    assert not [name for response in responses[1:] for name in response.headers if name.startswith("ratelimit")]
     with connections.guarded_client("state") as state:
         assert state.get("rate:{games:ip:203.0.113.7}:2/60s:current") == b"1"
 

@@ -74,8 +74,8 @@ def breaker_state():
 def test_a_slow_redis_gives_correct_results_and_opens_no_breaker(cache, through):
     through(DELAY_SECONDS, GENEROUS_LIMIT_SECONDS)
     one, two, counter = (PLAIN.key(id=name) for name in ("one", "two", "counter"))
-    answers = [cache.remember(one, None, lambda n=n: n, tags=["a"]) for n in range(3)]
-    assert answers == [0, 0, 0]
+    values = [cache.remember(one, None, lambda n=n: n, tags=["a"]) for n in range(3)]
+    assert values == [0, 0, 0]
     assert cache.set(two, "set", tags=["a"])
     assert cache.get_many([one, two]) == {one: 0, two: "set"}
     assert cache.write_through(two, "written", lambda: "saved", tags=["a"]) == "saved"
@@ -237,15 +237,15 @@ def test_one_of_twenty_threads_probes_per_window(cache, through, settings):
 
     def hammer():
         start.wait(10)
-        answers, ends = set(), time.monotonic() + 20
+        values, ends = set(), time.monotonic() + 20
         while len(proxy.connected_at) < before + 4 and time.monotonic() < ends:
-            answers.add(cache.get(key, "default"))
-        return answers
+            values.add(cache.get(key, "default"))
+        return values
 
     with ThreadPoolExecutor(20) as pool:
-        answers = set().union(*(thread.result(30) for thread in [pool.submit(hammer) for _ in range(20)]))
+        values = set().union(*(thread.result(30) for thread in [pool.submit(hammer) for _ in range(20)]))
     probes, seconds = len(proxy.connected_at) - before, time.monotonic() - began
-    assert answers == {"default"}
+    assert values == {"default"}
     assert probes >= 4
     window = settings.REDIS_TIMEOUT_SECONDS + settings.REDIS_BREAKER_SECONDS
     assert seconds >= (probes - 1) * window  # at most one probe per window; the first may be recorded late
@@ -282,11 +282,11 @@ def test_async_callers_share_the_breaker_and_the_time_limit(cache, through, sett
         async with AsyncCache(cache) as async_cache, asyncio.timeout(30):
             started = time.monotonic()
             keys = [PLAIN.key(id=number) for number in range(20)]
-            answers = await asyncio.gather(*(async_cache.remember(key, None, right) for key in keys))
-            return answers, time.monotonic() - started
+            values = await asyncio.gather(*(async_cache.remember(key, None, right) for key in keys))
+            return values, time.monotonic() - started
 
-    answers, spent = asyncio.run(scenario())
-    assert answers == ["right"] * 20
+    values, spent = asyncio.run(scenario())
+    assert values == ["right"] * 20
     assert settings.REDIS_TIMEOUT_SECONDS <= spent < settings.REDIS_TIMEOUT_SECONDS + SCHEDULING_SECONDS
     assert len(proxy.connected_at) <= 2  # one reader tried the socket; two, if a window ended in between
     with pytest.raises(RedisUnavailable):
@@ -322,8 +322,8 @@ def test_a_hung_redis_and_a_failing_database_leave_the_local_copy(valkey):
     def failing():
         raise RuntimeError("the database is down too")
 
-    answers = [cache.remember(LOCAL.key(id=1), None, failing, tags=["a"]) for _ in range(20)]
-    assert answers == ["old"] * 20
+    values = [cache.remember(LOCAL.key(id=1), None, failing, tags=["a"]) for _ in range(20)]
+    assert values == ["old"] * 20
     with pytest.raises(RuntimeError, match="the database is down too"):
         cache.remember(LOCAL.key(id=2), None, failing, tags=["a"])  # it has no local copy
 

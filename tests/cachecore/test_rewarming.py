@@ -289,8 +289,8 @@ def test_requested_urls_are_hits_at_once_under_a_new_version(a_game, client, set
     usage.flush()
     record_games([Round(game_id=2, crash_hundredths=300)], source="test")
     tasks.warm()
-    answer = client.get(SEVEN, **zoned)
-    assert (answer.headers["X-Cache"], answer.json()["count"]) == (outcome, 2)
+    response = client.get(SEVEN, **zoned)
+    assert (response.headers["X-Cache"], response.json()["count"]) == (outcome, 2)
 
 
 def test_only_the_most_requested_are_warmed_in_their_order(a_game, settings):

@@ -50,7 +50,7 @@ def test_the_dashboards_first_requests_are_warm(a_game):
         call_endpoint(DistributionView, "UTC", games="10000", bins=bins_parameter(CHART_EDGES)),
         call_endpoint(IntervalsView, "UTC", min="10", hours="24", interval="10"),
     ]
-    assert [answer.outcome for answer in panels] == ["HIT", "HIT", "HIT"]
+    assert [result.outcome for result in panels] == ["HIT", "HIT", "HIT"]
 
 
 def test_the_newest_games_that_met_a_condition_are_warm(a_game, client):
