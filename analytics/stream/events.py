@@ -13,7 +13,8 @@ from cachecore.responses.times import format_time
 from games.crash_points import to_number
 from games.times import from_unix_ms
 
-HEARTBEAT = b":\n\n"
+# A comment without the empty line that ends an event: some clients deliver an empty event for a block without data.
+HEARTBEAT = b":\n"
 
 Reason = Literal["rebuilt", "too_old", "unknown_id", "interrupted", "slow"]
 _ID = re.compile(r"([0-9A-Za-z]{1,64}):([1-9][0-9]{0,15})")
@@ -150,7 +151,11 @@ def resumed(position: Position) -> bytes:
 
 
 def retry(milliseconds: int) -> bytes:
-    return b"retry: %d\n\n" % milliseconds
+    """Encode the reconnection time as the beginning of the first event's block.
+
+    In a block of its own it is an event without data for clients such as httpx-sse, whose users parse data as JSON.
+    """
+    return b"retry: %d\n" % milliseconds
 
 
 def _point(hundredths: int) -> float | None:
