@@ -103,7 +103,7 @@ def apply_pending_games(writer: Writer, *, rebuild_every_seconds: float = 0) -> 
 
 
 def _with_unmarked_predecessors(view: ViewState | None, batch: dict[int, int]) -> dict[int, int]:
-    """Also mark games pending that were saved while Redis was down, and return the batch with them.
+    """Mark games pending that were saved while Redis was down, and return the batch with them.
 
     Most of them lie between the view's newest game and the newest game of the batch. Without this, results for that
     game would lack them until the next reconcile.

@@ -88,8 +88,8 @@ def assert_view_equals_table() -> None:
         for game in Game.objects.all()
     }
     with connections.guarded_client("state") as client:
-        bucket_floor = int(client.hget("{analytics}:state", "bucket_floor"))
-    assert view_cells.actual_cells(names) == oracle.expected_cells(rows, names, bucket_floor)
+        oldest_bucket = int(client.hget("{analytics}:state", "bucket_floor"))
+    assert view_cells.actual_cells(names) == oracle.expected_cells(rows, names, oldest_bucket)
 
 
 def writer_is_idle() -> bool:

@@ -330,7 +330,9 @@ class ViewMachine(RuleBasedStateMachine):
 
     def _can_answer_all(self, now: ViewDump) -> bool:
         series = now.values.get("series", {})
-        return not now.below and now.floor == 0 and all(condition in series for condition in now.conditions)
+        return (
+            not now.below and now.oldest_retained_id == 0 and all(condition in series for condition in now.conditions)
+        )
 
     # Settings ---------------------------------------------------------------------------------------------------------
 
@@ -375,15 +377,20 @@ class ViewMachine(RuleBasedStateMachine):
         if before.epoch != now.epoch:
             self.view_may_be_absent = self.cells_lost = self.series_ahead = False
             self.missed = set()
-            self.possible_below = [_below(self.table_before, now.floor), _below(self.table, now.floor)]
+            self.possible_below = [
+                _below(self.table_before, now.oldest_retained_id),
+                _below(self.table, now.oldest_retained_id),
+            ]
             # The test's transaction is no snapshot: a rebuild reads in blocks, and a save between two blocks is visible
             # in the later ones only.
             newest = max(self.table_before, default=0)
             later = {game_id: values for game_id, values in self.table.items() if game_id > newest}
-            self.possible_below.append(_below(self.table_before | later, now.floor))
-        elif before.floor != now.floor:
-            assert now.floor > before.floor
-            self.possible_below = [below | _below(before.ledger, now.floor) for below in self.possible_below]
+            self.possible_below.append(_below(self.table_before | later, now.oldest_retained_id))
+        elif before.oldest_retained_id != now.oldest_retained_id:
+            assert now.oldest_retained_id > before.oldest_retained_id
+            self.possible_below = [
+                below | _below(before.ledger, now.oldest_retained_id) for below in self.possible_below
+            ]
 
     def _check_nothing_is_lost(self, now: ViewDump) -> None:
         found_by_reconcile = now.pending - self.ever_marked
@@ -395,9 +402,13 @@ class ViewMachine(RuleBasedStateMachine):
     def _differing(self, now: ViewDump) -> set[int]:
         """Return the ids of the games that differ between view and table."""
         ledger = now.ledger
-        ids = {i for i in ledger.keys() | self.table.keys() if i >= now.floor and ledger.get(i) != self.table.get(i)}
+        ids = {
+            i
+            for i in ledger.keys() | self.table.keys()
+            if i >= now.oldest_retained_id and ledger.get(i) != self.table.get(i)
+        }
         if not now.below:
-            differing = [_differing(below, _below(self.table, now.floor)) for below in self.possible_below]
+            differing = [_differing(below, _below(self.table, now.oldest_retained_id)) for below in self.possible_below]
             ids |= min(differing, key=len)
         return ids
 
@@ -405,7 +416,7 @@ class ViewMachine(RuleBasedStateMachine):
         """Assert that every cell is what the ledger and the games below it give."""
         actual = now.cells
         expected = [
-            expected_cells(now.ledger | below, now.conditions, now.bucket_floor, now.floor)
+            expected_cells(now.ledger | below, now.conditions, now.oldest_bucket, now.oldest_retained_id)
             for below in self.possible_below
         ]
         differences = [_differences(actual, _without_undecided_cells(now, actual, cells)) for cells in expected]
@@ -421,7 +432,9 @@ class ViewMachine(RuleBasedStateMachine):
         Recomputed series include the table's games below the ledger, which the counts may not contain yet. A pending
         game will be applied; one that is not pending is found by the check of every cell only.
         """
-        not_counted = any(_differing(below, _below(self.table, now.floor)) for below in self.possible_below)
+        not_counted = any(
+            _differing(below, _below(self.table, now.oldest_retained_id)) for below in self.possible_below
+        )
         self.series_ahead = self.series_ahead or not_counted
         return self.series_ahead and all(name.startswith("series:") for name in found)
 
@@ -440,14 +453,16 @@ class ViewMachine(RuleBasedStateMachine):
         assert not now.pending
         assert not now.unexpected_keys, now.unexpected_keys
         assert now.conditions == [str(condition) for condition in view_settings.conditions()]
-        differences = _differences(now.cells, expected_cells(self.table, now.conditions, now.bucket_floor, now.floor))
+        differences = _differences(
+            now.cells, expected_cells(self.table, now.conditions, now.oldest_bucket, now.oldest_retained_id)
+        )
         assert not differences, differences
-        self.possible_below = [_below(self.table, now.floor)]
+        self.possible_below = [_below(self.table, now.oldest_retained_id)]
 
     def _repair(self) -> None:
         self._expire_lock()
         now = self.last_dump
-        lost_below = {game_id for game_id in self.missed if now.has_view and game_id < now.floor}
+        lost_below = {game_id for game_id in self.missed if now.has_view and game_id < now.oldest_retained_id}
         if self.missed - lost_below:
             newest = sorted({game_id // CHUNK for game_id in self.table})[-2:]
             self._run_job("reconcile_newest" if {i // CHUNK for i in self.missed} <= set(newest) else "reconcile_all")
@@ -551,8 +566,8 @@ def _expire_lock() -> None:
         client.delete(LOCK.key(name="analytics-writer"))
 
 
-def _below(found: Games, floor: int) -> Games:
-    return {game_id: values for game_id, values in found.items() if game_id < floor}
+def _below(found: Games, oldest_retained_id: int) -> Games:
+    return {game_id: values for game_id, values in found.items() if game_id < oldest_retained_id}
 
 
 def _without_undecided_cells(now: ViewDump, actual: dict, expected: dict) -> dict:

@@ -18,18 +18,18 @@ def meets(condition: str, crash: int) -> bool:
 
 
 def expected_cells(
-    games: dict[int, tuple[int, int]], conditions: list[str], bucket_floor: int = 0, floor: int = 0
+    games: dict[int, tuple[int, int]], conditions: list[str], oldest_bucket: int = 0, oldest_retained_id: int = 0
 ) -> dict:
     """Return the expected cells of a view by key. `games` maps id to (hundredths, end ms or 0)."""
     cells: dict = {"state": _state(games)}
-    retained = {game_id: values for game_id, values in games.items() if game_id >= floor}
+    retained = {game_id: values for game_id, values in games.items() if game_id >= oldest_retained_id}
     cells["chunks"] = _chunks(retained)
     cells["ledger"] = retained
-    cells["intervals:all"] = _buckets(games.values(), bucket_floor)
+    cells["intervals:all"] = _buckets(games.values(), oldest_bucket)
     for condition in conditions:
         met = {game_id: values for game_id, values in games.items() if meets(condition, values[0])}
         cells[f"occurrences:{condition}"] = _occurrences(met, len(games))
-        cells[f"intervals:{condition}"] = _buckets(met.values(), bucket_floor)
+        cells[f"intervals:{condition}"] = _buckets(met.values(), oldest_bucket)
         cells |= _series(condition, games)
     return cells
 
@@ -101,6 +101,6 @@ def _series(condition: str, games: dict[int, tuple[int, int]]) -> dict:
     }
 
 
-def _buckets(games, bucket_floor: int) -> dict[int, int]:
+def _buckets(games, oldest_bucket: int) -> dict[int, int]:
     starts = Counter(end_ms // 1000 // BUCKET * BUCKET for _, end_ms in games if end_ms)
-    return {start: count for start, count in starts.items() if start >= bucket_floor}
+    return {start: count for start, count in starts.items() if start >= oldest_bucket}

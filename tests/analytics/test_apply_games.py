@@ -41,8 +41,8 @@ def table() -> dict[int, tuple[int, int]]:
 
 def assert_view_equals_table(conditions: list[str]) -> None:
     with connections.guarded_client("state") as client:
-        bucket_floor, floor = map(int, client.hmget(LIVE.state, "bucket_floor", "floor"))
-    assert actual_cells(conditions) == expected_cells(table(), conditions, bucket_floor, floor)
+        oldest_bucket, oldest_retained_id = map(int, client.hmget(LIVE.state, "bucket_floor", "floor"))
+    assert actual_cells(conditions) == expected_cells(table(), conditions, oldest_bucket, oldest_retained_id)
 
 
 def test_the_first_run_builds_the_view_from_the_table(conditions):

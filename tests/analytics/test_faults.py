@@ -85,7 +85,7 @@ FAULTS = {
 
 @pytest.fixture
 def broken(valkey):
-    """The run's server. It is restarted after the test, so that nothing of a fault remains."""
+    """Yield the run's server, and restart it after the test so that nothing of a fault remains."""
     yield valkey
     valkey.stop()
 
@@ -168,8 +168,8 @@ def beat() -> None:
 def assert_view_is(world: World) -> None:
     names = [str(condition) for condition in view_settings.conditions()]
     with connections.guarded_client("state") as client:
-        bucket_floor = int(client.hget("{analytics}:state", "bucket_floor"))
-    assert view_cells.actual_cells(names) == oracle.expected_cells(world.games, names, bucket_floor)
+        oldest_bucket = int(client.hget("{analytics}:state", "bucket_floor"))
+    assert view_cells.actual_cells(names) == oracle.expected_cells(world.games, names, oldest_bucket)
 
 
 # Redis ---------------------------------------------------------------------------------------------------------------
@@ -266,7 +266,7 @@ class RestartablePostgres(Postgres):
 
 @pytest.fixture
 def private_postgres():
-    """A server for this test alone, because the run's server must not stop."""
+    """Yield a server for this test alone, because the run's server must not stop."""
     server = RestartablePostgres()
     server.start()
     yield server

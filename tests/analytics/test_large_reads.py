@@ -60,7 +60,7 @@ def all_slots_occupied():
 
 @pytest.fixture
 def recorded() -> None:
-    """One game per 20 s up to a second ago, alternately of 1.00 and of 3.00."""
+    """Record one game per 20 s up to a second ago, alternately of 1.00 and of 3.00."""
     newest = GAMES - 1
     games.put_all({1 + n: (100 + 200 * (n % 2), NOW_MS - 1_000 - 20_000 * (newest - n)) for n in range(GAMES)})
 

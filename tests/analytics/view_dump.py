@@ -43,11 +43,11 @@ class ViewDump:
         return self.version is not None and self.epoch is not None and self.state.keys() >= STATE_FIELDS
 
     @property
-    def floor(self) -> int:
+    def oldest_retained_id(self) -> int:
         return int(self.state["floor"])
 
     @property
-    def bucket_floor(self) -> int:
+    def oldest_bucket(self) -> int:
         return int(self.state["bucket_floor"])
 
     @property
