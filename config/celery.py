@@ -1,12 +1,17 @@
 """The Celery application. Its settings are the `CELERY_*` names in config/settings/celery.py."""
 
 import os
+import warnings
 
 import redis
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from kombu.transport.redis import Channel, Transport
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
+
+# Celery warns root of pickled messages that run code. Ours are JSON (CELERY_ACCEPT_CONTENT).
+warnings.filterwarnings("ignore", "You're running the worker with superuser privileges", SecurityWarning)
 
 # A channel that closes gives back what is not acknowledged; kombu 5.7 does so through a connection that it has already
 # let go of, and a worker whose broker dies while it has a task in hand dies of it. Without: the message comes back by
