@@ -1,4 +1,4 @@
-"""When the responses of a family were last cleared by hand: processes serve no older copy from memory.
+"""When the responses of a family were last cleared: processes serve no older copy from memory.
 
 The ASGI middleware keeps responses by the version of their namespace, which a clearing does not change, and deleting
 their keys in Redis does not reach its memory. Each process polls these times, so it knows them as of less than a second
@@ -17,7 +17,7 @@ CLEARED = Family(
     role="state",
     type="hash",
     ttl_seconds=None,
-    holds="family -> unix ms of when its responses were last cleared by hand",
+    holds="family -> unix ms of when its responses were last cleared",
     written_by="cachecore.storage.clear_times.record",
     purged_by="never",
     bounded_by="the families with a response policy",

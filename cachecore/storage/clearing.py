@@ -1,9 +1,10 @@
 """Delete values by family or by prefix. Never flushes a server, and never touches keys of the state role.
 
-A value that is being computed while its family is cleared is not stored: the leases are deleted first.
+A value that is being computed while its family is cleared is not stored: the leases are deleted first. Every clearing
+also records its time for the responses that processes keep in memory (cachecore/storage/clear_times.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -24,10 +25,7 @@ def clear_family(family: Family, *, dry_run: bool = False) -> int:
     if dry_run:
         with connections.guarded_client("cache") as client:
             return sum(map(len, _scan(client, prefix)))
-    count = clear_prefix(prefix)
-    if family.options.cached_before_django:
-        clear_times.record(family)
-    return count
+    return clear_prefix(prefix)
 
 
 def prefixes_of(what: Family | str | None) -> list[str]:
@@ -49,11 +47,14 @@ def prefixes_of(what: Family | str | None) -> list[str]:
 def clear_prefix(prefix: str) -> int:
     """Delete the leases under a prefix, then the values; return how many values. Raises RedisUnavailable.
 
-    A holder whose lease is deleted cannot store. SCAN promises to find every lease that exists when it begins. A lease
-    taken during the SCAN belongs to a caller that computes after this call began, as if it had come later.
+    Processes then drop the responses in memory of every family with keys under the prefix. A holder whose lease is
+    deleted cannot store. SCAN promises to find every lease that exists when it begins. A lease taken during the SCAN
+    belongs to a caller that computes after this call began, as if it had come later.
     """
     _unlink(leases.LEASE.prefix + prefix)
-    return _unlink(prefix)
+    count = _unlink(prefix)
+    _record_clear_time(family for family in _cache_families() if _may_have_keys_under(family, prefix))
+    return count
 
 
 def clear_everything() -> None:
@@ -64,9 +65,7 @@ def clear_everything() -> None:
         for batch in _scan(client, ""):
             if keys := [key for key in batch if key.startswith(prefixes)]:
                 client.unlink(*keys)
-    for family in _cache_families():
-        if family.options.cached_before_django:
-            clear_times.record(family)
+    _record_clear_time(_cache_families())
 
 
 def raise_namespace_version(name: str) -> int:
@@ -85,6 +84,17 @@ def has_values(tag: str) -> bool:
 
 def _cache_families() -> list[Family]:
     return [family for family in registry.values() if family.role == "cache"]
+
+
+def _record_clear_time(families: Iterable[Family]) -> None:
+    """Record that these families were cleared now. Call it after their keys were deleted. Raises RedisUnavailable."""
+    for family in families:
+        if family.options.cached_before_django:
+            clear_times.record(family)
+
+
+def _may_have_keys_under(family: Family, prefix: str) -> bool:
+    return family.prefix.startswith(prefix) or prefix.startswith(family.prefix)
 
 
 def _unlink(prefix: str) -> int:

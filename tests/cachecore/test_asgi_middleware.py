@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from a2wsgi.wsgi import Body, build_environ
 from django.core.handlers.wsgi import WSGIRequest
+from django.core.management import call_command
 from django.test import RequestFactory
 
 from cachecore import versions
@@ -19,7 +20,8 @@ from cachecore.responses.cacheable_request import parse_cacheable_request
 from cachecore.responses.caching import CACHE_CONTROL, ComputedResult, Policy, cached_response
 from cachecore.responses.url_registry import MAX_URL_LENGTH
 from cachecore.responses.version_watcher import VersionWatcher
-from cachecore.storage import clear_times
+from cachecore.service import cache
+from cachecore.storage import clear_times, clearing
 from games.keys import GAMES
 from tests.cachecore.asgi import send_request
 
@@ -572,6 +574,38 @@ def test_a_value_of_another_releases_format_is_computed_again():
         assert (response.status, response.headers["x-cache"], django.calls) == (200, "MISS", 2)
 
     run(scenario)
+
+
+CLEARS = {
+    "family": lambda: cache.clear(POLICY.family),
+    "prefix": lambda: cache.clear(POLICY.family.prefix + "path:"),
+    "all": lambda: cache.clear(),
+    "operators": lambda: clearing.clear_family(POLICY.family),
+    "command": lambda: call_command("clear_cache", "--family", POLICY.family.name),
+    "queued": lambda: clearing.clear_everything(),
+}
+
+
+@pytest.mark.parametrize("how", CLEARS)
+def test_every_way_of_clearing_reaches_the_responses_in_memory(how):
+    async def scenario(middleware, django):
+        for _ in range(3):
+            await send_request(middleware, "/x/")
+        await asyncio.to_thread(CLEARS[how])
+        django.body = "recomputed"
+        async with asyncio.timeout(5):
+            while not middleware._watcher.cleared_ms(POLICY.family.name):
+                await asyncio.sleep(0.01)
+        assert (await send_request(middleware, "/x/")).body == b'["recomputed"]'
+        assert django.calls == 2
+
+    run(scenario)
+
+
+def test_clearing_another_family_leaves_the_responses_in_memory():
+    clearing.clear_prefix("another-family:")
+    with connections.guarded_client("state") as client:
+        assert not client.exists(clear_times.CLEARED.key())
 
 
 def test_a_family_cleared_elsewhere_is_served_until_the_next_read_at_most():
