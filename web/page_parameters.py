@@ -16,16 +16,16 @@ Errors = dict[str, list[str]]
 TIMES = ("since", "until")
 
 
-def page_parameters(request: HttpRequest, allowed: Collection[str]) -> Parameters:
-    """Return the parameters of a request without its empty ones. Raise ValidationError for any that is not allowed."""
-    errors = {
-        name: ["Unknown parameter." if name not in allowed else "Given more than once."]
-        for name, values in request.GET.lists()
-        if name not in allowed or len(values) > 1
-    }
-    if errors:
+def page_parameters(request: HttpRequest, names: Collection[str]) -> Parameters:
+    """Return the parameters of these names that are not empty. Raise ValidationError for one that is given twice.
+
+    Others are ignored: a link that was shared, mailed or advertised carries some of its own (utm_source, fbclid). The
+    API, which programs call, refuses them.
+    """
+    given = {name: values for name, values in request.GET.lists() if name in names}
+    if errors := {name: ["Given more than once."] for name, values in given.items() if len(values) > 1}:
         raise ValidationError(errors)
-    return {name: text for name, values in request.GET.lists() if (text := str(values[0])).strip()}
+    return {name: text for name, values in given.items() if (text := str(values[0])).strip()}
 
 
 def query_errors(query: Query) -> Errors:

@@ -144,7 +144,7 @@ def test_the_form_without_javascript_leads_to_the_short_url(client):
     ("query", "why"),
     [
         ("max=0.2&hours=72&tz=Europe/London&sort=length", "max: "),
-        ("max=0.2&hours=72&tz=Europe/London&sort=length&foo=1", "foo: Unknown parameter."),
+        ("max=0.2&hours=72&tz=Europe/London&sort=time&sort=length", "sort: Given more than once."),
     ],
 )
 def test_an_invalid_value_is_reported_above_the_form_as_it_was_filled(client, query, why):
@@ -157,6 +157,11 @@ def test_an_invalid_value_is_reported_above_the_form_as_it_was_filled(client, qu
         "Europe/London",
         "length",
     ]
+
+
+def test_foreign_parameters_are_no_part_of_the_cache_key(client, games):
+    assert client.get("/panels/?min=5")["X-Cache"] == "MISS"
+    assert client.get("/panels/?min=5&utm_source=mail&fbclid=x")["X-Cache"] == "HIT"
 
 
 def test_a_version_is_rendered_once(client, games, record, monkeypatch):

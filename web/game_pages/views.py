@@ -107,7 +107,7 @@ def game(request: HttpRequest, slot: RateLimitSlot, game_id: int) -> HttpRespons
 def verify(request: HttpRequest, slot: RateLimitSlot) -> HttpResponse:
     """Verify any hash, on the server and again in the browser. Needs neither the database nor Redis."""
     context: dict[str, Any] = {"sites": fairness.SITES, "given": request.GET}
-    if not request.GET.keys() - {"site", "tz"}:
+    if not request.GET.keys() & (VerifyQuery().fields.keys() - {"site", "tz"}):
         return render(request, "games/verify.html", context)
     query, given, errors = _parse_query(request, VerifyQuery)
     if query is None:
