@@ -68,6 +68,40 @@ def test_an_hour_that_occurs_twice_has_two_columns():
     assert len({(square.x, square.y) for square in found.squares}) == 12
 
 
+@pytest.mark.parametrize("minutes", [10, 60])
+@pytest.mark.parametrize(
+    ("zone", "first"),
+    [
+        ("Europe/London", datetime(2026, 10, 22, tzinfo=UTC)),
+        ("America/New_York", datetime(2026, 10, 29, tzinfo=UTC)),
+        ("America/St_Johns", datetime(2026, 10, 29, tzinfo=UTC)),
+        ("Australia/Lord_Howe", datetime(2026, 4, 1, tzinfo=UTC)),
+        ("Europe/London", datetime(2026, 3, 26, tzinfo=UTC)),
+        ("Asia/Kathmandu", datetime(2026, 3, 1, tzinfo=UTC)),
+    ],
+)
+def test_every_interval_of_a_week_has_a_square_of_its_own(zone, first, minutes):
+    count = 7 * 24 * 60 // minutes
+    found = heat(intervals(first, count, minutes, zone), minutes, 9.9)
+    assert len({(square.x, square.y) for square in found.squares}) == count
+    assert max(square.x for square in found.squares) < found.width
+    assert max(square.y for square in found.squares) < found.height
+
+
+def test_rows_begin_where_intervals_do():
+    """Kathmandu is 5:45 ahead of UTC, so its intervals of ten minutes begin at :05."""
+    rows = intervals(datetime(2026, 3, 1, tzinfo=UTC), 12, 10, "Asia/Kathmandu")
+    assert rows[0]["start"] == "2026-03-01T05:45:00+05:45"
+    assert [label.text for label in heat(rows, 10, 9.9).rows] == [":05", ":15", ":25", ":35", ":45", ":55"]
+
+
+def test_the_second_of_two_equal_hours_stands_beside_the_first():
+    found = heat(intervals(datetime(2026, 10, 24, tzinfo=UTC), 48, 60, "Europe/London"), 60, 9.9)
+    first, second = found.squares[24], found.squares[25]  # 01:00 summer time, 01:00 winter time
+    assert (first.start, second.start) == ("Sun 01:00", "Sun 01:00")
+    assert (second.x - first.x, second.y) == (22, first.y)
+
+
 @pytest.mark.parametrize(
     ("percentage", "level", "side"),
     [

@@ -1,10 +1,11 @@
 """The heat map: one square per interval. Its area shows the share, its tone the ratio to the expected share."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time
 from math import sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 PITCH = 22
 LEFT, TOP = 48, 20
@@ -44,44 +45,68 @@ class Heat:
 
 
 def heat(intervals: Sequence[Mapping[str, Any]], minutes: int, expected: float) -> Heat:
-    """Return the map of the API's intervals, whose times are in the page's zone.
+    """Return the map of the API's intervals, whose times are in the page's zone: one square per interval.
 
-    Intervals below an hour: a column per hour, a row per part of the hour. Intervals of an hour: a column per hour of
+    Intervals below an hour: a column per hour, a row per part of the hour. Intervals of an hour: a column per time of
     the day, a row per day.
     """
-    fine = minutes < 60
-    columns: dict[object, Label] = {}
-    rows: dict[object, Label] = {}
-    placed = []
-    for row in intervals:
-        start = datetime.fromisoformat(row["start"])
-        hour = (
-            start.date(),
-            start.hour,
-            start.utcoffset(),
-        )  # an hour that occurs twice when clocks change has two columns
-        column_key: object = hour if fine else start.hour
-        row_key: object = start.minute // minutes if fine else start.date()
-        if column_key not in columns:
-            columns[column_key] = Label(len(columns), f"{start:%H}")
-        if row_key not in rows:
-            rows[row_key] = Label(len(rows), f":{start.minute // minutes * minutes:02d}" if fine else f"{start:%a %d}")
-        placed.append((column_key, row_key, start, row))
-    order = {key: i for i, key in enumerate(sorted(rows, key=str) if fine else rows)}
-    hours = {key: i for i, key in enumerate(columns if fine else sorted(columns, key=lambda key: int(str(key))))}
+    starts = [datetime.fromisoformat(row["start"]) for row in intervals]
+    cells = [_fine_cell(start) for start in starts] if minutes < 60 else _hourly_cells(starts)
+    columns = _indexed((column for column, _ in cells), ordered=minutes >= 60)
+    rows = _indexed((row for _, row in cells), ordered=minutes < 60)
     squares = [
-        _square(hours[column], order[line], start, row, expected, is_open=row is intervals[-1] and not row["complete"])
-        for column, line, start, row in placed
+        _square(columns[column], rows[line], start, row, expected, is_open=row is intervals[-1] and not row["complete"])
+        for (column, line), start, row in zip(cells, starts, intervals, strict=True)
     ]
     return Heat(
-        width=LEFT + PITCH * len(hours),
-        height=TOP + PITCH * len(order),
+        width=LEFT + PITCH * len(columns),
+        height=TOP + PITCH * len(rows),
         squares=squares,
-        columns=[Label(_centre(LEFT, i), columns[key].text) for key, i in hours.items() if i % 3 == 0],
-        rows=[Label(_centre(TOP, i), rows[key].text) for key, i in order.items()],
+        columns=[Label(_centre(LEFT, i), column.label) for column, i in columns.items() if i % 3 == 0],
+        rows=[Label(_centre(TOP, i), row.label) for row, i in rows.items()],
         legend=legend(),
         pauses=any(square.level is None for square in squares),
     )
+
+
+class Line(NamedTuple):
+    """A column or a row: lines of equal `key` are one."""
+
+    key: tuple[Any, ...]
+    label: str
+
+
+def _fine_cell(start: datetime) -> tuple[Line, Line]:
+    """Return the column and the row of an interval below an hour.
+
+    The offset is part of the hour: an hour that occurs twice when clocks change has two columns. In zones with an
+    offset of a quarter hour intervals begin at :05, :15 and so on, so the row is the minute itself.
+    """
+    column = Line((start.date(), start.hour, start.utcoffset()), f"{start:%H}")
+    return column, Line((start.minute,), f":{start:%M}")
+
+
+def _hourly_cells(starts: Sequence[datetime]) -> list[tuple[Line, Line]]:
+    """Return the column and the row of each interval of an hour.
+
+    On the day on which clocks go back one time of the day occurs twice: its second hour gets a column of its own, next
+    to the first one.
+    """
+    seen: Counter[tuple[date, time]] = Counter()
+    cells = []
+    for start in starts:
+        day, clock = start.date(), start.time()
+        label = f"{start:%H}" if clock.minute == 0 else f"{start:%H:%M}"
+        column = Line((clock.hour, clock.minute, seen[day, clock]), label)
+        seen[day, clock] += 1
+        cells.append((column, Line((day,), f"{start:%a %d}")))
+    return cells
+
+
+def _indexed(lines: Iterable[Line], *, ordered: bool) -> dict[Line, int]:
+    """Return the position of each line, in the order of their keys or of their first occurrence."""
+    distinct = dict.fromkeys(lines)
+    return {line: i for i, line in enumerate(sorted(distinct) if ordered else distinct)}
 
 
 def legend() -> list[tuple[int, float, float, str]]:
