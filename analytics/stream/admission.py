@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+from cachecore.rate_limits import callers
+
 
 class ProcessFull(Exception):
     """The process has reached its limit of streams."""
@@ -22,7 +24,7 @@ class Admission:
         """Count a new stream. Raises ProcessFull, AddressFull."""
         if self._total >= self._max_streams:
             raise ProcessFull
-        if self._per_address[address] >= self._max_per_address:
+        if self._per_address[address] >= self._max_per_address * callers.limit_factor(address):
             raise AddressFull
         self._total += 1
         self._per_address[address] += 1

@@ -92,7 +92,7 @@ class LiveStream:
         if headers is None:
             await self._app(scope, receive, send)
             return None
-        address = client_address(scope, request_headers, settings.NUM_PROXIES)
+        address = client_address(scope, settings.NUM_PROXIES)
         try:
             last = _parse_last_event_id(request_headers, scope["query_string"])
             self._enter(address)

@@ -68,16 +68,11 @@ def _read_parameter(query: bytes) -> str | None:
     return dict(pairs).get(PARAMETER)
 
 
-def client_address(scope: Scope, headers: Mapping[bytes, bytes], proxies: int) -> str:
-    """Return the client's address as rate limits count it; an IPv6 /64 counts as one address.
-
-    It is the socket's address, or behind proxies (NUM_PROXIES) the one that the outermost trusted proxy reports.
-    """
-    forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
-    if proxies and forwarded != [""]:
-        return callers.address(forwarded[-min(proxies, len(forwarded))].strip())
-    client = scope.get("client")
-    return callers.address(str(client[0]) if client else "")
+def client_address(scope: Scope, proxies: int) -> str:
+    """Return the client's identity as rate limits count it; an IPv6 /64 counts as one address."""
+    forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+    peer = scope.get("client")
+    return callers.client(forwarded.decode("latin-1"), str(peer[0]) if peer else "", proxies)
 
 
 def django_headers(scope: Scope, headers: Mapping[bytes, bytes]) -> Headers | None:

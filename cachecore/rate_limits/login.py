@@ -1,10 +1,13 @@
-"""Limit attempts to log in to the admin, per pair of address and username, against the guessing of passwords."""
+"""Limit attempts to log in to the admin, per address and per pair of address and username.
+
+The limit per pair prevents the guessing of a password. The limit per address also covers many usernames from one
+address, each of which costs a password hash.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from rest_framework.throttling import BaseThrottle
 
 from cachecore.rate_limits import callers
 from cachecore.rate_limits.headers import RETRY_SECONDS, rate_limit_headers
@@ -12,6 +15,7 @@ from cachecore.rate_limits.scopes import LimitsUnavailable, charge
 from cachecore.rate_limits.windows import Quota
 
 SCOPE = "login"
+ADDRESS_SCOPE = "login_address"
 LOGIN_VIEWS = frozenset({"admin:login"})
 
 
@@ -37,7 +41,7 @@ class LoginThrottle:
         if request.method != "POST" or not _is_login(request):
             return None
         try:
-            quota = charge(SCOPE, _identity(request))
+            quota = _charge(request)
         except LimitsUnavailable:
             return _refusal(503, "Logging in is not possible now.", RETRY_SECONDS)
         request.login_quota = quota  # type: ignore[attr-defined]
@@ -50,9 +54,17 @@ def _is_login(request: HttpRequest) -> bool:
     return request.resolver_match is not None and request.resolver_match.view_name in LOGIN_VIEWS
 
 
-def _identity(request: HttpRequest) -> str:
-    ident = BaseThrottle().get_ident(request)  # type: ignore[arg-type]  # DRF's method reads NUM_PROXIES
-    return callers.login(ident or "", request.POST.get("username", ""))
+def _charge(request: HttpRequest) -> Quota | None:
+    """Take a slot of the address, then one of the pair. Return the refusing quota, else the pair's.
+
+    Clients whose proxy reports no addresses share one identity. They take no slot of a pair, because any of them could
+    then lock out a named user. Raises LimitsUnavailable.
+    """
+    caller = callers.of_request(request) or callers.UNKNOWN_PROXY
+    quota = charge(ADDRESS_SCOPE, caller)
+    if callers.is_shared(caller) or (quota is not None and not quota.allowed):
+        return quota
+    return charge(SCOPE, callers.login(caller, request.POST.get("username", ""))) or quota
 
 
 def _refusal(status: int, reason: str, seconds: int) -> HttpResponse:

@@ -75,8 +75,7 @@ class ScopeThrottle(BaseThrottle):
     def _identity(self, request: Request) -> str | None:
         if request.user.is_authenticated:
             return callers.user(request.user.pk)
-        ident = self.get_ident(request)  # uses X-Forwarded-For as far as NUM_PROXIES trusts it
-        return callers.address(ident) if ident else None
+        return callers.of_request(request)
 
 
 class _CallbackHeaders(dict[str, str]):

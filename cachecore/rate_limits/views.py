@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import wraps
 
 from django.http import HttpRequest, HttpResponse
-from rest_framework.throttling import BaseThrottle
 
 from cachecore.rate_limits import callers
 from cachecore.rate_limits.headers import RETRY_SECONDS, rate_limit_headers
@@ -68,8 +67,7 @@ def rate_limited(scope: str, refuse: Refuse) -> Callable[[View], View]:
 
 def _identity(request: HttpRequest) -> str | None:
     """Return the address's identity. Identifying the user would make every page depend on a cookie."""
-    ident = BaseThrottle().get_ident(request)  # type: ignore[arg-type]  # DRF's method reads NUM_PROXIES
-    return callers.address(ident) if ident else None
+    return callers.of_request(request)
 
 
 def _refusal(refuse: Refuse, request: HttpRequest, status: int, seconds: int) -> HttpResponse:

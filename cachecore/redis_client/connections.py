@@ -73,6 +73,11 @@ def guarded_client(role: Role) -> "BreakerGuard":
     return BreakerGuard(role, _client(role))
 
 
+def probing_client(role: Role) -> "BreakerGuard":
+    """Return a guarded client that is used even while the breaker is open. The result of its use sets the breaker."""
+    return ProbingGuard(role, _client(role))
+
+
 def guarded(role: Role, client: redis.asyncio.Redis) -> "BreakerGuard":
     """Guard an event loop's client. Threads and event loops share the role's breaker, and so its one probe."""
     return BreakerGuard(role, client)
@@ -123,6 +128,13 @@ class BreakerGuard:
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
         self.__exit__(kind, error, trace)
+
+
+class ProbingGuard(BreakerGuard):
+    __slots__ = ()
+
+    def __enter__(self) -> Any:
+        return self._client
 
 
 def _on_success(role: Role, circuit: CircuitBreaker) -> None:

@@ -27,10 +27,11 @@ RATE_LIMITS = {
     "play": _rate("play", "600/minute"),
     "ingest": _rate("ingest", "600/minute"),
     "login": _rate("login", "10/minute"),
+    "login_address": _rate("login_address", "30/minute"),  # whatever the username: each attempt costs a password hash
 }
 # An exact moving window; the others have a sliding window counter, which costs two integers whatever the limit.
-RATE_LIMIT_EXACT = frozenset({"ingest", "login"})
+RATE_LIMIT_EXACT = frozenset({"ingest", "login", "login_address"})
 # Answered 503 while Redis is away; the others are let through.
-RATE_LIMIT_FAIL_CLOSED = some_of("RATE_LIMIT_FAIL_CLOSED", ("ingest", "login"), RATE_LIMITS)
+RATE_LIMIT_FAIL_CLOSED = some_of("RATE_LIMIT_FAIL_CLOSED", ("ingest", "login", "login_address"), RATE_LIMITS)
 # How many proxies in front of us append to X-Forwarded-For. 0: the header is what a client says, and not read.
 NUM_PROXIES = whole("NUM_PROXIES", 0)

@@ -176,6 +176,21 @@ def test_an_address_is_refused_streams_beyond_its_limit(settings, proxies, forwa
         assert detail(response) == {"detail": message}
 
 
+def test_a_port_that_the_proxy_appends_is_no_part_of_the_address(settings):
+    settings.STREAM_MAX_PER_ADDRESS = 1
+    settings.NUM_PROXIES = 1
+
+    async def scenario(process):
+        async with process.connect(x_forwarded_for="203.0.113.1:50211") as stream:
+            await stream.wait_for_events(1)
+            return [
+                (await complete_response(process.app, method="HEAD", x_forwarded_for=forwarded)).status
+                for forwarded in ("203.0.113.1:50212", "203.0.113.2:50211", "unknown")
+            ]
+
+    assert run(scenario) == [429, 200, 200]
+
+
 @pytest.mark.parametrize(("second", "status"), [("2001:db8::2", 429), ("2001:db8:0:1::1", 200)])
 def test_an_ipv6_network_of_64_bits_counts_as_one_address(settings, second, status):
     settings.STREAM_MAX_PER_ADDRESS = 1

@@ -21,7 +21,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from analytics.live.keys import ANALYTICS
 from cachecore import versions
 from cachecore.maintenance import warming
-from cachecore.rate_limits import callers
+from cachecore.rate_limits import callers, scopes
 from cachecore.rate_limits.scopes import LimitsUnavailable, charge
 from cachecore.rate_limits.windows import Quota, sliding_quota, take_in_moving_window, take_in_sliding_window
 from cachecore.redis_client import connections
@@ -55,8 +55,9 @@ def state():
 
 
 @pytest.fixture
-def limited(settings):
+def limited(settings, monkeypatch):
     """Switch limiting on, with two requests per minute for every scope."""
+    monkeypatch.setattr(scopes, "_last_failed_retry", float("-inf"))
     settings.ENABLE_REDIS_RATE_LIMITING = True
     settings.RATE_LIMITS = dict.fromkeys(("analytics", "games", "play", "ingest", "login"), "2/minute")
     return settings
@@ -214,24 +215,50 @@ def test_a_sliding_windows_quota_equals_the_librarys():
         ("::ffff:203.0.113.7", "ip:203.0.113.7"),
         ("2001:db8:1:2:3:4:5:6", "ip:2001:db8:1:2::/64"),
         ("2001:0DB8:1:2::9", "ip:2001:db8:1:2::/64"),
-        ("}:*\n", "ip:unknown"),
-        ("203.0.113.7:4711", "ip:unknown"),
-        ("", "ip:unknown"),
+        ("203.0.113.7:4711", "ip:203.0.113.7"),
+        ("[2001:db8:1:2::9]:443", "ip:2001:db8:1:2::/64"),
+        ("[2001:db8:1:2::9]", "ip:2001:db8:1:2::/64"),
+        (" [::ffff:203.0.113.7]:80 ", "ip:203.0.113.7"),
     ],
 )
 def test_different_spellings_of_an_address_have_one_identity(text, identity):
     assert callers.address(text) == identity
 
 
+NO_ADDRESSES = [
+    "unknown",
+    "_hidden",
+    "}:*\n",
+    "203.0.113.7:",
+    "203.0.113.7:x",
+    "[2001:db8::9",
+    "[203.0.113.7]",
+    "1" * 9_000,
+]
+
+
+@pytest.mark.parametrize("text", [*NO_ADDRESSES, "", "[2001:db8::9]443", "203.0.113.256", "fe80::1%" + "x" * 9_000])
+def test_a_text_that_is_no_address_has_no_identity(text):
+    assert callers.address(text) is None
+
+
+@pytest.mark.parametrize("text", NO_ADDRESSES)
+def test_clients_without_an_address_share_an_identity_per_proxy(text):
+    assert callers.client(text, "198.51.100.1", 1) == "proxy:198.51.100.1"
+    assert callers.client(f"203.0.113.7, {text}", "2001:db8::1", 1) == "proxy:2001:db8::/64"
+    assert callers.client(text, "", 1) == "proxy:unknown"
+    assert callers.client(text, "198.51.100.1", 0) == "ip:198.51.100.1"
+
+
 @pytest.mark.parametrize("name", [" admin", "ADMIN", "\uff41dmin", "admin "])
 def test_a_username_is_normalised_as_in_the_login_form(name):
-    assert callers.login("203.0.113.7", name) == callers.login("203.0.113.7", "admin")
+    assert callers.login("ip:203.0.113.7", name) == callers.login("ip:203.0.113.7", "admin")
 
 
 @pytest.mark.parametrize("name", ["", "admin2", "a" * 10_000, "}{*", "\ud800"])
 def test_an_unusual_username_makes_a_short_key_of_its_own(name):
-    identity = callers.login("203.0.113.7", name)
-    assert identity != callers.login("203.0.113.7", "admin")
+    identity = callers.login("ip:203.0.113.7", name)
+    assert identity != callers.login("ip:203.0.113.7", "admin")
     assert len(identity) == len("ip:203.0.113.7:name:") + 32
 
 
@@ -285,6 +312,26 @@ def test_behind_a_trusted_proxy_only_the_address_that_it_appended_counts(client,
 
     assert [status(f"10.0.0.{i}, 203.0.113.7") for i in range(4)] == [200, 200, 429, 429]
     assert status("10.0.0.0, 203.0.113.8") == 200
+
+
+@pytest.mark.django_db
+def test_the_ports_that_a_proxy_appends_do_not_make_callers_share_a_limit_or_get_several(client, limited):
+    limited.REST_FRAMEWORK = {**limited.REST_FRAMEWORK, "NUM_PROXIES": 1}
+
+    def status(forwarded: str) -> int:
+        return client.get("/api/games/", headers={"X-Forwarded-For": forwarded}).status_code
+
+    assert [status(f"198.51.100.9:{50211 + i}") for i in range(3)] == [200, 200, 429]
+    assert [status(f"[2001:db8::{i}]:443") for i in range(5, 8)] == [200, 200, 429]
+    assert [status("unknown") for _ in range(11)] == [200] * 10 + [429]
+    assert status("198.51.100.10:50211") == 200
+
+
+@pytest.mark.django_db
+def test_the_header_forwarded_is_not_read(client, limited):
+    limited.REST_FRAMEWORK = {**limited.REST_FRAMEWORK, "NUM_PROXIES": 1}
+    statuses = [client.get("/api/games/", headers={"Forwarded": f"for=10.0.0.{i}"}).status_code for i in range(4)]
+    assert statuses == [200, 200, 429, 429]
 
 
 @pytest.mark.django_db
@@ -488,6 +535,14 @@ def test_a_hung_redis_does_not_delay_every_request_by_a_time_limit(limited, valk
     assert time.monotonic() - started < 40 * limited.REDIS_TIMEOUT_SECONDS / 4
 
 
+def test_a_late_reply_does_not_turn_away_what_fails_closed_while_the_breaker_is_open(limited, valkey):
+    valkey.pause()
+    assert charge("games", "me") is None  # opens the breaker
+    valkey.resume()
+    assert [charge("ingest", "me").remaining, charge("login", "me").remaining] == [1, 1]
+    assert charge("games", "other").remaining == 1  # the retry has closed the breaker
+
+
 # The ASGI middleware ---------------------------------------------------------------------------------------------
 
 
@@ -551,6 +606,28 @@ def test_another_name_and_another_address_have_attempts_of_their_own(log_in):
     assert log_in(" ADMIN").status_code == 429
     assert log_in("other").status_code == 200
     assert log_in(right=True, address="203.0.113.8").status_code == 302
+
+
+def test_an_address_has_a_limit_of_its_own_whatever_the_username(log_in, limited):
+    limited.RATE_LIMITS = {"login": "2/minute", "login_address": "3/minute"}
+    assert [log_in(f"name{i}").status_code for i in range(5)] == [200, 200, 200, 429, 429]
+    assert limit_headers(log_in("name9"))["RateLimit-Limit"] == "3"
+    assert log_in("name1", address="203.0.113.8").status_code == 200
+
+
+def test_the_addresses_of_one_ipv6_network_share_the_limit_of_logins(log_in, limited):
+    limited.RATE_LIMITS = {"login_address": "3/minute"}
+    statuses = [log_in(f"name{i}", address=f"2001:db8::{i + 1}").status_code for i in range(4)]
+    assert statuses == [200, 200, 200, 429]
+    assert log_in(address="2001:db8:0:1::1").status_code == 200
+
+
+def test_clients_whose_address_is_unknown_cannot_lock_out_a_named_user(limited, log_in):
+    limited.REST_FRAMEWORK = {**limited.REST_FRAMEWORK, "NUM_PROXIES": 1}
+    for _ in range(5):
+        assert log_in(client=Client(headers={"X-Forwarded-For": "unknown"})).status_code == 200
+    assert log_in(right=True, client=Client(headers={"X-Forwarded-For": "unknown"})).status_code == 302
+    assert log_in(right=True, client=Client(headers={"X-Forwarded-For": "203.0.113.9:1"})).status_code == 302
 
 
 def test_viewing_the_form_and_a_form_without_its_csrf_token_are_not_counted(log_in):

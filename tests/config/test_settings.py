@@ -39,7 +39,8 @@ def settings_told(tmp_path, expression: str, **environment: str) -> subprocess.C
         ("LOG_LEVEL", "LOUD", "LOG_LEVEL: 'LOUD' is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
         (
             *("RATE_LIMIT_FAIL_CLOSED", "foo"),
-            "RATE_LIMIT_FAIL_CLOSED: 'foo' is not made of analytics, games, play, ingest, login, with commas between.",
+            "RATE_LIMIT_FAIL_CLOSED: 'foo' is not made of analytics, games, play, ingest, login, login_address, "
+            "with commas between.",
         ),
         ("CACHE_TTLS", "games-list", "CACHE_TTLS: 'games-list' is not made of name=number, with commas between."),
         ("DATABASE_URL", "foo", "DATABASE_URL: not a URL such as postgres://user:password@host:5432/name."),
