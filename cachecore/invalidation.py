@@ -9,7 +9,8 @@
 
 A save, a deletion and a change of a many-to-many relation invalidate the tags of `purge`: those of everything that
 shows the object (its page, the lists, the analytics). Proxies and children of the model are included.
-`QuerySet.update`, `bulk_create` and SQL send no signal: call `purge_now`.
+`QuerySet.update`, `bulk_create` and SQL send no signal: call `purge_now`. A raw save (loaddata) calls `purge` when the
+load is committed, with the row as it is then: until then, rows that the object refers to may be missing.
 """
 
 import logging
@@ -17,6 +18,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import connections as databases
 from django.db.models import Model
 from django.db.models.signals import (
     ModelSignal,
@@ -28,13 +31,17 @@ from django.db.models.signals import (
     pre_save,
 )
 
+from cachecore.batching import batched
 from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.service import Cache
 from cachecore.service import cache as default_cache
+from cachecore.writes import transactions
 
 logger = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Model)
+
+ROWS_PER_QUERY = 500
 
 
 class ModelTags(Generic[M]):
@@ -100,16 +107,26 @@ class ModelTags(Generic[M]):
 
     @property
     def _receivers(self) -> dict[ModelSignal, Callable[..., None]]:
-        before = {pre_save: self._before_save} if self._purge_old_row else {}
-        return {**before, post_save: self._after_save, pre_delete: self._before_delete, post_delete: self._after_delete}
+        return {
+            pre_save: self._before_save,
+            post_save: self._after_save,
+            pre_delete: self._before_delete,
+            post_delete: self._after_delete,
+        }
 
-    def _before_save(self, instance: M, using: str, **kwargs: Any) -> None:
-        old = self.model._base_manager.using(using).filter(pk=instance.pk).first()
-        self._collect_tags(instance, [old] if old is not None else [])
+    def _before_save(self, instance: M, using: str, raw: bool, **kwargs: Any) -> None:
+        if raw:
+            self._collect(instance, self._tags_of_rows([instance.pk], using))
+        elif self._purge_old_row:
+            self._collect_tags(instance, self._rows([instance.pk], using))
 
-    def _after_save(self, instance: M, using: str, **kwargs: Any) -> None:
-        self._collect_tags(instance, [instance])
-        self._purge_collected(instance, using)
+    def _after_save(self, instance: M, using: str, raw: bool, **kwargs: Any) -> None:
+        instance.__dict__["_cachecore_is_raw"] = raw
+        if raw:
+            self._purge_after_load(instance, using)
+        else:
+            self._collect_tags(instance, [instance])
+            self._purge_collected(instance, using)
 
     def _before_delete(self, instance: M, **kwargs: Any) -> None:
         self._collect_tags(instance, [instance])  # now, because its relations are gone afterwards
@@ -128,6 +145,11 @@ class ModelTags(Generic[M]):
         **kwargs: Any,
     ) -> None:
         """Collect the tags of the objects related before and after. If `reverse`, `instance` is of the other model."""
+        if not reverse and instance.__dict__.get("_cachecore_is_raw"):
+            self._collect(instance, self._tags_of_rows([instance.pk], using))
+            if action.startswith("post_"):
+                self._purge_after_load(instance, using)
+            return
         if not reverse:
             self._collect_tags(instance, [instance])  # type: ignore[list-item]
         elif action != "post_clear":  # nothing is related any more; the tags were collected by pre_clear
@@ -138,16 +160,63 @@ class ModelTags(Generic[M]):
 
     def _collect_tags(self, carrier: Model, changed: Iterable[M]) -> None:
         """Collect the tags that the current write will invalidate, on the instance that the signals are about."""
+        self._collect(carrier, {tag for instance in changed for tag in self._purge(instance)})
+
+    def _collect(self, carrier: Model, tags: Iterable[str]) -> None:
         collected: dict[int, set[str]] = carrier.__dict__.setdefault("_cachecore_collected_tags", {})
-        collected.setdefault(id(self), set()).update(tag for instance in changed for tag in self._purge(instance))
+        collected.setdefault(id(self), set()).update(tags)
 
     def _purge_collected(self, carrier: Model, using: str) -> None:
         """Invalidate the collected tags. Never raises RedisUnavailable: the row is written; invalidation is retried."""
-        collected = carrier.__dict__["_cachecore_collected_tags"].pop(id(self))
+        self._invalidate(carrier.__dict__["_cachecore_collected_tags"].pop(id(self)), using)
+
+    def _purge_after_load(self, instance: Model, using: str) -> None:
+        """Invalidate the collected tags and those of `read`; call `purge` when the load is committed."""
+        self._collect(instance, self._read(instance.pk))
+        self._purge_collected(instance, using)
+        connection: Any = databases[using]  # Django's stubs do not know robust callbacks
+        for savepoints, callback, _ in connection.run_on_commit:
+            if savepoints == set(connection.savepoint_ids) and isinstance(callback, _Load) and callback.owner is self:
+                callback.pks.add(instance.pk)
+                return
+        transactions.call_on_commit(_Load(self, instance.pk, using), connection)
+
+    def purge_loaded(self, pks: Iterable[Any], using: str) -> None:
+        """Invalidate the tags of rows that were saved raw, after the load. Never raises RedisUnavailable."""
+        for batch in batched(pks, ROWS_PER_QUERY):
+            self._invalidate(self._tags_of_rows(batch, using), using)
+
+    def _tags_of_rows(self, pks: Iterable[Any], using: str) -> set[str]:
+        """Return the tags of stored rows. Skip a row that refers to a missing one, as during a load."""
+        tags: set[str] = set()
+        for row in self._rows(pks, using):
+            try:
+                tags.update(self._purge(row))
+            except ObjectDoesNotExist as error:
+                logger.info("Tags of %s %s were not invalidated: %s", self.model.__name__, row.pk, error)
+        return tags
+
+    def _rows(self, pks: Iterable[Any], using: str) -> Iterable[M]:
+        return self.model._base_manager.using(using).filter(pk__in=list(pks))
+
+    def _invalidate(self, tags: Iterable[str], using: str) -> None:
         try:
-            self._cache.invalidate_tags(collected, using=using)
+            self._cache.invalidate_tags(tags, using=using)
         except RedisUnavailable as error:
             logger.error("A written row is not invalidated yet and will be retried: %s", error)
+
+
+class _Load:
+    """An on-commit callback: the rows that one transaction saved raw."""
+
+    def __init__(self, owner: ModelTags[Any], pk: Any, using: str) -> None:
+        self.owner = owner
+        self.pks = {pk}
+        self.using = using
+        self.__qualname__ = type(self).__qualname__  # Django logs a failing callback by this name
+
+    def __call__(self) -> None:
+        self.owner.purge_loaded(self.pks, self.using)
 
 
 declared: dict[type[Model], ModelTags[Any]] = {}

@@ -96,6 +96,18 @@ def defer(apply: Apply, keys: Iterable[str], tags: Iterable[str], using: str | N
     return connections[using or DEFAULT_DB_ALIAS].in_atomic_block
 
 
+def call_on_commit(callback: Callable[[], None], connection: Any) -> None:
+    """Call a callback after the commit, or at once if no transaction is open.
+
+    It is called in front of other apps' callbacks, which may raise or read values that the callback invalidates.
+    """
+    if not connection.in_atomic_block:
+        callback()
+        return
+    position = sum(1 for _ in _hooks_on(connection))
+    connection.run_on_commit.insert(position, (set(connection.savepoint_ids), callback, True))
+
+
 def store_on_commit(apply: Apply, key: str, deferred: DeferredStore, connection: Any) -> None:
     """Store a value on commit, unless the transaction invalidates it before. A later store of the key replaces it."""
     own_hook = _pending_hook(connection, apply)

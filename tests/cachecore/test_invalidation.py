@@ -4,9 +4,12 @@ import json
 from contextlib import nullcontext
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
-from django.db import transaction
-from django.test.utils import isolate_apps
+from django.core.management import call_command
+from django.core.serializers import deserialize
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext, isolate_apps
 
 from cachecore.invalidation import ModelTags, declared
 from cachecore.redis_client import connections
@@ -226,3 +229,83 @@ def test_a_disconnected_declaration_invalidates_nothing(users, invalidated):
     User.objects.create(pk=1, username="one")
     assert invalidated() == set()
     assert User not in declared
+
+
+# Raw saves: a fixture's rows may refer to rows that it loads later
+
+
+@pytest.fixture
+def load(tmp_path):
+    """A function that loads objects as `loaddata` does."""
+
+    def load_objects(*objects):
+        fixture = tmp_path / "fixture.json"
+        fixture.write_text(json.dumps([{"model": model, "pk": pk, "fields": fields} for model, pk, fields in objects]))
+        call_command("loaddata", str(fixture), verbosity=0)
+
+    return load_objects
+
+
+def user_fields(**fields):
+    return {"username": "one", "password": "", "groups": [], **fields}
+
+
+def entry_fields(user):
+    return {"user": user, "action_time": "2026-01-01T00:00:00Z", "object_repr": "x", "action_flag": 1}
+
+
+@pytest.fixture
+def entries():
+    """Tags that follow a foreign key."""
+    model_tags = ModelTags(
+        LogEntry,
+        read=lambda pk: [f"user:{pk}"],
+        purge=lambda entry: [f"named:{entry.user.last_name}"],
+        purge_old_row=True,
+        cache=CACHE,
+    )
+    yield model_tags
+    model_tags.disconnect()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_loaded_row_may_refer_to_a_row_that_is_loaded_later(entries, invalidated, load, times):
+    invalidated()
+    entry = ("admin.logentry", 2, entry_fields(user=1))
+    load(*[entry] * times, ("auth.user", 1, user_fields(last_name="New")))
+    assert LogEntry.objects.get(pk=2).user.last_name == "New"
+    assert {"named:New", "user:2"} <= invalidated()
+
+
+def test_a_load_invalidates_what_the_row_was_and_what_it_is(users, invalidated, load):
+    user = User.objects.create(pk=1, username="one", last_name="Old")
+    user.groups.add(Group.objects.create(pk=1, name="First"))
+    invalidated()
+    load(("auth.user", 1, user_fields(last_name="New", groups=[2])), ("auth.group", 2, {"name": "Second"}))
+    assert invalidated() == {"users", "user:1", "named:Old", "named:New", "group:1", "group:2"}
+
+
+def test_a_load_that_is_rolled_back_invalidates_nothing(users, invalidated, load):
+    User.objects.create(pk=1, username="one", last_name="Old")
+    invalidated()
+    with transaction.atomic():
+        load(("auth.user", 1, user_fields(last_name="New")))
+        transaction.set_rollback(True)
+    assert invalidated() == set()
+
+
+def test_a_loaded_row_is_read_once_per_load(users, load):
+    rows = [("auth.user", pk, user_fields(username=f"user {pk}")) for pk in range(1, 21)]
+    with CaptureQueriesContext(connection) as queries:
+        load(*rows)
+    assert sum("IN (1, 2, 3" in query["sql"] for query in queries) == 1
+
+
+def test_a_raw_save_outside_of_a_load_skips_a_relation_that_is_missing(entries, invalidated):
+    invalidated()
+    with connection.constraint_checks_disabled():
+        (entry,) = deserialize("python", [{"model": "admin.logentry", "pk": 2, "fields": entry_fields(user=1)}])
+        with transaction.atomic():
+            entry.save()
+            User.objects.create(pk=1, username="one", last_name="New")
+    assert {"named:New", "user:2"} <= invalidated()
