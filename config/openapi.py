@@ -24,7 +24,7 @@ ZONE = {
     "in": "header",
     "name": "X-Timezone",
     "schema": {"type": "string", "example": "Europe/London"},
-    "description": "IANA zone of the times in the answer; `tz` wins over it.",
+    "description": "IANA zone of the times in the answer, in any case; `tz` wins over it. An unknown zone is UTC.",
 }
 
 

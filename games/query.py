@@ -77,32 +77,44 @@ class InstantField(serializers.DateTimeField):
 
 @extend_schema_field({"type": "string", "example": "Europe/London"})
 class ZoneField(serializers.Field):  # type: ignore[type-arg]
-    """A time zone: an IANA name in the query, a ZoneInfo in Python."""
+    """A time zone: an IANA name in any case in the query, a ZoneInfo with the canonical name in Python."""
 
     def to_internal_value(self, data: Any) -> ZoneInfo:
-        name = str(data)
-        if name not in zone_names():
+        zone = find_zone(str(data))
+        if zone is None:
             raise serializers.ValidationError("Expected an IANA time zone, such as Europe/London.")
-        return ZoneInfo(name)
+        return zone
+
+
+def find_zone(name: str) -> ZoneInfo | None:
+    """Return the zone of an IANA name, without regard to case, or None if there is no such zone."""
+    canonical = _canonical_zone_names().get(name.lower())
+    return ZoneInfo(canonical) if canonical is not None else None
 
 
 @cache
-def zone_names() -> frozenset[str]:
-    """Return the names of the host's zones, without its own zone (localtime) and the placeholder (Factory)."""
-    return frozenset(available_timezones()) - {"localtime", "Factory"}
+def _canonical_zone_names() -> dict[str, str]:
+    """Return lower-case name -> name of the host's zones, without its own (localtime) and the placeholder (Factory)."""
+    return {name.lower(): name for name in available_timezones() - {"localtime", "Factory"}}
 
 
 class Query(serializers.Serializer):  # type: ignore[type-arg]
     """The base class of all queries. Unknown and repeated parameters are rejected; every query has a time zone."""
 
-    tz = ZoneField(required=False, default=lambda: ZoneInfo("UTC"), help_text="IANA zone; wins over X-Timezone.")
+    tz = ZoneField(
+        required=False, default=lambda: ZoneInfo("UTC"), help_text="IANA zone, in any case; wins over X-Timezone."
+    )
 
     @classmethod
     def of(cls, request: Request) -> Self:
-        """Return the validated query of a request. Raises ValidationError."""
+        """Return the validated query of a request. Raises ValidationError.
+
+        An unknown zone is an error in `tz`, which somebody wrote. In X-Timezone it is UTC, because browsers send names
+        there that only they know (Etc/Unknown).
+        """
         data = {name: values[-1] for name, values in request.query_params.lists()}
-        if "tz" not in data and (header := request.headers.get("X-Timezone")):
-            data["tz"] = header
+        if "tz" not in data and (zone := find_zone(request.headers.get("X-Timezone", ""))):
+            data["tz"] = zone.key
         query = cls(data=data)
         query.reject_unknown_parameters(request)
         query.is_valid(raise_exception=True)

@@ -42,4 +42,5 @@ def _database_unavailable(request: HttpRequest) -> HttpResponseBase:
 
 
 def _wants_json(request: HttpRequest) -> bool:
-    return request.path.startswith("/api/")
+    """Return True under /api/, also after repeated slashes: clients join a base URL that ends in one with a path."""
+    return f"/{request.path.lstrip('/')}".startswith("/api/")

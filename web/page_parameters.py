@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from django.http import HttpRequest
 from rest_framework.exceptions import ValidationError
 
-from games.query import Query, zone_names
+from games.query import Query, find_zone
 
 Parameters = dict[str, str]
 Errors = dict[str, list[str]]
@@ -44,8 +44,7 @@ def _as_text(detail: Any) -> Errors:
 
 def add_utc_offsets(parameters: Parameters) -> Parameters:
     """Return the parameters with the page's zone added to times without an offset, as a browser's field sends them."""
-    name = parameters.get("tz", "UTC")
-    zone = ZoneInfo(name) if name in zone_names() else ZoneInfo("UTC")
+    zone = find_zone(parameters.get("tz", "")) or ZoneInfo("UTC")
     return parameters | {name: _add_utc_offset(parameters[name], zone) for name in TIMES if name in parameters}
 
 

@@ -92,7 +92,7 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 # The public API may be read from any page; nothing it answers depends on cookies.
 CORS_ALLOW_ALL_ORIGINS = flag("CORS_ALLOW_ALL_ORIGINS", True)
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
-CORS_URLS_REGEX = r"^/api/"
+CORS_URLS_REGEX = r"^/+api/"
 CORS_ALLOW_METHODS = ("GET", "HEAD", "OPTIONS")
 CORS_ALLOW_HEADERS = (*default_headers, "x-timezone", "if-none-match", "last-event-id")
 CORS_EXPOSE_HEADERS = (

@@ -12,7 +12,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NULL_TEXTS = frozenset({"", "-", "nan", "null", "none", "n/a"})  # what sources write for an unknown value
 
 _GAME_ID = re.compile(r"(?:Game\s*)?#?\s*([0-9]{1,16})", re.IGNORECASE)
-_CRASH_POINT = re.compile(r"([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(\.[0-9]+)?\s*x?", re.IGNORECASE)
+# At the end, as sites display a multiplier: the letter x or the multiplication sign.
+_CRASH_POINT = re.compile(r"([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(\.[0-9]+)?\s*[x\u00d7]?", re.IGNORECASE)
 _MILLISECONDS = re.compile(r"[0-9]{1,16}")
 
 

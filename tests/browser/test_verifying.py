@@ -120,6 +120,20 @@ def test_verify_calls_the_server_at_a_url_that_can_be_shared(visit, base, rounds
     expect(agreement).to_be_hidden()
 
 
+def test_browser_and_server_accept_what_a_site_displays(visit, base, rounds):
+    one = max(rounds, key=lambda each: each.crash_hundredths)
+    page = visit(f"{base}/verify/")
+    page.get_by_label("Game").fill(f" Game #{one.game_id}")
+    page.get_by_label("Hash").fill(one.hash)
+    for sign in ("x", " X", "\N{MULTIPLICATION SIGN}"):
+        page.get_by_label("Crash point").fill(f"{one.crash_hundredths / 100:,.2f}{sign}")
+        page.get_by_role("button", name="Verify").click()
+        point = f"{one.crash_hundredths / 100:,.2f}\N{MULTIPLICATION SIGN}"
+        expect(page.locator("[data-server-verdict]")).to_contain_text(f"The hash gives exactly {point}")
+        expect(page.locator("[data-browser-result] .verdict")).to_contain_text(f"the hash gives exactly {point}")
+        expect(page.locator("[data-agreement]")).to_have_text("\N{CHECK MARK} Your browser and the server agree")
+
+
 def test_a_different_crash_point_from_the_server_is_detected(visit, base, rounds):
     one = rounds[100]
     page = visit("about:blank")

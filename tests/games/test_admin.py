@@ -4,10 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.sites import site
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.urls import reverse
 
 from games.models import Game
+from games.rounds import Round
 from games.services import MAX_JUMP, record_games
 from tests import chains
 
@@ -26,6 +29,56 @@ def genuine():
 def form(round_, **values):
     times = {f"{name}_{part}": "" for name in ("prepare_time", "begin_time", "end_time") for part in (0, 1)}
     return {"game_id": round_.game_id, "hash": round_.hash, "crash_point": "1.26", **times, **values}
+
+
+def search(admin_client, term: str) -> list[int]:
+    """Return the ids of the games that the admin finds, newest first."""
+    return [game.game_id for game in admin_client.get(LIST, {"q": term}).context["cl"].result_list]
+
+
+def test_a_game_is_found_by_its_id_and_by_any_beginning_of_its_hash(admin_client):
+    rounds = chains.bcgame_rounds(50)
+    record_games(rounds, source="test")
+    for one in rounds[::7]:
+        assert search(admin_client, str(one.game_id)) == [one.game_id]
+        for length in (64, 63, 12):
+            assert search(admin_client, one.hash[:length]) == [one.game_id]
+            assert search(admin_client, f" {one.hash[:length].upper()} ") == [one.game_id]
+    for first in "0123456789abcdef":
+        assert search(admin_client, first) == [one.game_id for one in rounds[::-1] if one.hash.startswith(first)]
+
+
+def test_digits_are_both_an_id_and_the_beginning_of_a_hash(admin_client):
+    rounds = [
+        Round(game_id=12, crash_hundredths=200, hash="a" * 64),
+        Round(game_id=13, crash_hundredths=200, hash="12" * 32),
+        Round(game_id=123, crash_hundredths=200, hash="3" * 64),
+    ]
+    record_games(rounds, source="test")
+    assert search(admin_client, "12") == [13, 12]
+    assert search(admin_client, "13 1212") == [13]
+    assert search(admin_client, "12 1212") == [13]
+    assert search(admin_client, "13 aaaa") == []
+
+
+@pytest.mark.parametrize("term", ["xyz", "a" * 65, "9" * 17, "%", "a%", "_", "\u0662", "0x12"])
+def test_a_term_that_is_neither_finds_nothing(admin_client, genuine, term):
+    record_games([genuine], source="test")
+    assert search(admin_client, term) == []
+
+
+@pytest.mark.parametrize("term", ["5afc", "5afc2cdf0d5645fa", chains.BCGAME_HASH, "12", "5900000"])
+def test_a_search_reads_an_index_and_not_the_table(rf, genuine, term):
+    """Of two rows a database would rather read all, so PostgreSQL is told to avoid that if it can."""
+    record_games([genuine], source="test")
+    found, may_repeat = site.get_model_admin(Game).get_search_results(rf.get(LIST), Game.objects.order_by(), term)
+    assert not may_repeat
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    plan = found.explain()
+    assert ("Seq Scan" in plan or "SCAN" in plan) is False, plan
+    assert "Index" in plan or "USING INDEX" in plan or "USING INTEGER PRIMARY KEY" in plan, plan
 
 
 def change_url(game_id: int) -> str:

@@ -138,6 +138,33 @@ def test_any_hash_is_verified_without_a_database(client, django_db_blocker):
     assert empty.status_code == 200
 
 
+@pytest.mark.parametrize("game_id", ["5899999", " 5899999 ", "#5899999", "Game #5899999", "game 5899999"])
+@pytest.mark.parametrize("crash_point", ["1234.56", "1,234.56", "1234.56x", "1,234.56 X", "1234.560", "1234.56\u00d7"])
+def test_verify_accepts_what_an_imported_file_may_contain(client, game_id, crash_point):
+    """As sites display them: a person pastes what the site's history page shows."""
+    found = client.get("/verify/", {"game_id": game_id, "hash": "A" * 64, "crash_point": crash_point})
+    assert (found.status_code, found.context["claimed"]) == (200, 123_456)
+    assert found.context["steps"] == fairness.explain("bcgame", 5_899_999, "a" * 64)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "errors"),
+    [
+        ({"crash_point": "12,34"}, {"crash_point": ["Expected a number, got '12,34'."]}),
+        (
+            {"crash_point": "2.345"},
+            {"crash_point": ["Expected a number with at most two decimals, such as 2 or 2.34. Got '2.345'."]},
+        ),
+        ({"crash_point": "0.5x"}, {"crash_point": ["A crash point must be at least 1. Got '0.5x'."]}),
+        ({"game_id": "1e3"}, {"game_id": ["Expected a whole number, got '1e3'."]}),
+        ({"game_id": "0"}, {"game_id": ["Ensure this value is greater than or equal to 1."]}),
+    ],
+)
+def test_verify_refuses_what_an_imported_file_may_not_contain(client, parameters, errors):
+    found = client.get("/verify/", {"game_id": "5899999", "hash": "a" * 64} | parameters)
+    assert (found.status_code, found.context["errors"]) == (400, errors)
+
+
 def test_an_invalid_hash_is_rejected_with_the_reason(client):
     response = client.get("/verify/?game_id=5900000&hash=xyz")
     assert response.status_code == 400

@@ -23,7 +23,7 @@ function startForm(form) {
 async function showVerdict(form) {
   const place = document.querySelector("[data-browser-result]");
   const hash = form.elements.hash.value.trim().toLowerCase();
-  const gameId = Number(form.elements.game_id.value);
+  const gameId = gameIdOf(form.elements.game_id.value);
   const claimed = hundredthsOf(form.elements.crash_point.value);
   const result = await verdict(form.elements.site.value, gameId, hash, claimed);
   place.replaceChildren(line(`verdict ${result.kind}`, result.text), ...(result.steps ? [list(result.steps)] : []));
@@ -114,8 +114,15 @@ async function countLinks(site, rows) {
   return links;
 }
 
+// The texts that the server accepts too (games/importing/values.py): "#2699754", "Game #2699754"; "2.34x", "1,234.56".
+function gameIdOf(text) {
+  const found = /^(?:game\s*)?#?\s*(\d{1,16})$/i.exec(text.trim());
+  return found ? Number(found[1]) : NaN;
+}
+
 function hundredthsOf(text) {
-  return /^\d+(\.\d{1,2})?$/.test(text.trim()) ? Math.round(Number(text) * 100) : null;
+  const found = /^(\d+|\d{1,3}(?:,\d{3})+)(\.\d{1,2}0*)?\s*[x\u00d7]?$/i.exec(text.trim());
+  return found ? Math.round(Number(found[1].replaceAll(",", "") + (found[2] ?? "")) * 100) : null;
 }
 
 function line(className, text, tag = "p") {
