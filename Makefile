@@ -63,8 +63,8 @@ screenshots: .venv/test.stamp ## Take the pictures of docs/screenshots anew.
 fuzz: .venv/test.stamp ## Try the live view with 10,000 histories of anything that can happen. FUZZ_HISTORIES=50000
 	FUZZ_HISTORIES=$${FUZZ_HISTORIES:-10000} $(RUN) -m pytest -n 2 -p tests.analytics.fuzzing tests/analytics/test_machine.py $(ARGS)
 
-test-play-draws: .venv/test.stamp ## Compare 100,000 draws of the step game with an independent implementation and with the law. PLAY_DRAWS=1000000
-	PLAY_DRAWS=$${PLAY_DRAWS:-100000} $(RUN) -m pytest -n 2 tests/games/play/test_draw.py $(ARGS)
+test-play-draws: .venv/test.stamp ## Compare 100,000 draws and 1,000 bets of the step game with independent implementations and the law. PLAY_DRAWS=1000000
+	PLAY_DRAWS=$${PLAY_DRAWS:-100000} $(RUN) -m pytest -n 2 tests/games/play/test_draw.py tests/games/play/test_proofs.py $(ARGS)
 
 lint: .venv/test.stamp ## Check style and format.
 	$(BIN)/ruff check .

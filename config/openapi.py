@@ -13,9 +13,12 @@ TOLD = {
     401: "No token, or one that does not count.",
     403: "Not with these permissions.",
     404: "There is no such thing.",
+    409: "Not in the present state; `code` says why.",
     413: "The body is larger than 2 MB.",
     415: "The body is not JSON.",
+    422: "The Idempotency-Key was used for another request.",
     429: "Too many requests; `Retry-After` says when to ask again.",
+    502: "The wallet of the agent did not answer; the stake is returned.",
     503: "The database, or Redis where nothing stands in for it, does not answer now.",
 }
 WAITING = (429, 503)
@@ -88,10 +91,11 @@ class Schema(AutoSchema):
             found.append(404)
         if self.method == "POST":
             found += [413, 415]
+        found += getattr(self.view, "error_statuses", {}).get(self.method, [])
         return [*found, *([429] if self._is_limited else []), 503]
 
     def _error(self, status: int, limits: dict[str, Any]) -> dict[str, Any]:
-        component = self.resolve_serializer(ErrorSerializer, "response")
+        component = self.resolve_serializer(getattr(self.view, "error_serializer", ErrorSerializer), "response")
         headers = {**(limits if status == 429 else {}), **(RETRY_AFTER if status in WAITING else {})}
         return {
             "description": TOLD[status],
@@ -112,4 +116,5 @@ class Schema(AutoSchema):
 
     @property
     def _asks_who(self) -> bool:
-        return self.method not in SAFE_METHODS or self.path.startswith("/api/admin/")
+        requires_login = getattr(self.view, "requires_login", False)
+        return requires_login or self.method not in SAFE_METHODS or self.path.startswith("/api/admin/")

@@ -13,6 +13,7 @@ from web import service_worker
 urlpatterns = [
     path("api/", include("games.urls")),
     path("api/analytics/", include("analytics.urls")),
+    path("api/play/", include("games.play.urls")),
     path("api/stream/", StreamView.as_view(), name="stream"),
     path("api/admin/monitoring/cache/", include("cachecore.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from cachecore.rate_limits import callers
 from games.play.clock import database_now
 from games.play.errors import TooManyGuests
 from games.play.models import HOUSE, Agent, Player
@@ -20,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 @transaction.atomic
 def create_guest(*, address: str) -> User:
-    """Create a guest with an unusable password. `address` is the client's, as rate limits count it.
+    """Create a guest with an unusable password. `address` is the client's identity, as in rate limits.
 
     Raise TooManyGuests if the address or the site has had enough. The house's row is locked, so that guests who come
     at once are counted one after the other.
@@ -29,7 +30,8 @@ def create_guest(*, address: str) -> User:
     digest = _digest(address)
     guests = Player.objects.filter(is_guest=True)
     recent = guests.filter(address_digest=digest, created_at__gt=database_now() - HOUR).count()
-    if recent >= PER_ADDRESS_AND_HOUR or guests.filter(user__is_active=True).count() >= IN_ALL:
+    most = PER_ADDRESS_AND_HOUR * (callers.SHARED_FACTOR if callers.is_shared(address) else 1)
+    if recent >= most or guests.filter(user__is_active=True).count() >= IN_ALL:
         raise TooManyGuests
     user = User(username=f"guest-{secrets.token_hex(8)}")
     user.set_unusable_password()

@@ -6,7 +6,6 @@ before a claim leaves no row: the transaction that wrote it is rolled back.
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +44,7 @@ class AlreadyAnswered(Exception):
         self.answer = answer
 
 
-def request_key(caller: Caller, key: str, *, method: str, path: str, body: Mapping[str, Any]) -> RequestKey:
+def request_key(caller: Caller, key: str, *, method: str, path: str, body: Any) -> RequestKey:
     """Return the key of a request. Two bodies that mean the same JSON have one fingerprint."""
     canonical = json.dumps([caller.agent.code, method, path, body], sort_keys=True, separators=(",", ":"))
     return RequestKey(caller.user, key, hashlib.sha256(canonical.encode()).hexdigest())

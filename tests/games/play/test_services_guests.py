@@ -50,3 +50,10 @@ def test_there_are_so_many_guests_in_all(monkeypatch):
     first.is_active = False  # closed
     first.save()
     create_guest(address="ip:203.0.113.3")
+
+
+def test_clients_behind_a_proxy_without_addresses_share_a_higher_limit():
+    for _ in range(25):
+        create_guest(address="proxy:203.0.113.9")
+    with pytest.raises(errors.TooManyGuests):
+        create_guest(address="proxy:203.0.113.9")

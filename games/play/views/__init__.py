@@ -1,0 +1,1 @@
+"""The API of the step game: thin views over selectors and services."""
