@@ -18,6 +18,7 @@ from cachecore.asgi import Headers, Scope
 from cachecore.rate_limits import callers
 
 PATH = "/api/stream/"
+MAX_CACHED_HEADER_BYTES = 1_024  # longer ones are never kept, or strangers could fill the cache's memory
 PARAMETER = "last_event_id"
 EXAMPLE = Position("0f1e2d3c4b5a6978", 1767225600000)
 
@@ -81,10 +82,10 @@ def django_headers(scope: Scope, headers: Mapping[bytes, bytes]) -> Headers | No
     Return None if Django would not serve the request (a forged Host, a redirect to https).
     """
     relevant = [(name, headers[name]) for name in (b"host", b"origin", b"x-forwarded-proto") if name in headers]
-    return _django_headers(scope.get("scheme", "http"), tuple(relevant))
+    short = sum(len(value) for _, value in relevant) <= MAX_CACHED_HEADER_BYTES
+    return (_cached_django_headers if short else _django_headers)(scope.get("scheme", "http"), tuple(relevant))
 
 
-@lru_cache(maxsize=1024)
 def _django_headers(scheme: str, headers: tuple[tuple[bytes, bytes], ...]) -> Headers | None:
     scope = {"type": "http", "method": "GET", "path": PATH, "query_string": b"", "scheme": scheme, "headers": headers}
     try:
@@ -95,6 +96,9 @@ def _django_headers(scheme: str, headers: tuple[tuple[bytes, bytes], ...]) -> He
         return None
     kept = [(n.lower(), v) for n, v in response.items() if n.lower() not in ("content-type", "content-length")]
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in kept]
+
+
+_cached_django_headers = lru_cache(maxsize=1024)(_django_headers)
 
 
 def _run_middleware(request: HttpRequest) -> HttpResponse:

@@ -8,8 +8,11 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 from cachecore.asgi import Scope
-from cachecore.responses.encoding import takes_gzip
+from cachecore.responses.encoding import takes_gzip_cached
 from cachecore.responses.url_registry import Url, url_of
+
+# Longer headers are never kept, or strangers could fill the memory of the caches below. Django answers such a request.
+MAX_HEADER_BYTES = 1_024  # of Accept, Accept-Encoding and Host together; a browser sends about 250
 
 _JSON = re.compile(rb"(?i)(?:^|,)\s*(?:\*/\*|application/(?:\*|json))\s*(?:$|[;,])")
 
@@ -30,7 +33,11 @@ def parse_cacheable_request(scope: Scope) -> CacheableRequest | None:
     found = _headers(scope)
     if b"authorization" in found or b"if-match" in found or b"if-unmodified-since" in found:
         return None  # the response may be private, or a 412
-    if not _wants_json(found.get(b"accept", b"*/*")) or not _host_allowed(found.get(b"host", b"")):
+    accept, host = found.get(b"accept", b"*/*"), found.get(b"host", b"")
+    accept_encoding = found.get(b"accept-encoding", b"")
+    if len(accept) + len(host) + len(accept_encoding) > MAX_HEADER_BYTES:
+        return None
+    if not _wants_json(accept) or not _host_allowed(host):
         return None
     url = url_of(
         scope["path"],
@@ -43,7 +50,7 @@ def parse_cacheable_request(scope: Scope) -> CacheableRequest | None:
         return None
     return CacheableRequest(
         url,
-        takes_gzip(found.get(b"accept-encoding", b"").decode("latin-1")),
+        takes_gzip_cached(accept_encoding.decode("latin-1")),
         _text(found.get(b"if-none-match")) or "",
         scope["method"] == "HEAD",
     )

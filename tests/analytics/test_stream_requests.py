@@ -12,9 +12,9 @@ from tests.analytics.stream_client import StreamProcess, complete_response, run
 
 @pytest.fixture(autouse=True)
 def _no_headers_of_other_settings():
-    requests._django_headers.cache_clear()
+    requests._cached_django_headers.cache_clear()
     yield
-    requests._django_headers.cache_clear()
+    requests._cached_django_headers.cache_clear()
 
 
 def detail(stream) -> dict:
@@ -174,6 +174,19 @@ def test_an_address_is_refused_streams_beyond_its_limit(settings, proxies, forwa
         assert response.headers["retry-after"] == "30"
         message = "Your address has reached its limit of streams. Close one before you open another."
         assert detail(response) == {"detail": message}
+
+
+@pytest.mark.parametrize("name", ["host", "origin", "x_forwarded_proto"])
+def test_long_headers_take_no_memory(name):
+    """Class: what a client chooses is kept up to a fixed number of bytes only."""
+
+    async def scenario(process):
+        for number in range(2):
+            long = f"{number}" + "x" * requests.MAX_CACHED_HEADER_BYTES
+            await complete_response(process.app, method="HEAD", **{name: long})
+
+    run(scenario)
+    assert requests._cached_django_headers.cache_info().currsize == 0
 
 
 def test_a_port_that_the_proxy_appends_is_no_part_of_the_address(settings):

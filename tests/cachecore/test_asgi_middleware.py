@@ -14,9 +14,9 @@ from django.test import RequestFactory
 from cachecore import versions
 from cachecore.keys import registry
 from cachecore.redis_client import connections
-from cachecore.responses import caching, switches
+from cachecore.responses import cacheable_request, caching, encoding, switches
 from cachecore.responses.asgi_middleware import ResponseCacheASGIMiddleware
-from cachecore.responses.cacheable_request import parse_cacheable_request
+from cachecore.responses.cacheable_request import MAX_HEADER_BYTES, parse_cacheable_request
 from cachecore.responses.caching import CACHE_CONTROL, ComputedResult, Policy, cached_response
 from cachecore.responses.url_registry import MAX_URL_LENGTH
 from cachecore.responses.version_watcher import VersionWatcher
@@ -24,6 +24,8 @@ from cachecore.service import cache
 from cachecore.storage import clear_times, clearing
 from games.keys import GAMES
 from tests.cachecore.asgi import send_request
+
+CACHED_FUNCTIONS = [cacheable_request._wants_json, cacheable_request._host_allowed, encoding.takes_gzip_cached]
 
 POLICY = Policy(family=registry["games-list"], namespace=GAMES)
 
@@ -486,6 +488,21 @@ def test_long_urls_take_no_memory():
         query = "a=" + "x" * MAX_URL_LENGTH
         assert [(await send_request(middleware, "/x/", query)).status for _ in range(2)] == [200, 200]
         assert (django.calls, len(caching.cached_urls), len(middleware._uncacheable)) == (2, 0, 0)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("name", ["accept", "accept_encoding", "host"])
+def test_long_headers_take_no_memory(name):
+    """Class: what a client chooses is kept up to a fixed number of bytes only."""
+
+    async def scenario(middleware, django):
+        for function in CACHED_FUNCTIONS:
+            function.cache_clear()
+        for number in range(2):
+            await send_request(middleware, "/x/", **{name: f"gzip, */*, {number}" + "x" * MAX_HEADER_BYTES})
+        assert django.calls == 2
+        assert [function.cache_info().currsize for function in CACHED_FUNCTIONS] == [0, 0, 0]
 
     run(scenario)
 

@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,20 +13,20 @@ from pathlib import Path
 
 from django.db import connection
 
+from config.stack.procfile import procfile_commands
+
 PROJECT = Path(__file__).resolve().parents[2]
 SECONDS = 30.0
 
 
 @contextmanager
 def web_server(log: Path, port: int | None = None, **environment: str) -> Iterator[str]:
-    """Run Granian with the project; yield its address without a final slash."""
+    """Run the Procfile's web server; yield its address without a final slash."""
     port = port or free_port()
+    variables = {"HOST": "127.0.0.1", "PORT": str(port), "WEB_WORKERS": "1", "DATA_DIR": str(log.parent)}
     with log.open("ab") as output:
         server = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(port), "--workers", "1"),
-                "config.asgi:application",
-            ],
+            procfile_commands(PROJECT / "Procfile", variables)["web"],
             cwd=PROJECT,
             env={**os.environ, "DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "config.settings.local"}
             | environment,
