@@ -1,4 +1,4 @@
-"""Keys that a local installation makes of its own: one file per purpose under DATA_DIR."""
+"""Keys that a local installation creates for itself: one file per purpose under DATA_DIR."""
 
 import os
 from pathlib import Path
@@ -7,23 +7,30 @@ from tempfile import NamedTemporaryFile
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
+SEED_KEYS_FILE = "play-seed-keys"
+
 
 def local_keys(path: Path) -> list[str]:
-    """Return the Fernet keys of a file, one a line. Create the file with one new key, for its owner only, if missing.
+    """Return the Fernet keys of a file, one a line, or none if there is no such file.
 
-    Raises ImproperlyConfigured if it cannot be read or created.
+    Reading settings creates no file: a command whose settings are wrong must leave nothing behind. Raises
+    ImproperlyConfigured if the file cannot be read.
     """
     try:
-        if not path.exists():
-            _create(path)
         return path.read_text().split()
+    except FileNotFoundError:
+        return []
     except OSError as error:
-        raise ImproperlyConfigured(f"{path} cannot be read or created ({error.strerror}).") from error
+        raise ImproperlyConfigured(f"{path} cannot be read ({error.strerror}).") from error
 
 
-def _create(path: Path) -> None:
-    """Link a complete file to its name. Of several processes that begin at once, the first one's keys count."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def create_local_keys(path: Path) -> None:
+    """Create the file with one new key, for its owner only, unless it exists. Raises OSError.
+
+    A complete file is linked to its name, so processes that start at the same time use the same key.
+    """
+    if path.exists():
+        return
     with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-") as file:  # created with mode 0600
         file.write(f"{Fernet.generate_key().decode()}\n")
         file.flush()

@@ -3,7 +3,7 @@
 import os
 
 from config.env import DATA_DIR, flag
-from config.local_keys import local_keys
+from config.local_keys import SEED_KEYS_FILE, local_keys
 from config.stack.discovery import adopt_running_stack
 
 adopt_running_stack(DATA_DIR, os.environ)  # before the settings are read from it
@@ -18,6 +18,5 @@ ALLOWED_HOSTS = [*env.list("ALLOWED_HOSTS", default=[HOST]), "localhost", "127.0
 # Static files straight from the packages: no collectstatic on the way to the first page.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
-# Of its own, so that the step game can be played without any setting. A missing folder is not made: its name may be a
-# mistake.
-PLAY_SEED_KEYS = PLAY_SEED_KEYS or (local_keys(DATA_DIR / "play-seed-keys") if DATA_DIR.is_dir() else [])
+# The stack creates them, so that the step game can be played without any setting.
+PLAY_SEED_KEYS = PLAY_SEED_KEYS or local_keys(DATA_DIR / SEED_KEYS_FILE)

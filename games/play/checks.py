@@ -14,7 +14,7 @@ from games.play.models import GameConfig
 KEY_HINT = 'Make one with: python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 
 
-@register(Tags.security)
+@register(Tags.security, deploy=True)
 def seed_keys_are_valid(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """play.E001: PLAY_SEED_KEYS is empty. play.E002: it has something that is no Fernet key."""
     if not settings.PLAY_SEED_KEYS:

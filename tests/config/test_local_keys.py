@@ -6,23 +6,27 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
-from config.local_keys import local_keys
+from config.local_keys import SEED_KEYS_FILE, create_local_keys, local_keys
 from tests.config.test_settings import settings_told
 
 
-def test_a_key_is_made_once_for_its_owner_only(tmp_path):
-    path = tmp_path / "data" / "keys"
+def test_a_key_is_created_once_for_its_owner_only(tmp_path):
+    path = tmp_path / "keys"
+    create_local_keys(path)
     [key] = local_keys(path)
     Fernet(key)
+    create_local_keys(path)
     assert local_keys(path) == [key]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert os.listdir(path.parent) == ["keys"]
+    assert os.listdir(tmp_path) == ["keys"]
 
 
 def test_processes_that_begin_at_once_have_the_same_key(tmp_path):
+    path = tmp_path / "keys"
     with ThreadPool(8) as pool:
-        found = pool.map(lambda _: local_keys(tmp_path / "keys"), range(8))
-    assert len({tuple(keys) for keys in found}) == 1
+        pool.map(lambda _: create_local_keys(path), range(8))
+    assert len(local_keys(path)) == 1
+    assert os.listdir(tmp_path) == ["keys"]
 
 
 def test_several_keys_are_read_in_order(tmp_path):
@@ -30,14 +34,17 @@ def test_several_keys_are_read_in_order(tmp_path):
     assert local_keys(tmp_path / "keys") == ["b", "a"]
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(ImproperlyConfigured, match=r"cannot be read or created \(File exists\)"):
-        local_keys(tmp_path / "file" / "keys")
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
+    (tmp_path / "keys").mkdir()
+    with pytest.raises(ImproperlyConfigured, match=r"keys cannot be read \(Is a directory\)\."):
+        local_keys(tmp_path / "keys")
 
 
-def test_local_settings_make_a_key_of_their_own_unless_one_is_given(tmp_path):
+def test_local_settings_read_the_keys_of_the_stack_unless_some_are_given(tmp_path):
+    assert settings_told(tmp_path, "print(settings.PLAY_SEED_KEYS)").stdout == "[]\n"
+    assert not (tmp_path / SEED_KEYS_FILE).exists()
+    create_local_keys(tmp_path / SEED_KEYS_FILE)
     own = settings_told(tmp_path, "print(settings.PLAY_SEED_KEYS)")
-    assert own.stdout == f"{[(tmp_path / 'play-seed-keys').read_text().strip()]}\n"
+    assert own.stdout == f"{local_keys(tmp_path / SEED_KEYS_FILE)}\n"
     given = settings_told(tmp_path, "print(settings.PLAY_SEED_KEYS)", PLAY_SEED_KEYS="a,b")
     assert given.stdout == "['a', 'b']\n"
