@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line: `python manage.py help` lists every command, ours included."""
+"""Django's command line. `python manage.py help` lists all commands, including those of the project."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ def main() -> None:
     try:
         run(sys.argv)
     except KeyboardInterrupt:
-        # 130 is what a shell calls ended by Ctrl-C. For the stack that is no failure: make would print an error.
+        # 130 is the exit status that shells use for Ctrl-C. For the stack it is not a failure: make would print an error.
         sys.exit(0 if sys.argv[1:2] == ["stack"] else 130)
 
 
@@ -22,7 +22,7 @@ def run(arguments: list[str]) -> None:
     try:
         execute_from_command_line(arguments)
     except ImproperlyConfigured as error:
-        sys.exit(f"Wrong settings: {error}")
+        sys.exit(f"Invalid settings: {error}")
     except Error as error:
         from config.management.database_errors import describe
 

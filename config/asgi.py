@@ -1,7 +1,7 @@
-"""The front door, without logic of its own: the live stream, cached answers, everything else to Django in threads.
+"""Compose the ASGI application: the live stream, cached responses, and Django in threads for everything else.
 
-Django runs as WSGI in a bounded pool because its own asynchronous handler is four times slower for synchronous
-views (docs/decisions/0003).
+Django runs as WSGI in a bounded thread pool, because its own asynchronous handler is four times slower for
+synchronous views (docs/decisions/0003).
 """
 
 import gc
@@ -10,7 +10,7 @@ from a2wsgi import WSGIMiddleware
 from django.conf import settings
 from django.urls import get_resolver
 
-from config.wsgi import application as django  # sets Django up: the imports below need it
+from config.wsgi import application as django  # sets up Django, which the imports below require
 
 from analytics.stream.endpoint import LiveStream  # isort: skip
 from analytics.stream.hub import Hub  # isort: skip
@@ -19,22 +19,23 @@ from cachecore import versions  # isort: skip
 from cachecore.asgi import App, Receive, Scope, Send  # isort: skip
 from cachecore.responses.asgi_middleware import ResponseCacheASGIMiddleware  # isort: skip
 from cachecore.responses.version_watcher import VersionWatcher  # isort: skip
-from config.serving.export_pool import Exports  # isort: skip
-from config.serving.request_guard import Intake  # isort: skip
+from config.serving.export_pool import ExportPool  # isort: skip
+from config.serving.request_guard import RequestGuard  # isort: skip
 
-# Python's are 700, 10, 10: a full collection after 70,000 new objects that stay. With these, after 4,000,000.
-SELDOM_COLLECTED = (2_000, 20, 100)
+# With Python's own 700, 10, 10, a full collection runs after 70,000 new objects that survive. With these, 4,000,000.
+GC_THRESHOLDS = (2_000, 20, 100)
 
 EXPORT_PATH = "/api/games/export/"
 
 
-class FrontDoor:
+class ASGIApplication:
     """One ASGI application per process."""
 
     def __init__(self) -> None:
-        intake = Intake(_pool(settings.WSGI_THREADS), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-        self._exports = Intake(Exports(_pool(settings.EXPORT_THREADS)), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-        self._cached = ResponseCacheASGIMiddleware(intake, VersionWatcher(versions.namespaces.values()))
+        max_body_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        guarded_django = RequestGuard(_django_thread_pool(settings.WSGI_THREADS), max_body_bytes)
+        self._exports = RequestGuard(ExportPool(_django_thread_pool(settings.EXPORT_THREADS)), max_body_bytes)
+        self._cached = ResponseCacheASGIMiddleware(guarded_django, VersionWatcher(versions.namespaces.values()))
         self._stream = LiveStream(self._cached, Hub())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,7 +48,7 @@ class FrontDoor:
     def _app(self, path: str) -> App:
         if path == PATH:
             return self._stream
-        # An export may take minutes: it takes no thread that answers others wait for.
+        # An export may take minutes, so it has threads of its own and blocks no other request.
         return self._exports if path == EXPORT_PATH else self._cached
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -56,7 +57,7 @@ class FrontDoor:
             if message["type"] == "lifespan.startup":
                 await self._cached.start()
                 await self._stream.start()
-                _settle()
+                _preload_and_freeze_heap()
             else:
                 await self._stream.stop()
                 await self._cached.stop()
@@ -65,17 +66,20 @@ class FrontDoor:
                 return
 
 
-def _pool(threads: int) -> App:
+def _django_thread_pool(threads: int) -> App:
     return WSGIMiddleware(django, workers=threads)  # type: ignore[arg-type, return-value]
 
 
-def _settle() -> None:
-    """Import what the first request would, and spare all of it the garbage collector, which would look at it again each
-    time that enough streams came: everybody waited for that, 140 ms of processor time, now half of it and seldom."""
+def _preload_and_freeze_heap() -> None:
+    """Import the URLs before the first request, and exclude all objects so far from garbage collection.
+
+    A full collection of them took 140 ms of processor time, during which every request waited. It ran whenever enough
+    streams had connected. Now it takes half as long and is rare.
+    """
     _ = get_resolver().url_patterns
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*SELDOM_COLLECTED)
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
-application = FrontDoor()
+application = ASGIApplication()

@@ -13,9 +13,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 # Celery warns root of pickled messages that run code. Ours are JSON (CELERY_ACCEPT_CONTENT).
 warnings.filterwarnings("ignore", "You're running the worker with superuser privileges", SecurityWarning)
 
-# A channel that closes gives back what is not acknowledged; kombu 5.7 does so through a connection that it has already
-# let go of, and a worker whose broker dies while it has a task in hand dies of it. Without: the message comes back by
-# `visibility_timeout`, and what it asked for is done sooner by beat.
+# A closing channel returns its unacknowledged messages. kombu 5.7 does so through a connection that it has already
+# released, which ends a worker if its broker dies while a task runs. Without the return, the message is delivered
+# again after `visibility_timeout`; the beat job that does the same work runs sooner.
 Channel.do_restore = False
 
 # A broker that refuses (READONLY or UNBLOCKED in a failover, OOM, MISCONF on a full disk) is one to reconnect to. kombu

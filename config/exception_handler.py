@@ -1,4 +1,4 @@
-"""Give every error of the API one shape: `{"detail": "...", "errors": {"field": ["reason"]}}`."""
+"""Give all errors of the API the same shape: `{"detail": "...", "errors": {"field": ["reason"]}}`."""
 
 import logging
 from typing import Any
@@ -21,10 +21,10 @@ class DatabaseUnavailable(APIException):
     default_detail = DATABASE_DETAIL
 
 
-class Busy(APIException):
+class TooManyLargeReads(APIException):
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = "Too many questions about all games at once; ask again."
-    wait = 5  # DRF's name for Retry-After
+    default_detail = "Too many requests over all games are running. Try again in a few seconds."
+    wait = 5  # seconds; DRF sends this attribute as Retry-After
 
 
 class BodyTooLarge(APIException):
@@ -33,12 +33,15 @@ class BodyTooLarge(APIException):
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF EXCEPTION_HANDLER. None (an unexpected error) becomes Django's 500, which is logged with its stack."""
+    """Return the response for an error; DRF calls this as EXCEPTION_HANDLER.
+
+    None means an unexpected error, for which Django returns a 500 and logs the stack.
+    """
     if isinstance(error, DATABASE_UNAVAILABLE_ERRORS):
         logger.error("database unavailable: %s", error.__class__.__name__)
         error = DatabaseUnavailable()
     elif isinstance(error, TableBusy):
-        error = Busy()
+        error = TooManyLargeReads()
     elif isinstance(error, RecursionError):
         error = ParseError("The JSON is nested too deeply.")
     elif isinstance(error, RequestDataTooBig):
@@ -54,5 +57,5 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
 
 
 def _by_field(detail: Any) -> Any:
-    """DRF speaks of a list where no field is to blame; ours is always a mapping."""
+    """Return the reasons by field. DRF uses a list if they concern no single field; ours is always a mapping."""
     return {"non_field_errors": detail} if isinstance(detail, list) else detail

@@ -1,4 +1,4 @@
-"""Liveness and readiness, each part with its truth and its latency."""
+"""Liveness and readiness probes, with the state and latency of each part."""
 
 import time
 from collections.abc import Callable
@@ -20,14 +20,14 @@ from config.celery import app as celery_app
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """The process lives and serves; it says nothing of what it depends on."""
+    """Return 200 if the process serves requests, whatever the state of its databases."""
     return JsonResponse({"status": "ok"})
 
 
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """503 when it cannot serve: without the database. Without Redis it serves, slower, and says "degraded"."""
+    """Return 503 if the database is unavailable. Without Redis the site works, but slower: 200 and "degraded"."""
     parts = {
         "database": _timed(_database),
         "cache": _timed(lambda: readiness.probe("cache")),

@@ -1,4 +1,4 @@
-"""What every endpoint shares, as OpenAPI tells it: errors, zone, limits, the headers of answers that are cached."""
+"""Add the common parts of all endpoints to the OpenAPI schema: errors, time zone, rate limits, cache headers."""
 
 from typing import Any
 
@@ -8,26 +8,26 @@ from rest_framework.permissions import SAFE_METHODS
 
 from cachecore.keys import registry
 
-TOLD = {
-    400: "A parameter or a field is unknown or wrong; `errors` says which and why.",
-    401: "No token, or one that does not count.",
-    403: "Not with these permissions.",
-    404: "There is no such thing.",
-    409: "Not in the present state; `code` says why.",
+ERROR_DESCRIPTIONS = {
+    400: "A parameter or field is unknown or invalid. `errors` says which one and why.",
+    401: "The token is missing or invalid.",
+    403: "The caller does not have the required permission.",
+    404: "The object does not exist.",
+    409: "The present state does not allow the request. `code` says why.",
     413: "The body is larger than 2 MB.",
     415: "The body is not JSON.",
     422: "The Idempotency-Key was used for another request.",
-    429: "Too many requests; `Retry-After` says when to ask again.",
-    502: "The wallet of the agent did not answer; the stake is returned.",
-    503: "The database, or Redis where nothing stands in for it, does not answer now.",
+    429: "Too many requests. `Retry-After` says when to try again.",
+    502: "The wallet of the agent did not respond. The stake is returned.",
+    503: "The database is unavailable, or Redis, if the response cannot be computed without it.",
 }
-WAITING = (429, 503)
+RETRYABLE_STATUSES = (429, 503)
 
 ZONE = {
     "in": "header",
     "name": "X-Timezone",
     "schema": {"type": "string", "example": "Europe/London"},
-    "description": "IANA zone of the times in the answer, in any case; `tz` wins over it. An unknown zone is UTC.",
+    "description": "IANA zone of the response's times, in any case. `tz` takes precedence; an unknown zone is UTC.",
 }
 
 
@@ -35,57 +35,59 @@ def _header(type_: str, description: str, **more: Any) -> dict[str, Any]:
     return {"schema": {"type": type_, **more}, "description": description}
 
 
-RETRY_AFTER = {"Retry-After": _header("integer", "Seconds.")}
-LIMITS = {
-    "RateLimit-Limit": _header("integer", "Requests in the window."),
-    "RateLimit-Remaining": _header("integer", "Of them left."),
-    "RateLimit-Reset": _header("integer", "Seconds until all are there again."),
+RETRY_AFTER_HEADER = {"Retry-After": _header("integer", "Seconds to wait before the next try.")}
+RATE_LIMIT_HEADERS = {
+    "RateLimit-Limit": _header("integer", "Requests allowed per window."),
+    "RateLimit-Remaining": _header("integer", "Requests left in the window."),
+    "RateLimit-Reset": _header("integer", "Seconds until all requests of the window are available again."),
 }
-CACHED = {
-    "X-Cache": _header("string", "How it was answered.", enum=["HIT", "STALE", "MISS", "BYPASS"]),
-    "X-Data-Version": _header("integer", "Version of the data; it rises with every change."),
-    "Age": _header("integer", "Seconds since it was computed."),
-    "ETag": _header("string", "For `If-None-Match`: 304 while nothing has changed."),
-    "Cache-Control": _header("string", "How long whom may keep it."),
+CACHE_HEADERS = {
+    "X-Cache": _header("string", "Where the response came from.", enum=["HIT", "STALE", "MISS", "BYPASS"]),
+    "X-Data-Version": _header("integer", "Version of the data, which rises with every change."),
+    "Age": _header("integer", "Seconds since the response was computed."),
+    "ETag": _header("string", "Value for `If-None-Match`; the response is a 304 while nothing has changed."),
+    "Cache-Control": _header("string", "Which caches may store the response, and for how long."),
 }
-NOT_MODIFIED = {"description": "What `If-None-Match` names is still the answer.", "headers": CACHED}
+NOT_MODIFIED = {"description": "The response named by `If-None-Match` is still current.", "headers": CACHE_HEADERS}
 
 
 class ErrorSerializer(serializers.Serializer):  # type: ignore[type-arg]
     """The body of every error."""
 
-    detail = serializers.CharField(help_text="What is wrong, for people.")
+    detail = serializers.CharField(help_text="The error, for people.")
     errors = serializers.DictField(  # type: ignore[assignment]
-        required=False, help_text="Field -> reasons; of a list of games, index -> field -> reasons."
+        required=False, help_text="Field -> reasons; for a list of games, index -> field -> reasons."
     )
 
 
 class Schema(AutoSchema):
+    """The OpenAPI description of one view."""
+
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation is None:
             return None
         if any(parameter["name"] == "tz" for parameter in operation.get("parameters", ())):
             operation["parameters"].append(ZONE)
-        answers, limits = operation["responses"], LIMITS if self._is_limited else {}
-        for status in self._errors(operation):
-            answers.setdefault(str(status), self._error(status, limits))
-        cached = CACHED if self._is_cached else {}
-        for name in {"200", "201"} & answers.keys():
+        responses, limits = operation["responses"], RATE_LIMIT_HEADERS if self._is_limited else {}
+        for status in self._error_statuses(operation):
+            responses.setdefault(str(status), self._error_response(status, limits))
+        cached = CACHE_HEADERS if self._is_cached else {}
+        for name in {"200", "201"} & responses.keys():
             if headers := {**cached, **limits}:
-                answers[name]["headers"] = headers
+                responses[name]["headers"] = headers
         if cached:
-            answers.setdefault("304", NOT_MODIFIED)
-        operation["responses"] = dict(sorted(answers.items()))
+            responses.setdefault("304", NOT_MODIFIED)
+        operation["responses"] = dict(sorted(responses.items()))
         return operation
 
     def get_auth(self) -> list[dict[str, Any]]:
-        """Nobody is asked who reads what is public: `{}` alone."""
+        """Return `{}` alone, no authentication, for public operations."""
         auth: list[dict[str, Any]] = super().get_auth()
-        return auth if self._asks_who else [{}]
+        return auth if self._requires_authentication else [{}]
 
-    def _errors(self, operation: dict[str, Any]) -> list[int]:
-        found = [400, *([401, 403] if self._asks_who else [])]
+    def _error_statuses(self, operation: dict[str, Any]) -> list[int]:
+        found = [400, *([401, 403] if self._requires_authentication else [])]
         paged = any(parameter["name"] == "page" for parameter in operation.get("parameters", ()))
         if "{" in self.path or self.method == "DELETE" or paged:
             found.append(404)
@@ -94,11 +96,11 @@ class Schema(AutoSchema):
         found += getattr(self.view, "error_statuses", {}).get(self.method, [])
         return [*found, *([429] if self._is_limited else []), 503]
 
-    def _error(self, status: int, limits: dict[str, Any]) -> dict[str, Any]:
+    def _error_response(self, status: int, limits: dict[str, Any]) -> dict[str, Any]:
         component = self.resolve_serializer(getattr(self.view, "error_serializer", ErrorSerializer), "response")
-        headers = {**(limits if status == 429 else {}), **(RETRY_AFTER if status in WAITING else {})}
+        headers = {**(limits if status == 429 else {}), **(RETRY_AFTER_HEADER if status in RETRYABLE_STATUSES else {})}
         return {
-            "description": TOLD[status],
+            "description": ERROR_DESCRIPTIONS[status],
             "content": {"application/json": {"schema": component.ref}},
             **({"headers": headers} if headers else {}),
         }
@@ -109,12 +111,12 @@ class Schema(AutoSchema):
 
     @property
     def _is_cached(self) -> bool:
-        """Whether a family of answers names this view as what writes it."""
+        """True if a key family names this view as its writer."""
         view = f"{type(self.view).__module__}.{type(self.view).__qualname__}"
         names = {view, f"{view}.{getattr(self.view, 'action', None)}"}
         return self.method == "GET" and any(family.written_by in names for family in registry.values())
 
     @property
-    def _asks_who(self) -> bool:
+    def _requires_authentication(self) -> bool:
         requires_login = getattr(self.view, "requires_login", False)
         return requires_login or self.method not in SAFE_METHODS or self.path.startswith("/api/admin/")

@@ -1,4 +1,4 @@
-"""SQLite as an operator expects it: only `migrate` makes a database."""
+"""A connection to SQLite for which only `migrate` creates the database."""
 
 import sqlite3
 from pathlib import Path

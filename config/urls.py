@@ -23,7 +23,9 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
-    path("favicon.ico", lambda request: redirect(static("site/favicon.svg"))),  # of pages without a <link>: JSON
+    path(
+        "favicon.ico", lambda request: redirect(static("site/favicon.svg"))
+    ),  # for responses without a <link>, such as JSON
     path("service-worker.js", service_worker.service_worker, name="service-worker"),
     path("", include("web.game_pages.urls")),
     path("", include("web.dashboard.urls")),

@@ -1,4 +1,4 @@
-"""Django as a WSGI application: what the front door hands on (config/asgi.py)."""
+"""Django as a WSGI application, to which config/asgi.py passes requests without a cached response."""
 
 import os
 

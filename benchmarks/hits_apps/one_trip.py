@@ -1,6 +1,6 @@
 """The front door without the process's memory: every hit is one round trip to Redis."""
 
-from config.asgi import FrontDoor
+from config.asgi import ASGIApplication
 
 from cachecore import versions  # isort: skip
 from cachecore.responses.asgi_middleware import ResponseCacheASGIMiddleware  # isort: skip
@@ -16,7 +16,7 @@ class WithoutMemory(ResponseCacheASGIMiddleware):
         return None
 
 
-class OneTrip(FrontDoor):
+class OneTrip(ASGIApplication):
     def __init__(self) -> None:
         super().__init__()
         self._cached = WithoutMemory(self._cached._app, VersionWatcher(versions.namespaces.values()))

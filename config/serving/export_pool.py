@@ -1,4 +1,4 @@
-"""Long answers: a thread of their own pool works for them only while somebody takes what it makes."""
+"""Run exports in a thread pool of their own, and end them when the client disconnects."""
 
 import asyncio
 import logging
@@ -10,48 +10,48 @@ from games.export import client_disconnected
 
 logger = logging.getLogger(__name__)
 
-SEND_SECONDS = 30.0  # for one part; a client that takes longer is given up
+SEND_TIMEOUT_SECONDS = 30.0  # for one part; the export of a client that takes longer is ended
 
 
-class Exports:
-    """ASGI layer around a pool of WSGI threads. A context variable tells the thread that the client has left."""
+class ExportPool:
+    """ASGI layer around a pool of WSGI threads. A context variable tells the thread that the client disconnected."""
 
-    def __init__(self, pool: App, send_seconds: float = SEND_SECONDS) -> None:
+    def __init__(self, pool: App, send_timeout_seconds: float = SEND_TIMEOUT_SECONDS) -> None:
         self._pool = pool
-        self._send_seconds = send_seconds
+        self._send_timeout_seconds = send_timeout_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        gone = Event()
-        client_disconnected.set(gone)
-        watching = asyncio.create_task(_watch(receive, gone))
+        disconnected = Event()
+        client_disconnected.set(disconnected)
+        waiting = asyncio.create_task(_wait_for_disconnect(receive, disconnected))
         try:
-            await self._pool(scope, _nothing, self._guarded(send, gone))
+            await self._pool(scope, _receive_empty_body, self._with_timeout(send, disconnected))
         finally:
-            watching.cancel()
+            waiting.cancel()
             with suppress(asyncio.CancelledError):
-                await watching
+                await waiting
 
-    def _guarded(self, send: Send, gone: Event) -> Send:
-        """The thread waits for each part; one that cannot be sent is dropped, and the thread finds `gone` set."""
+    def _with_timeout(self, send: Send, disconnected: Event) -> Send:
+        """Return a `send` that drops a part that cannot be sent in time, and sets `disconnected` for the thread."""
 
-        async def guarded(message: Message) -> None:
-            if gone.is_set():
+        async def send_with_timeout(message: Message) -> None:
+            if disconnected.is_set():
                 return
             try:
-                await asyncio.wait_for(send(message), self._send_seconds)
+                await asyncio.wait_for(send(message), self._send_timeout_seconds)
             except (TimeoutError, OSError, RuntimeError) as error:
-                logger.info("an export is given up: %r", error)
-                gone.set()
+                logger.info("export ended: the client cannot receive it: %r", error)
+                disconnected.set()
 
-        return guarded
+        return send_with_timeout
 
 
-async def _watch(receive: Receive, gone: Event) -> None:
+async def _wait_for_disconnect(receive: Receive, disconnected: Event) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    gone.set()
+    disconnected.set()
 
 
-async def _nothing() -> Message:
-    """An export has no body to read; what the client says belongs to the watcher."""
+async def _receive_empty_body() -> Message:
+    """Return an empty body: an export reads none, and `_wait_for_disconnect` receives the client's messages."""
     return {"type": "http.request", "body": b"", "more_body": False}

@@ -1,8 +1,8 @@
-"""What every environment shares. Topics have files of their own; secrets have no defaults here."""
+"""Settings shared by all environments. Topics have files of their own; secrets have no defaults here."""
 
 from corsheaders.defaults import default_headers
 
-from config.env import BASE_DIR, choice, env, flag, number, whole
+from config.env import BASE_DIR, boolean, choice, env, integer, positive_number
 from config.settings.caches import *
 from config.settings.celery import *
 from config.settings.database import *
@@ -89,8 +89,8 @@ FORMAT_MODULE_PATH = "config.formats"
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 
-# The public API may be read from any page; nothing it answers depends on cookies.
-CORS_ALLOW_ALL_ORIGINS = flag("CORS_ALLOW_ALL_ORIGINS", True)
+# Any page may read the public API: no response depends on cookies.
+CORS_ALLOW_ALL_ORIGINS = boolean("CORS_ALLOW_ALL_ORIGINS", True)
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/+api/"
 CORS_ALLOW_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -103,16 +103,16 @@ CORS_EXPOSE_HEADERS = (
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 
-# A larger body is refused with 413 before a thread is taken (config/asgi.py) and by Django itself.
+# A larger body is rejected with 413, by the request guard before a thread is taken and by Django itself.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
-# Threads that run Django for what the front door cannot answer from the cache.
-WSGI_THREADS = whole("WSGI_THREADS", 8, least=1)
-EXPORT_THREADS = whole("EXPORT_THREADS", 2, least=1)  # so many exports at once; further ones wait
+# Threads that run Django for requests without a cached response.
+WSGI_THREADS = integer("WSGI_THREADS", 8, minimum=1)
+EXPORT_THREADS = integer("EXPORT_THREADS", 2, minimum=1)  # exports that run at once; further ones wait
 
 # One installation watches one site.
 SITE = choice("SITE", "bcgame", SITES)
 FEED = choice("FEED", "replay", ("replay", "bcgame", "none"))
-REPLAY_SPEED = number("REPLAY_SPEED", 1.0)
+REPLAY_SPEED = positive_number("REPLAY_SPEED", 1.0)
 BCGAME_API_URL = env.str("BCGAME_API_URL", default="https://bc.game/api/game/bet/multi/history")
 
 # The live view (docs/architecture.md).
@@ -125,11 +125,11 @@ ANALYTICS_CONDITIONS = env.list(
         *("floor:1", "floor:2", "floor:3", "floor:5", "floor:10"),
     ],
 )
-ANALYTICS_LEDGER_GAMES = whole("ANALYTICS_LEDGER_GAMES", 1_000_000, least=1)
-ANALYTICS_BUCKET_DAYS = whole("ANALYTICS_BUCKET_DAYS", 90, least=1)
-# What changes below the ledger is taken in by building the view anew, at most this often; 0: at once. Until then
-# all-time answers come from the table.
-ANALYTICS_REBUILD_EVERY_SECONDS = number("ANALYTICS_REBUILD_EVERY_SECONDS", 60, or_zero=True)
-# Readers recompute after every version: bursts are gathered so that it rises at most twenty times a second; at
-# ten, a game that follows another at once is seen after more than 100 ms (benchmarks/visible.py).
-ANALYTICS_VERSION_EVERY_MS = whole("ANALYTICS_VERSION_EVERY_MS", 50)
+ANALYTICS_LEDGER_GAMES = integer("ANALYTICS_LEDGER_GAMES", 1_000_000, minimum=1)
+ANALYTICS_BUCKET_DAYS = integer("ANALYTICS_BUCKET_DAYS", 90, minimum=1)
+# A change of games older than the ledger requires a rebuild of the view, at most one per this time; 0: at once.
+# Until then all-time responses come from the database.
+ANALYTICS_REBUILD_EVERY_SECONDS = positive_number("ANALYTICS_REBUILD_EVERY_SECONDS", 60, allow_zero=True)
+# Every version makes readers recompute, so changes are collected and the version rises at most twenty times a second.
+# At ten times, a game just after another one becomes visible after more than 100 ms (benchmarks/visible.py).
+ANALYTICS_VERSION_EVERY_MS = integer("ANALYTICS_VERSION_EVERY_MS", 50)

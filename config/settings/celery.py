@@ -1,10 +1,10 @@
 """https://docs.celeryq.dev/en/stable/userguide/configuration.html
 
-Tasks are wake-ups: what is to be done stands in Redis (`pending`) and in the table, so a lost message
-costs at most the interval of the beat job that does the same.
+Tasks only wake a worker: the work itself is recorded in Redis (`pending`) and in the games table. A lost message
+therefore delays the work until the beat job that does the same.
 """
 
-from config.env import celery_url, number, redis_url
+from config.env import celery_url, positive_number, redis_url
 
 BROKER_URL = redis_url("BROKER_URL")
 
@@ -19,18 +19,18 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_SOFT_TIME_LIMIT = 5 * 60  # seconds; a rebuild of a million games takes about ten
 CELERY_TASK_TIME_LIMIT = 6 * 60  # seconds
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker for ever
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker without limit
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
-# A save must not wait for a broker that is down: one short try, then the beat job is the net.
+# A save must not wait for an unavailable broker: it tries once and briefly, otherwise the beat job does the work.
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "socket_connect_timeout": number("REDIS_CONNECT_TIMEOUT_SECONDS", 0.25),
+    "socket_connect_timeout": positive_number("REDIS_CONNECT_TIMEOUT_SECONDS", 0.25),
     "socket_timeout": 2.0,  # seconds; longer than kombu's blocking pop of one second
     "max_retries": 0,
     "visibility_timeout": 10 * 60,  # seconds; above the task time limit
 }
 
-# `expires`: messages that a stopped worker did not take must not pile up.
+# `expires` keeps messages from accumulating while no worker runs.
 CELERY_BEAT_SCHEDULE = {
     "apply-pending": {
         "task": "analytics.tasks.apply_pending",

@@ -1,8 +1,8 @@
-"""One machine, one person: `make run` and `manage.py` by default."""
+"""Settings of `make run`, and of `manage.py` by default: one machine, one user."""
 
 import os
 
-from config.env import DATA_DIR, flag
+from config.env import DATA_DIR, boolean
 from config.local_keys import SEED_KEYS_FILE, local_keys
 from config.stack.discovery import adopt_running_stack
 
@@ -12,10 +12,10 @@ from config.settings.base import *  # noqa: E402
 
 HOST = env.str("HOST", default="127.0.0.1")
 SECRET_KEY = env.str("SECRET_KEY", default="local-only-not-a-secret-0123456789-abcdefghijklmnopqrstuvwxyz")
-DEBUG = flag("DEBUG", False)
-# The last three are where the stack probes its own readiness.
+DEBUG = boolean("DEBUG", False)
+# The loopback names are always allowed, because the stack's readiness check uses them.
 ALLOWED_HOSTS = [*env.list("ALLOWED_HOSTS", default=[HOST]), "localhost", "127.0.0.1", "[::1]"]
-# Static files straight from the packages: no collectstatic on the way to the first page.
+# Serve static files directly from the packages, so that no collectstatic is required.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
 # The stack creates them, so that the step game can be played without any setting.

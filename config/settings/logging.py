@@ -1,4 +1,4 @@
-"""One line per event on standard error; the process manager keeps it."""
+"""Logging: one line per event on standard error, which the process manager stores."""
 
 from config.env import choice
 

@@ -1,8 +1,8 @@
 """The live stream. docs/stream.md"""
 
-from config.env import whole
+from config.env import integer
 
-# Streams a process holds. Its server must take as many connections and those of other requests: `--backpressure` in
-# the Procfile; and the process have as many file descriptors (it asks for them itself, as far as it may).
-STREAM_MAX_CONNECTIONS = whole("STREAM_MAX_CONNECTIONS", 10_000, least=1)
-STREAM_MAX_PER_ADDRESS = whole("STREAM_MAX_PER_ADDRESS", 100, least=1)
+# The most streams per process. The server must accept as many connections, plus those of other requests
+# (`--backpressure` in the Procfile). The process raises its limit of file descriptors itself, as far as it is allowed.
+STREAM_MAX_CONNECTIONS = integer("STREAM_MAX_CONNECTIONS", 10_000, minimum=1)
+STREAM_MAX_PER_ADDRESS = integer("STREAM_MAX_PER_ADDRESS", 100, minimum=1)

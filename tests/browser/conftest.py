@@ -16,7 +16,7 @@ from analytics import services
 from games.services import record_games
 from tests import chains
 from tests.browser import chromium as program
-from tests.web.processes import web_server
+from tests.processes import web_server
 
 FIRST = 300  # games before the page is opened
 AT_HOME = {"domain": "127.0.0.1", "path": "/", "expires": -1, "httpOnly": True, "secure": False, "sameSite": "Lax"}

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from analytics import services, tasks
 from games.services import record_games
 from tests import chains
-from tests.web.processes import PROJECT, free_port, status_of, web_server
+from tests.processes import PROJECT, free_port, status_of, web_server
 
 PICTURES = PROJECT / "docs" / "screenshots"
 GAMES = 3_300

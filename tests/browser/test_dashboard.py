@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from analytics import services
 from games.models import Game
 from games.services import record_games
-from tests.web.processes import free_port, web_server
+from tests.processes import free_port, web_server
 
 LIVE = '[data-connection="live"]'
 CHIPS = "[data-strip] [data-game]"

@@ -195,7 +195,7 @@ def test_time_limits_are_found_wherever_django_redis_reads_them(settings):
 
 @pytest.mark.parametrize(("service", "limits"), [("limited", LIMITS), ("unlimited", {})])
 def test_a_role_with_sentinels_needs_limits_too(settings, service, limits):
-    watched = sentinel.options([("localhost", 26379)], {})
+    watched = sentinel.cache_options([("localhost", 26379)], {})
     settings.CACHES = {"default": an_alias(f"redis://{service}/0", **watched, **limits)}
     assert len(check_messages("cachecore.W003")) == (not limits)
 

@@ -12,7 +12,7 @@ from cachecore.async_cache import AsyncCache
 from cachecore.redis_client import connections
 from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.service import Cache
-from config.sentinel import Watched, watched
+from config.sentinel import SentinelRole, parse_sentinel_url
 from config.settings.caches import _redis_cache
 from tests.cachecore.test_envelope import family
 from tests.faults import ReplicatedValkey
@@ -163,15 +163,15 @@ def test_event_loops_follow_a_failover_too(cache, servers):
     [
         ("redis://host:6379/0", None),
         ("unix:///run/valkey.sock?db=0", None),
-        ("redis+sentinel://one/cache", Watched("redis://cache/0", [("one", 26379)])),
-        ("redis+sentinel://u:p@one:1,two:2/cache/3", Watched("redis://u:p@cache/3", [("one", 1), ("two", 2)])),
+        ("redis+sentinel://one/cache", SentinelRole("redis://cache/0", [("one", 26379)])),
+        ("redis+sentinel://u:p@one:1,two:2/cache/3", SentinelRole("redis://u:p@cache/3", [("one", 1), ("two", 2)])),
     ],
 )
 def test_the_url_names_the_sentinels_and_the_service(url, expected):
-    assert watched(url) == expected
+    assert parse_sentinel_url(url) == expected
 
 
 @pytest.mark.parametrize("url", ["redis+sentinel://one:26379", "redis+sentinel:///cache", "redis+sentinel://one/"])
 def test_a_url_without_sentinels_or_service_is_rejected(url):
-    with pytest.raises(ImproperlyConfigured, match="names its sentinels and a service"):
-        watched(url)
+    with pytest.raises(ImproperlyConfigured, match="must name sentinels and a service"):
+        parse_sentinel_url(url)

@@ -19,7 +19,7 @@ from cachecore.pubsub import PubSub
 from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.service import Cache
 from cachecore.stats import stats
-from config.asgi import FrontDoor
+from config.asgi import ASGIApplication
 from games.keys import GAMES
 from games.rounds import Round
 from games.services import record_games
@@ -172,7 +172,7 @@ def test_without_messages_no_response_of_the_middleware_is_older_than_a_second(s
         await asyncio.sleep(0)  # let the rest of the process run
 
     async def scenario():
-        app = FrontDoor()
+        app = ASGIApplication()
         async with Lifespan(app), asyncio.timeout(100):
             deny_subscribing(server)
             await read(app)  # through Django, which is loaded by the first request

@@ -666,7 +666,8 @@ def configured(monkeypatch):
 def test_an_invalid_rate_stops_the_start(configured, rate):
     with pytest.raises(ImproperlyConfigured) as refused:
         configured(RATE_LIMIT_PLAY=rate)
-    assert str(refused.value) == f"RATE_LIMIT_PLAY: {rate!r} is not one rate such as 600/minute (empty: no limit)"
+    expected = f"RATE_LIMIT_PLAY: {rate!r} is not one rate, such as 600/minute, or empty for no limit."
+    assert str(refused.value) == expected
 
 
 def test_the_scopes_read_their_rates_from_the_environment(configured):

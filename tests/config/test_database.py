@@ -1,4 +1,4 @@
-"""PostgreSQL behind a network that swallows everything: an open connection ends soon, whatever was asked of it."""
+"""PostgreSQL behind a network that drops all packets: an open connection fails soon."""
 
 import ctypes
 import socket
@@ -14,13 +14,13 @@ from django.db import OperationalError
 from django.db.utils import ConnectionHandler
 
 from config.settings.database import TIME_LIMITS
-from tests.config.test_settings import settings_told
+from tests.config.test_settings import run_with_settings
 
 URL = "postgres://crash:secret@db/crash"
 DATABASE = settings.DATABASES["default"]
 SHORT = {"tcp_user_timeout": 500, "keepalives_idle": 1, "keepalives_interval": 1}
-SO_ATTACH_FILTER = 26  # Linux; Python does not name it
-NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)  # one instruction: return 0, no byte of any packet is taken in
+SO_ATTACH_FILTER = 26  # Linux; Python has no name for it
+DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # one instruction: return 0, accept no byte of any packet
 
 pytestmark = pytest.mark.django_db
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the network is cut by a filter that only Linux has")
@@ -28,30 +28,30 @@ on_postgresql = pytest.mark.skipif(DATABASE["ENGINE"].endswith("sqlite3"), reaso
 
 
 class Network:
-    """One TCP connection to PostgreSQL's socket, that can be cut so that neither end hears of it."""
+    """A TCP proxy for one connection to PostgreSQL's socket, which can be cut without notice to either end."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._ends: list[socket.socket] = []
         self._threads = ThreadPoolExecutor(3)
-        self._swallows_next = False
+        self._drops_next = False
         self._threads.submit(self._carry)
 
-    def swallow(self) -> None:
-        """From now on nothing that is sent is acknowledged: as by a firewall that drops, or a host without power."""
-        filter_ = ctypes.create_string_buffer(NOTHING)
+    def drop_packets(self) -> None:
+        """Acknowledge no further packet, like a firewall that drops packets or a host without power."""
+        filter_ = ctypes.create_string_buffer(DROP_ALL)
         program = struct.pack("HL", 1, ctypes.addressof(filter_))
         self._ends[0].setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
-    def swallow_the_answer(self) -> None:
-        """The next question arrives, and is the last thing heard."""
-        self._swallows_next = True
+    def drop_packets_after_query(self) -> None:
+        """Deliver the next query, then drop all packets."""
+        self._drops_next = True
 
     def close(self) -> None:
-        for one in (self._listener, *self._ends):
-            with closing(one), suppress(OSError):  # one that was never connected
-                one.shutdown(socket.SHUT_RDWR)
+        for socket_ in (self._listener, *self._ends):
+            with closing(socket_), suppress(OSError):  # it was never connected
+                socket_.shutdown(socket.SHUT_RDWR)
         self._threads.shutdown()
 
     def _carry(self) -> None:
@@ -63,8 +63,8 @@ class Network:
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         while data := source.recv(65_536):
-            if self._swallows_next:
-                return self.swallow()
+            if self._drops_next:
+                return self.drop_packets()
             sink.sendall(data)
         return None
 
@@ -77,7 +77,7 @@ def network() -> Iterator[Network]:
 
 @pytest.fixture
 def connection(network):
-    """As Django opens it by our settings, but for shorter times."""
+    """Open a connection as Django does with our settings, but with shorter time limits."""
     over_tcp = {**DATABASE, "HOST": "127.0.0.1", "PORT": network.port, "OPTIONS": DATABASE["OPTIONS"] | SHORT}
     with closing(ConnectionHandler({"default": over_tcp})["default"]) as connection:
         with connection.cursor() as cursor:
@@ -87,23 +87,23 @@ def connection(network):
 
 @on_linux
 @on_postgresql
-def test_a_question_that_nobody_acknowledges_ends_the_connection(network, connection):
-    network.swallow()
+def test_an_unacknowledged_query_ends_the_connection(network, connection):
+    network.drop_packets()
     with pytest.raises(OperationalError, match="Connection timed out"), connection.cursor() as cursor:
         cursor.execute("SELECT 1")
 
 
 @on_linux
 @on_postgresql
-def test_an_answer_that_never_comes_ends_the_connection(network, connection):
-    network.swallow_the_answer()
+def test_a_missing_result_ends_the_connection(network, connection):
+    network.drop_packets_after_query()
     with pytest.raises(OperationalError, match="Connection timed out"), connection.cursor() as cursor:
         cursor.execute("SELECT 1")
 
 
 @pytest.mark.parametrize("module", ["config.settings.local", "config.settings.production"])
-def test_the_url_adds_to_the_time_limits_and_wins_over_them(tmp_path, module):
-    told = settings_told(
+def test_the_url_adds_to_the_time_limits_and_takes_precedence(tmp_path, module):
+    result = run_with_settings(
         tmp_path,
         "print(settings.DATABASES['default']['OPTIONS'])",
         DJANGO_SETTINGS_MODULE=module,
@@ -112,15 +112,15 @@ def test_the_url_adds_to_the_time_limits_and_wins_over_them(tmp_path, module):
         ALLOWED_HOSTS="crash.example",
     )
     expected = TIME_LIMITS | {"sslmode": "require", "tcp_user_timeout": 2000}
-    assert told.stdout == f"{expected}\n"
+    assert result.stdout == f"{expected}\n"
 
 
-def test_production_wants_a_database(tmp_path):
-    told = settings_told(
+def test_production_requires_a_database(tmp_path):
+    result = run_with_settings(
         tmp_path,
         "settings.DATABASES",
         DJANGO_SETTINGS_MODULE="config.settings.production",
         SECRET_KEY="not a secret " * 5,
         ALLOWED_HOSTS="crash.example",
     )
-    assert (told.returncode, told.stderr) == (1, "Wrong settings: Set the DATABASE_URL environment variable\n")
+    assert (result.returncode, result.stderr) == (1, "Invalid settings: Set the DATABASE_URL environment variable\n")

@@ -1,4 +1,4 @@
-"""An export works only while somebody takes what it makes."""
+"""An export stops when its client disconnects or does not receive."""
 
 import asyncio
 import threading
@@ -6,7 +6,7 @@ import threading
 import pytest
 from a2wsgi import WSGIMiddleware
 
-from config.serving.export_pool import Exports
+from config.serving.export_pool import ExportPool
 from games.export import stop_when_disconnected
 
 SCOPE = {
@@ -24,7 +24,7 @@ SCOPE = {
 
 
 class Endless:
-    """A WSGI application whose answer has no end; it says when its thread was let go."""
+    """A WSGI application with an endless response. `ended` is set when its thread is released."""
 
     def __init__(self) -> None:
         self.parts = 0
@@ -46,10 +46,10 @@ class Endless:
             yield b"1,2\n"
 
 
-def export(send, receive, *, send_seconds: float = 10.0) -> Endless:
-    """Run one export to its end."""
+def export(send, receive, *, send_timeout_seconds: float = 10.0) -> Endless:
+    """Run one export until it ends."""
     application = Endless()
-    exports = Exports(WSGIMiddleware(application, workers=1), send_seconds)
+    exports = ExportPool(WSGIMiddleware(application, workers=1), send_timeout_seconds)
 
     async def scenario():
         async with asyncio.timeout(20):
@@ -59,20 +59,20 @@ def export(send, receive, *, send_seconds: float = 10.0) -> Endless:
     return application
 
 
-def test_a_client_that_leaves_frees_the_thread():
-    sent, left = [], None
+def test_a_client_that_disconnects_releases_the_thread():
+    sent, disconnected = [], None
 
     async def send(message):
-        nonlocal left
-        left = left or asyncio.Event()
+        nonlocal disconnected
+        disconnected = disconnected or asyncio.Event()
         sent.append(message)
         if len(sent) == 5:
-            left.set()
+            disconnected.set()
 
     async def receive():
-        nonlocal left
-        left = left or asyncio.Event()
-        await left.wait()
+        nonlocal disconnected
+        disconnected = disconnected or asyncio.Event()
+        await disconnected.wait()
         return {"type": "http.disconnect"}
 
     application = export(send, receive)
@@ -81,13 +81,13 @@ def test_a_client_that_leaves_frees_the_thread():
 
 
 @pytest.mark.parametrize("fault", [OSError("closed"), None])
-def test_a_client_that_takes_nothing_is_given_up(fault):
+def test_the_export_of_a_client_that_does_not_receive_is_ended(fault):
     async def send(message):
         if fault is not None:
             raise fault
-        await asyncio.Event().wait()  # the client's window is full, for ever
+        await asyncio.Event().wait()  # the client's receive window stays full
 
     async def receive():
         await asyncio.Event().wait()
 
-    assert export(send, receive, send_seconds=0.05).ended.is_set()
+    assert export(send, receive, send_timeout_seconds=0.05).ended.is_set()

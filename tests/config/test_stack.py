@@ -1,15 +1,13 @@
 """The stack's beginning: whatever prevents it is one line, before any server starts."""
 
-import os
 import socket
 import subprocess
-import sys
 from contextlib import contextmanager
 
 import pytest
 
 from config.stack.stack import Stack, StackError, _names_servers
-from tests.config.test_settings import PROJECT
+from tests.processes import PROJECT, free_port, run_manage
 
 
 @contextmanager
@@ -20,27 +18,9 @@ def taken_port():
         yield taken.getsockname()[1]
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 def manage_stack(data, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", "stack", *arguments],
-        cwd=PROJECT,
-        env={
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "config.settings.local",
-            "DATA_DIR": str(data),
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    local = {"DJANGO_SETTINGS_MODULE": "config.settings.local", "DATA_DIR": str(data)}
+    return run_manage("stack", *arguments, **local | environment)
 
 
 def test_a_taken_port_is_one_line(tmp_path):
@@ -78,14 +58,14 @@ def test_the_command_fails_in_one_line_without_a_traceback(tmp_path):
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
-        ({"PORT": "abc"}, "Wrong settings: PORT: 'abc' is not a whole number of at least 1.\n"),
-        ({"WEB_WORKERS": "0"}, "Wrong settings: WEB_WORKERS: '0' is not a whole number of at least 1.\n"),
-        ({"SITE": "foo"}, "Wrong settings: SITE: 'foo' is not one of bcgame, bustabit.\n"),
+        ({"PORT": "abc"}, "Invalid settings: PORT: 'abc' is not a whole number of at least 1.\n"),
+        ({"WEB_WORKERS": "0"}, "Invalid settings: WEB_WORKERS: '0' is not a whole number of at least 1.\n"),
+        ({"SITE": "foo"}, "Invalid settings: SITE: 'foo' is not one of bcgame, bustabit.\n"),
         (
             {"SITE": "bustabit"},
             "CommandError: FEED=replay gives games of SITE=bcgame, but SITE is bustabit.\n",
         ),
-        ({"REPLAY_SPEED": "fast"}, "Wrong settings: REPLAY_SPEED: 'fast' is not a number above 0.\n"),
+        ({"REPLAY_SPEED": "fast"}, "Invalid settings: REPLAY_SPEED: 'fast' is not a number above 0.\n"),
     ],
 )
 def test_a_wrong_variable_is_one_line_before_any_server_starts(tmp_path, environment, expected):

@@ -15,8 +15,8 @@ from games.models import Game
 from games.services import record_games
 from tests import chains
 from tests.factories.tokens import token_for
+from tests.processes import web_server
 from tests.web.html import Page, page
-from tests.web.processes import web_server
 from tokens.models import AccessToken
 
 pytestmark = pytest.mark.django_db

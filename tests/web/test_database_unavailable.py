@@ -11,8 +11,8 @@ from analytics import services
 from games.models import Game
 from games.services import record_games
 from tests import chains
+from tests.processes import status_of, web_server
 from tests.web.html import Page
-from tests.web.processes import status_of, web_server
 from web.database_unavailable import at_most_one_timeout
 
 pytestmark = pytest.mark.django_db(transaction=True)

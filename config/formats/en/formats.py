@@ -1,4 +1,4 @@
-"""How Django's own pages, the admin's, write dates and times; the site's templates name their formats."""
+"""Date and time formats of Django's own pages, those of the admin. The site's templates name their formats."""
 
 DATE_FORMAT = SHORT_DATE_FORMAT = "Y-m-d"
 TIME_FORMAT = "H:i:s"

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from config.env import BASE_DIR, DATA_DIR, env, whole
+from config.env import BASE_DIR, DATA_DIR, env, integer
 from games.feeds.base import FeedMisconfigured
 from games.feeds.selection import require_bcgame
 
@@ -28,9 +28,9 @@ class Command(BaseCommand):
         _check_feed()
         environment = {
             "HOST": options["host"] or env.str("HOST", default="127.0.0.1"),
-            "PORT": str(whole("PORT", 8000, least=1) if options["port"] is None else options["port"]),
+            "PORT": str(integer("PORT", 8000, minimum=1) if options["port"] is None else options["port"]),
             "DATA_DIR": str(DATA_DIR),
-            "WEB_WORKERS": str(whole("WEB_WORKERS", 1, least=1)),
+            "WEB_WORKERS": str(integer("WEB_WORKERS", 1, minimum=1)),
         }
         os.chdir(BASE_DIR)
         sys.stdout.flush()
