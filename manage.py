@@ -10,7 +10,7 @@ def main() -> None:
     try:
         run(sys.argv)
     except KeyboardInterrupt:
-        # 130 is the exit status that shells use for Ctrl-C. For the stack it is not a failure: make would print an error.
+        # Shells use exit status 130 for Ctrl-C. For the stack it is not a failure, and make would print an error.
         sys.exit(0 if sys.argv[1:2] == ["stack"] else 130)
 
 

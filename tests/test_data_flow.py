@@ -3,17 +3,11 @@
 import json
 import os
 import signal
-import socket
 import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
-from django.db import connection
 
 from analytics import services, tasks, view_settings
 from analytics.live import pending, reader
@@ -24,56 +18,9 @@ from games.models import Game
 from games.services import record_games
 from tests import chains
 from tests.analytics import oracle, view_cells
+from tests.processes import free_port, kill_group, responds, scaled, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-PROJECT = Path(__file__).resolve().parents[1]
-SECONDS = 30.0
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "the condition was not met in time"
-        time.sleep(0.02)
-    return found
-
-
-def database_url() -> str:
-    """Return the URL of the test database for another process."""
-    database = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{database['NAME']}"
-    return f"postgres://{database['USER']}@:{database['PORT']}/{database['HOST']}/{database['NAME']}"
-
-
-@pytest.fixture
-def process(tmp_path):
-    """Start processes of the project on the test's servers. All of them are killed at the end of the test."""
-    started = []
-
-    def start(*command: str, **environment: str) -> subprocess.Popen[bytes]:
-        with (tmp_path / f"{len(started)}.log").open("wb") as log:
-            child = subprocess.Popen(
-                [sys.executable, *command],
-                cwd=PROJECT,
-                env={**os.environ, "DATABASE_URL": database_url(), **environment},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        started.append(child)
-        return child
-
-    yield start
-    for child in started:
-        kill(child)
-
-
-def kill(child: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
 
 
 def start_worker(process, concurrency: int = 1) -> subprocess.Popen[bytes]:
@@ -116,7 +63,7 @@ def test_a_worker_killed_between_commit_and_apply_loses_nothing(process):
     wait_until(lambda: applied() == 20 and pending.size() == 0 and writer_is_idle())
     os.killpg(worker.pid, signal.SIGSTOP)  # it receives the message of the next save but does not start the task
     record_games(rounds[20:40], source="test")
-    kill(worker)
+    kill_group(worker)
     record_games(rounds[40:], source="test")
     assert applied() == 20
     assert pending.size() == 40
@@ -164,7 +111,7 @@ def test_a_broker_that_is_down_fails_no_save(process, broker, tmp_path, fault):
     url = broker.url
     getattr(broker, fault)()
     importing = process("manage.py", "import_games", str(file), "--batch-size", "1", BROKER_URL=url)
-    assert importing.wait(SECONDS) == 0
+    assert importing.wait(scaled(30)) == 0
     assert Game.objects.count() == 100
     assert pending.size() == 100
     tasks.apply_pending()
@@ -172,16 +119,17 @@ def test_a_broker_that_is_down_fails_no_save(process, broker, tmp_path, fault):
     assert_view_equals_table()
 
 
-def test_a_web_process_responds_with_the_newest_game_of_another_process(process, unused_tcp_port):
+def test_a_web_process_responds_with_the_newest_game_of_another_process(process):
+    port = free_port()
     process(
-        *("-m", "granian", "--interface", "asgi", "--port", str(unused_tcp_port), "--workers", "1"),
+        *("-m", "granian", "--interface", "asgi", "--port", str(port), "--workers", "1"),
         "config.asgi:application",
     )
-    base = f"http://127.0.0.1:{unused_tcp_port}"
+    base = f"http://127.0.0.1:{port}"
     rounds = chains.bcgame_rounds(30)
     record_games(rounds[:29], source="test")
     services.apply_pending()
-    wait_until(lambda: reachable(base))
+    wait_until(lambda: responds(base))
     path = "/api/analytics/occurrences/?min=1.01&all=true"
     outcomes = [get(base + path)[0]["X-Cache"] for _ in range(3)]
     assert outcomes[0] == "MISS"
@@ -193,16 +141,17 @@ def test_a_web_process_responds_with_the_newest_game_of_another_process(process,
     assert get(base + path)[0]["X-Cache"] == "HIT"
 
 
-def test_without_the_database_the_view_is_served_and_other_requests_are_refused(process, unused_tcp_port):
+def test_without_the_database_the_view_is_served_and_other_requests_are_refused(process):
     record_games(chains.bcgame_rounds(30), source="test")
     services.apply_pending()
+    port = free_port()
     process(
-        *("-m", "granian", "--interface", "asgi", "--port", str(unused_tcp_port), "--workers", "1"),
+        *("-m", "granian", "--interface", "asgi", "--port", str(port), "--workers", "1"),
         "config.asgi:application",
         DATABASE_URL="postgres://nobody@127.0.0.1:1/nothing",
     )
-    base = f"http://127.0.0.1:{unused_tcp_port}"
-    wait_until(lambda: reachable(base))
+    base = f"http://127.0.0.1:{port}"
+    wait_until(lambda: responds(base))
     _, body = get(f"{base}/api/analytics/occurrences/?min=2")
     assert (body["meta"]["source"], body["meta"]["window"]["games"]) == ("live", 30)
     for path in ("/api/games/", "/api/games/export/", "/api/analytics/last-games/?min=2"):
@@ -216,21 +165,6 @@ def test_without_the_database_the_view_is_served_and_other_requests_are_refused(
     assert (unready.value.code, parts["database"]["ok"], parts["state"]["ok"]) == (503, False, True)
 
 
-@pytest.fixture
-def unused_tcp_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def get(url: str) -> tuple[dict[str, str], dict]:
-    with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310
+    with urllib.request.urlopen(url, timeout=scaled(5)) as response:  # noqa: S310
         return dict(response.headers.items()) | {"X-Cache": response.headers["X-Cache"]}, json.load(response)
-
-
-def reachable(base: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{base}/healthz", timeout=1):  # noqa: S310
-            return True
-    except OSError:
-        return False

@@ -12,7 +12,7 @@ from analytics import services
 from cachecore.redis_client import connections
 from games.services import record_games
 from tests import chains
-from tests.web.processes import web_server
+from tests.processes import web_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

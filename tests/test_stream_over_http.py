@@ -18,9 +18,9 @@ import pytest
 from benchmarks import _reconnects
 from tests.analytics.changes import GAMES, build, change, epoch
 from tests.analytics.stream_client import parse
+from tests.processes import PROJECT, free_port, kill_group, scaled, wait_until
 
-PROJECT = Path(__file__).resolve().parents[1]
-SECONDS = 20.0
+SECONDS = scaled(20.0)
 # The options of the Procfile, except the address. There is no database, because a stream needs none.
 SERVER = [
     *("--interface", "asgi", "--workers", "1", "--loop", "uvloop", "--http", "1", "--no-ws"),
@@ -28,19 +28,9 @@ SERVER = [
 ]
 
 
-def wait_until(condition):
-    deadline = time.monotonic() + SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "the condition was not met in time"
-        time.sleep(0.02)
-    return found
-
-
 class Server:
     def __init__(self, log: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         command = [sys.executable, "-m", "granian", *SERVER, "--port", str(self.port), "config.asgi:application"]
         with log.open("wb") as output:
             self.process = subprocess.Popen(
@@ -61,9 +51,7 @@ class Server:
         return False
 
     def stop(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        kill_group(self.process)
 
 
 class Stream:

@@ -18,8 +18,8 @@ import pytest
 from analytics import services
 from games.services import record_games
 from tests import chains
+from tests.processes import status_of, web_server
 from tests.test_schema import PATHS
-from tests.web.processes import status_of, web_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -10,7 +10,7 @@ import pytest
 from analytics import services
 from games.services import record_games
 from tests import chains
-from tests.web.processes import wait_until, web_server
+from tests.processes import wait_until, web_server
 
 SECONDS = 20.0
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -22,11 +22,12 @@ from tests.analytics import games, oracle, recomputation, view_cells
 from tests.analytics.random_queries import comparable, differences, url
 from tests.analytics.recomputation import World, at
 from tests.analytics.worlds import NOW_MS, frozen, messy
-from tests.test_data_flow import get, process, reachable, unused_tcp_port, wait_until
+from tests.processes import free_port, responds, scaled, wait_until
+from tests.test_data_flow import get
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-__all__ = ["frozen", "process", "unused_tcp_port"]
+__all__ = ["frozen"]
 
 RANGE = {"since": at(NOW_MS - 3 * 3_600_000, "UTC"), "until": at(NOW_MS, "UTC")}
 QUERIES = [
@@ -277,20 +278,21 @@ ONE_PER_ENDPOINT = list(dict(QUERIES).items())
 NEEDS_THE_TABLE = {"last-games", "audit"}
 
 
-def test_every_endpoint_answers_while_postgresql_restarts(process, private_postgres, unused_tcp_port, tmp_path):
+def test_every_endpoint_answers_while_postgresql_restarts(process, private_postgres, tmp_path):
     """The view is built from the test's table; the server under test uses another one with the same games."""
     world = messy(21, 5_900_000, 600, 3)
     games.put_all(world.games)
     services.apply_pending()
     address = private_postgres.url
     fill(process, address, world, tmp_path)
+    port = free_port()
     process(
-        *("-m", "granian", "--interface", "asgi", "--port", str(unused_tcp_port), "--workers", "1"),
+        *("-m", "granian", "--interface", "asgi", "--port", str(port), "--workers", "1"),
         "config.asgi:application",
         DATABASE_URL=address,
     )
-    base = f"http://127.0.0.1:{unused_tcp_port}"
-    wait_until(lambda: reachable(base))
+    base = f"http://127.0.0.1:{port}"
+    wait_until(lambda: responds(base))
 
     assert sources_of(base, world, "UTC") == {endpoint: "live" for endpoint, _ in ONE_PER_ENDPOINT}
     private_postgres.stop_server()
@@ -313,7 +315,7 @@ def fill(process, address: str, world: World, directory) -> None:
             row = {"game_id": i, "crash": crash / 100} | ({"end_time": at(end_ms, "UTC")} if end_ms else {})
             lines.write(json.dumps(row) + "\n")
     for number, command in enumerate((["migrate"], ["import_games", str(file)])):
-        status = process("manage.py", *command, DATABASE_URL=address).wait(60)
+        status = process("manage.py", *command, DATABASE_URL=address).wait(scaled(60))
         assert status == 0, (directory / f"{number}.log").read_text()
     with connections.guarded_client("state") as redis:
         redis.unlink("{analytics}:pending")  # the import marked its games pending; they are in the view already

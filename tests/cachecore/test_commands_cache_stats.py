@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -9,9 +6,9 @@ from django.db import connection
 
 from analytics import services
 from cachecore.stats import stats
-from config.env import BASE_DIR
 from games.rounds import Round
 from games.services import record_games
+from tests.processes import run_manage
 
 
 @pytest.fixture(autouse=True)
@@ -68,14 +65,7 @@ def test_json_is_the_body_of_the_api(capsys):
 
 def test_without_redis_it_logs_a_reason_per_role_and_exits_with_one_line(valkey):
     valkey.stop()
-    done = subprocess.run(
-        [sys.executable, "manage.py", "cache_stats"],
-        cwd=BASE_DIR,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings.test"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = run_manage("cache_stats", DJANGO_SETTINGS_MODULE="config.settings.test")
     assert (done.returncode, done.stdout) == (1, "")
     *reasons, error = done.stderr.splitlines()
     assert error == "CommandError: Redis is unavailable (role cache, state)."

@@ -1,13 +1,12 @@
 """Families and their keys."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 
 from cachecore.checks import overlapping
 from cachecore.keys import CacheOptions, Family, canonical_parameters, registry
+from tests.processes import run_python
 
 
 def test_a_key_is_formatted_by_the_pattern_of_its_family():
@@ -93,7 +92,7 @@ def test_the_project_has_no_such_families():
         "print([m.msg for m in run_checks() if m.id == 'cachecore.E005'])\n"
         "from cachecore.keys import registry; print('games-list' in registry)"
     )
-    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    process = run_python("-c", code)
     assert (process.stdout, process.returncode) == ("[]\nTrue\n", 0)
 
 

@@ -1,8 +1,6 @@
 """Threads for factories: limits per family, queueing, failing jobs, process exit."""
 
 import asyncio
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -10,6 +8,7 @@ import pytest
 from cachecore.read_through.refresh_pool import MAX_QUEUED, RefreshPool
 from cachecore.service import Cache
 from tests.cachecore.test_envelope import family
+from tests.processes import run_python
 
 LIMIT = 10
 LIMITED = family("refresh-pool-limited", factory_hard_timeout_seconds=0.01)
@@ -97,6 +96,6 @@ for name in ("hangs 1", "hangs 2", "hangs 3", "never started"):
 
 
 def test_an_exiting_process_waits_for_a_factory_that_is_nearly_done_and_not_for_hanging_ones():
-    process = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=30, check=True)
+    process = run_python("-c", ENDING)
     assert process.stdout.splitlines() == ["late", "hangs 1", "hangs 2", "hangs 3", "never started"]
     assert Cache().get(LIMITED.key(id="late")) == "late"

@@ -1,8 +1,5 @@
 """Invalidations that failed are retried: by a thread that ends with the queue, and when the process exits."""
 
-import subprocess
-import sys
-
 import pytest
 
 from cachecore.redis_client import connections
@@ -11,6 +8,7 @@ from cachecore.service import Cache
 from cachecore.storage import clearing
 from cachecore.writes import retry_queue
 from tests.cachecore.test_envelope import family
+from tests.processes import run_python
 
 PLAIN = family("retry-plain")
 KEY = PLAIN.key(id=1)
@@ -134,7 +132,7 @@ print(cache.stats().pending_invalidations)
 
 def test_a_process_retries_when_it_exits(cache):
     cache.set(KEY, "old", tags=["a"])
-    process = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=60, check=True)
+    process = run_python("-c", ENDING)
     assert process.stdout == "1\n"
     assert cache.get(KEY) is None
 

@@ -21,6 +21,7 @@ from config.env import BASE_DIR
 from games.keys import GAMES
 from tests.cachecore import test_asgi_middleware
 from tests.cachecore.asgi import send_request
+from tests.processes import scaled
 
 FAMILY = "games-list"
 OTHER = "games-single"
@@ -128,7 +129,7 @@ def test_real_processes_add_up_at_their_exit():
     )
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings.test"}
     children = [subprocess.Popen([sys.executable, "-c", script], cwd=BASE_DIR, env=environment) for _ in range(2)]
-    assert [child.wait(timeout=60) for child in children] == [0, 0]
+    assert [child.wait(timeout=scaled(60)) for child in children] == [0, 0]
     assert stored() == {"games-list:hit": 2000}
 
 

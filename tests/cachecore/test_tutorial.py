@@ -10,6 +10,7 @@ import pytest
 
 import cachecore
 from config.env import BASE_DIR
+from tests.processes import scaled
 
 STORY = """
 import asyncio
@@ -64,7 +65,7 @@ class Shop:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=scaled(60),
         )
         assert process.returncode == 0, process.stdout + process.stderr
         return process.stdout

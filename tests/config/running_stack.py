@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.config.test_settings import PROJECT
+from tests.processes import PROJECT, free_port, scaled
 
 START_SECONDS = 90.0
 NOT_INHERITED = ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "TEST_DATABASE")
@@ -25,12 +24,6 @@ SERVICES = {  # name -> a part of its command line
     "monitor": "monitor_games",
     "valkey": "unixsocket",
 }
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def inherited_environment(**ours: str) -> dict[str, str]:
@@ -83,7 +76,7 @@ class RunningStack:
     def get(self, path: str) -> dict[str, object] | None:
         """Return a JSON response, or None while there is none."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=5) as response:  # noqa: S310
+            with urllib.request.urlopen(self.url + path, timeout=scaled(5)) as response:  # noqa: S310
                 body = response.read()
         except (urllib.error.URLError, OSError):
             return None
@@ -100,6 +93,6 @@ class RunningStack:
         began = time.monotonic()
         while not condition():
             assert self.process.poll() is None, self.printed()
-            assert time.monotonic() < began + seconds, self.printed()
+            assert time.monotonic() < began + scaled(seconds), self.printed()
             time.sleep(0.05)
         return time.monotonic() - began

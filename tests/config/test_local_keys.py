@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 from config.local_keys import SEED_KEYS_FILE, create_local_keys, local_keys
-from tests.config.test_settings import settings_told
+from tests.config.test_settings import run_with_settings
 
 
 def test_a_key_is_created_once_for_its_owner_only(tmp_path):
@@ -41,10 +41,10 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
 
 
 def test_local_settings_read_the_keys_of_the_stack_unless_some_are_given(tmp_path):
-    assert settings_told(tmp_path, "print(settings.PLAY_SEED_KEYS)").stdout == "[]\n"
+    assert run_with_settings(tmp_path, "print(settings.PLAY_SEED_KEYS)").stdout == "[]\n"
     assert not (tmp_path / SEED_KEYS_FILE).exists()
     create_local_keys(tmp_path / SEED_KEYS_FILE)
-    own = settings_told(tmp_path, "print(settings.PLAY_SEED_KEYS)")
+    own = run_with_settings(tmp_path, "print(settings.PLAY_SEED_KEYS)")
     assert own.stdout == f"{local_keys(tmp_path / SEED_KEYS_FILE)}\n"
-    given = settings_told(tmp_path, "print(settings.PLAY_SEED_KEYS)", PLAY_SEED_KEYS="a,b")
+    given = run_with_settings(tmp_path, "print(settings.PLAY_SEED_KEYS)", PLAY_SEED_KEYS="a,b")
     assert given.stdout == "['a', 'b']\n"

@@ -17,7 +17,7 @@ from config.stack.discovery import (
 )
 from tests.config.running_stack import RunningStack as StackProcess
 from tests.config.running_stack import inherited_environment
-from tests.config.test_settings import PROJECT
+from tests.processes import PROJECT
 
 OWN = {"REDIS_URL": "unix:///data/valkey.sock?db=0"}
 CLAIM = """

@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 from config.stack.procfile import procfile_commands
-from tests.config.test_settings import PROJECT
+from tests.processes import PROJECT
 
 
 def test_the_procfile_names_the_four_processes_and_fills_in_variables():

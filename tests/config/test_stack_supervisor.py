@@ -5,13 +5,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 
 from config.stack.supervisor import Backoff
-from tests.config.test_settings import PROJECT
+from tests.processes import PROJECT, running, scaled, wait_until
 
 SUPERVISE = """
 import json, sys
@@ -52,7 +51,7 @@ class Supervised:
 
     def lines(self) -> list[str]:
         """Wait for its end. Return what it printed, without times and process ids."""
-        out = self.process.communicate(timeout=15)[0]
+        out = self.process.communicate(timeout=scaled(15))[0]
         untimed = re.sub(r"^\d\d:\d\d:\d\d (\w+) +\| ", r"\1: ", out, flags=re.MULTILINE)
         return re.sub(r" \(pid \d+\)", "", untimed).splitlines()
 
@@ -80,24 +79,6 @@ def supervise(tmp_path):
         supervised.process.kill()
         supervised.process.wait()
         supervised.process.stdout.close()
-
-
-def wait_until(condition, seconds=15.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
-def running(processes):
-    alive = []
-    for process in processes:
-        try:
-            if process.status() != psutil.STATUS_ZOMBIE:
-                alive.append(process)
-        except psutil.NoSuchProcess:
-            pass
-    return alive
 
 
 def is_guard(process):

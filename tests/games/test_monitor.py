@@ -26,6 +26,7 @@ from games.services import record_games
 from games.signals import games_changed
 from tests.chains import bcgame_rounds
 from tests.games.feeds import ListFeed, RecordedWaits
+from tests.processes import scaled
 from tests.upstream import Upstream
 
 
@@ -247,9 +248,9 @@ def test_the_command_ends_at_once_on_a_signal(tmp_path, feed, number):
             try:
                 assert process.stdout.readline() == f"Watching bcgame by FEED={feed}.\n"
                 if feed == "bcgame":
-                    assert upstream.arrived.wait(20)
+                    assert upstream.arrived.wait(scaled(20))
                 process.send_signal(number)
-                out, errors = process.communicate(timeout=5)  # seconds; the client itself would wait for ten
+                out, errors = process.communicate(timeout=scaled(5))  # seconds; the client itself would wait for ten
             finally:
                 process.kill()
     assert (process.returncode, out) == (0, "0 games recorded, 0 updated, 0 rejected, 0 unreadable.\n")
