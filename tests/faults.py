@@ -24,6 +24,7 @@ class FaultProxy:
 
     def __init__(self, delay_seconds: float = 0.0) -> None:
         self.delay_seconds = delay_seconds
+        self.replies_to_drop = 0  # so many replies are not forwarded: the connection is closed in their place
         self.connected_at: list[float] = []  # monotonic clock; one entry per connection that was forwarded
         self._upstream = servers.valkey.url.removeprefix("unix://").partition("?")[0]
         self._cut = False
@@ -86,6 +87,9 @@ class FaultProxy:
         seconds, due = delay or (lambda: self.delay_seconds), 0.0
         with suppress(OSError):
             while part := await source.read(65_536):
+                if delay is None and self.replies_to_drop:
+                    self.replies_to_drop -= 1
+                    break
                 due = max(due + 1e-6, self._loop.time() + seconds())
                 self._loop.call_at(due, _write, sink, part)
         self._loop.call_at(max(due + 1e-6, self._loop.time()), sink.close)

@@ -1,7 +1,8 @@
 """The two windows of the `limits` library, a sliding window counter and an exact moving window, in one round trip each.
 
 The library's storage class takes two round trips (take a slot, then read the window), uses the caller's clock, and its
-connections bypass our circuit breaker. So the library's scripts are joined to one of ours, on our connections.
+connections bypass our circuit breaker. So the library's scripts are joined to one of ours, on our connections. A script
+is sent once, because a repeated one would take two slots for one request.
 Source of the arithmetic: limits.strategies; the tests compare the results with the library's.
 """
 
@@ -92,7 +93,7 @@ def take_in_sliding_window(client: Any, rate: RateLimitItem, scope: str, identit
         RATE_COUNTER.key(scope=scope, identity=identity, rate=_name(rate), window=window)
         for window in ("previous", "current")
     ]
-    reply = _sliding(client, keys, [rate.amount, rate.get_expiry()])
+    reply = _sliding.run_once(client, keys, [rate.amount, rate.get_expiry()])
     return sliding_quota(rate, *reply)
 
 
@@ -101,7 +102,7 @@ def take_in_moving_window(
 ) -> Quota:
     """Take a slot in an exact window: never more than the limit in any window, at one list entry per request."""
     key = RATE_LOG.key(scope=scope, identity=identity, rate=_name(rate))
-    taken, used, next_ms = _moving(client, [key], [rate.amount, rate.get_expiry(), str(now)])
+    taken, used, next_ms = _moving.run_once(client, [key], [rate.amount, rate.get_expiry(), str(now)])
     return Quota(taken == 1, rate.amount, max(0, rate.amount - used), next_ms)
 
 

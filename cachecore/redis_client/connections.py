@@ -83,13 +83,16 @@ def guarded(role: Role, client: redis.asyncio.Redis) -> "BreakerGuard":
     return BreakerGuard(role, client)
 
 
-def execute(role: Role, *command: str | bytes | int) -> Any:
-    """Return the raw reply to one command, on the fast path (fast_commands.py). Raises RedisUnavailable."""
+def execute(role: Role, *command: str | bytes | int, retry: bool = True) -> Any:
+    """Return the raw reply to one command, on the fast path (fast_commands.py). Raises RedisUnavailable.
+
+    `retry=False`: do not send the command again if its reply is lost, because executing it twice would be wrong.
+    """
     circuit = breaker(role)
     if not circuit.allow():
         raise RedisUnavailable(role, BREAKER_OPEN)
     try:
-        reply = _command_connections(role).execute(*command)
+        reply = _command_connections(role).execute(*command, retry=retry)
     except BaseException as error:
         _on_failure(role, circuit, error, str(command[0]))
         raise

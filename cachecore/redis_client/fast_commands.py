@@ -30,19 +30,20 @@ class CommandConnections:
         self._idle: list[Any] = []  # of redis-py's connections, whose methods are not annotated
         _instances.add(self)
 
-    def execute(self, *command: str | bytes | int) -> Any:
+    def execute(self, *command: str | bytes | int, retry: bool = True) -> Any:
         """Return the raw reply to a command. Raises what redis-py raises.
 
         The command is sent again if the connection broke, as redis-py's client does under the same `retry`. So a
-        command that was executed and whose reply was lost is executed twice.
+        command that was executed and whose reply was lost is executed twice. `retry=False`: the command is sent once,
+        on a connection that was found open just before.
         """
-        connection = self._take()
+        connection = self._take() if retry else self._take_open()
         try:
             packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub says: a tuple of one
             try:
                 reply = _exchange(connection, packed)
             except redis.ConnectionError:
-                if not connection.retry.get_retries():
+                if not retry or not connection.retry.get_retries():
                     raise
                 connection.disconnect()
                 reply = _exchange(connection, packed)
@@ -84,6 +85,14 @@ class CommandConnections:
                 return connection
             self._discard(connection)
 
+    def _take_open(self) -> Any:
+        """Return a connection that the server has not closed."""
+        while (connection := self._take()).is_connected:
+            if _is_open(connection):
+                return connection
+            self._discard(connection)
+        return connection
+
     def _discard(self, connection: Any) -> None:
         connection.disconnect()
         self._pool.release(connection)
@@ -94,6 +103,33 @@ def _exchange(connection: Any, packed: bytes) -> Any:
         connection.connect()  # only here does a Sentinel's connection look up the primary
     connection.send_packed_command([packed])
     return connection.read_response()
+
+
+def _is_open(connection: Any) -> bool:
+    """Return False if the server has closed the connection. Data that can be read would belong to no command."""
+    try:
+        return not connection.can_read(timeout=0)
+    except (redis.ConnectionError, redis.TimeoutError, OSError):
+        return False
+
+
+def execute_once(client: redis.Redis, *command: str | bytes | int) -> Any:
+    """Return the raw reply to a command that a client's connection sends once, whatever the `retry` of its pool.
+
+    The pool reconnects a connection that the server has closed before it is used. Raises what redis-py raises.
+    """
+    pool = client.connection_pool
+    connection: Any = pool.get_connection()
+    try:
+        connection.send_command(*command)
+        return connection.read_response()
+    except redis.ResponseError:
+        raise  # it was read whole: the connection can be used again
+    except BaseException:
+        connection.disconnect()
+        raise
+    finally:
+        pool.release(connection)
 
 
 _instances: "weakref.WeakSet[CommandConnections]" = weakref.WeakSet()

@@ -12,6 +12,8 @@ from typing import Any
 import redis
 from redis.exceptions import NoScriptError
 
+from cachecore.redis_client.fast_commands import execute_once
+
 
 class Script:
     """One Lua script, read when its module is imported."""
@@ -26,3 +28,10 @@ class Script:
             return client.evalsha(self._sha, len(keys), *keys, *args)
         except NoScriptError:
             return client.eval(self._source, len(keys), *keys, *args)
+
+    def run_once(self, client: redis.Redis, keys: Sequence[str], args: Sequence[str | int | bytes] = ()) -> Any:
+        """Run a script that must not run twice: it is not sent again if its reply is lost."""
+        try:
+            return execute_once(client, "EVALSHA", self._sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return execute_once(client, "EVAL", self._source, len(keys), *keys, *args)

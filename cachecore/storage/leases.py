@@ -49,12 +49,15 @@ _scripts = Path(__file__).parent / "lua/leases"
 
 
 class LeaseScript(Script):
-    def execute(self, keys: Sequence[str], args: Args) -> Any:
-        """Run the script by the fastest path. Raises RedisUnavailable."""
+    def execute(self, keys: Sequence[str], args: Args, *, retry: bool = True) -> Any:
+        """Run the script by the fastest path; without `retry` it is not sent again if its reply is lost.
+
+        Raises RedisUnavailable.
+        """
         try:
-            return connections.execute("cache", "EVALSHA", self._sha, len(keys), *keys, *args)
+            return connections.execute("cache", "EVALSHA", self._sha, len(keys), *keys, *args, retry=retry)
         except NoScriptError:
-            return connections.execute("cache", "EVAL", self._source, len(keys), *keys, *args)
+            return connections.execute("cache", "EVAL", self._source, len(keys), *keys, *args, retry=retry)
 
     async def run_async(self, client: Any, keys: Sequence[str], args: Args) -> Any:
         """Run the script with a client of the event loop."""

@@ -45,19 +45,22 @@ def tag_versions(names: Sequence[str]) -> dict[str, bytes]:
         return dict(zip(names, tags.read_versions(client, tags.version_keys(names), args), strict=True))
 
 
-def write(values: Mapping[Any, tuple[bytes, int]]) -> int:
-    """Store (envelope, ttl_ms) or delete (b"", 0) each key. Return how many keys existed. Raises RedisUnavailable."""
-    return sum(run(leases.write(dict(chunk))) for chunk in batched(values.items(), VALUES_PER_CALL))
+def write(values: Mapping[Any, tuple[bytes, int]], *, retry: bool = True) -> int:
+    """Store (envelope, ttl_ms) or delete (b"", 0) each key. Return how many keys existed. Raises RedisUnavailable.
+
+    The number is right only without `retry`: a write that is repeated finds what it has written itself.
+    """
+    return sum(run(leases.write(dict(chunk)), retry=retry) for chunk in batched(values.items(), VALUES_PER_CALL))
 
 
-def invalidate(keys: Collection[str], names: Collection[str]) -> int:
+def invalidate(keys: Collection[str], names: Collection[str], *, retry: bool = True) -> int:
     """Delete keys, give canonical tags a new version and publish both. Return how many of the keys existed.
 
-    One write per tag and one script per hundred keys. Raises RedisUnavailable.
+    One write per tag and one script per hundred keys. `retry` as in `write`. Raises RedisUnavailable.
     """
     if not keys and not names:
         return 0
-    deleted = write(dict.fromkeys(keys, (b"", 0)))
+    deleted = write(dict.fromkeys(keys, (b"", 0)), retry=retry)
     _bump_tag_versions(names)
     _publish(InvalidationMessage(sorted(map(str, keys)), sorted(names)))
     return deleted
@@ -121,6 +124,6 @@ def _publish(message: InvalidationMessage) -> None:
         logger.exception("An invalidation is done, but could not be published to the other processes.")
 
 
-def run(call: ScriptCall) -> Any:
+def run(call: ScriptCall, *, retry: bool = True) -> Any:
     """Run a lease script. Raises RedisUnavailable."""
-    return call.script.execute(call.keys, call.args)
+    return call.script.execute(call.keys, call.args, retry=retry)

@@ -36,7 +36,7 @@ class Invalidator:
         keys = list(keys)
         if not keys or transactions.defer(self.apply, keys, (), using):
             return 0
-        return self.invalidate(keys, ())
+        return self.invalidate(keys, (), retry=False)  # its caller wants the number
 
     def invalidate_tags(self, names: Iterable[str], using: str | None = None) -> None:
         """Invalidate tags; on commit in a transaction. Raises RedisUnavailable; the invalidation is retried then."""
@@ -53,10 +53,13 @@ class Invalidator:
         redis_writes.publish_cleared(prefixes)
         return cleared
 
-    def invalidate(self, keys: Collection[str], names: Collection[str]) -> int:
-        """Invalidate at once and return how many of the keys existed. If it fails, queue it for retries and raise."""
+    def invalidate(self, keys: Collection[str], names: Collection[str], *, retry: bool = True) -> int:
+        """Invalidate at once and return how many of the keys existed. If it fails, queue it for retries and raise.
+
+        Without `retry` a lost reply is a failure, instead of a second command that would find no keys.
+        """
         try:
-            return self._invalidate(keys, names)
+            return self._invalidate(keys, names, retry=retry)
         except Exception:
             self.retry_queue.add(keys, names)
             self.retry_worker.wake()
@@ -117,13 +120,13 @@ class Invalidator:
     def _is_queued(self, key: Key, names: Collection[str]) -> bool:
         return bool(self.retry_queue) and self.retry_queue.contains(key, names)
 
-    def _invalidate(self, keys: Collection[str], names: Collection[str]) -> int:
+    def _invalidate(self, keys: Collection[str], names: Collection[str], *, retry: bool = True) -> int:
         """Invalidate in this process before and after Redis.
 
         Before, so that a failing Redis leaves nothing local; after, so that a read in between is not stored locally.
         """
         self.drop_local_state(keys, names)
-        deleted = redis_writes.invalidate(keys, names)
+        deleted = redis_writes.invalidate(keys, names, retry=retry)
         self.drop_local_state(keys, names)
         return deleted
 

@@ -84,7 +84,7 @@ class ValueWriter:
         ttl_ms = round(effective_ttl.seconds_of(key.family, ttl) * 1000)
         self._invalidator.drop_local_state([key], ())
         try:
-            return int(redis_writes.run(leases.increment(key, amount, ttl_ms)))
+            return int(redis_writes.run(leases.increment(key, amount, ttl_ms), retry=False))
         finally:
             self._invalidator.drop_local_state([key], ())
 
