@@ -1,4 +1,9 @@
-"""Conditions on a game's crash point. Only this module parses and prints them. Pure: no Django, no Redis."""
+"""Conditions on a game's crash point: their names such as `min:10`, parsed and printed. Pure: no Django, no Redis.
+
+Every kind is one range of hundredths; the view's scripts and the SQL depend on that (docs/decisions/0002). A new kind
+also needs a parameter (analytics/query/conditions.py) and texts for people (web/templatetags/site.py,
+web/dashboard/choices.py).
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -142,15 +142,15 @@ def _read_view(read: Callable[[], tuple[ViewState, Data] | None]) -> tuple[Sourc
             # There is no view, or the window begins before its oldest retained game. The table's result is definitive
             # in the second case.
             view = reader.view_state()
-            return _table(view, is_definitive=view is not None and is_current(view)), None
+            return _source_of_table(view, is_definitive=view is not None and is_current(view)), None
     except RedisUnavailable:  # logged once per outage (cachecore/redis_client/connections.py), not for every result
-        return _table(None, is_definitive=False), None
+        return _source_of_table(None, is_definitive=False), None
     except ViewChangedDuringRead:
         logger.warning("reading the games table: the live view changed during every attempt to read it")
-        return _table(None, is_definitive=False), None
+        return _source_of_table(None, is_definitive=False), None
     view, data = found
     if not is_current(view):
-        return _table(view, is_definitive=False), None
+        return _source_of_table(view, is_definitive=False), None
     return Source("live", view.version, view.epoch, is_definitive=True), data
 
 
@@ -179,5 +179,5 @@ def is_current(view: ViewState) -> bool:
     return now_ms() - game_reads.to_ms(since) < GRACE_MS
 
 
-def _table(view: ViewState | None, *, is_definitive: bool) -> Source:
+def _source_of_table(view: ViewState | None, *, is_definitive: bool) -> Source:
     return Source("database", view.version if view else None, view.epoch if view else None, is_definitive)

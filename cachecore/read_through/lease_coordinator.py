@@ -71,6 +71,6 @@ class LeaseCoordinator:
 
 
 def serve_stored(read: ReadRequest, stored: ReadResult, payload: Payload) -> Payload:
-    """Return a stored value while another caller refreshes it."""
+    """Return a stored value without refreshing it, and count it: as a hit if it was due for an early refresh only."""
     read.count("hit" if stored.freshness is Freshness.EARLY else "stale")
     return payload

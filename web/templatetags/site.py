@@ -96,22 +96,23 @@ def p_percent(value: float) -> str:
     return "less than 0.1%" if value < 0.001 else percent(100 * value, 1)
 
 
+# One text per kind: a kind without one is a KeyError, not a wrong text.
+CONDITION_TEXTS = {"min": "at least {}{}", "max": "at most {}{}", "floor": "{0}.00{1} to {0}.99{1}"}
+DROUGHT_TEXTS = {"min": "below {}{}", "max": "above {}{}", "floor": "outside {0}.00{1} to {0}.99{1}"}
+
+
 @register.filter
 def condition_text(value: Any) -> str:
     """Describe a condition: min:10 -> at least 10x."""
     kind, _, text = str(value).partition(":")
-    if kind == "floor":
-        return f"{text}.00{TIMES} to {text}.99{TIMES}"
-    return f"{'at least' if kind == 'min' else 'at most'} {text}{TIMES}"
+    return CONDITION_TEXTS[kind].format(text, TIMES)
 
 
 @register.filter
 def drought_text(value: Any) -> str:
     """Describe the games of a drought: min:10 -> below 10x."""
     kind, _, text = str(value).partition(":")
-    if kind == "floor":
-        return f"outside {condition_text(value)}"
-    return f"{'below' if kind == 'min' else 'above'} {text}{TIMES}"
+    return DROUGHT_TEXTS[kind].format(text, TIMES)
 
 
 @register.filter
