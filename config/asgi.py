@@ -19,22 +19,24 @@ from cachecore import versions  # isort: skip
 from cachecore.asgi import App, Receive, Scope, Send  # isort: skip
 from cachecore.responses.asgi_middleware import ResponseCacheASGIMiddleware  # isort: skip
 from cachecore.responses.version_watcher import VersionWatcher  # isort: skip
+from config.serving.credentials import is_authenticated  # isort: skip
 from config.serving.export_pool import ExportPool  # isort: skip
-from config.serving.request_guard import RequestGuard  # isort: skip
+from config.serving.request_guard import BodyMemory, RequestGuard  # isort: skip
 
 # With Python's own 700, 10, 10, a full collection runs after 70,000 new objects that survive. With these, 4,000,000.
 GC_THRESHOLDS = (2_000, 20, 100)
 
 EXPORT_PATH = "/api/games/export/"
+PUBLIC_WRITES = frozenset({"/api/play/guest/"})  # under /api/, all other bodies require a token or a session
 
 
 class ASGIApplication:
     """One ASGI application per process."""
 
     def __init__(self) -> None:
-        max_body_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        guarded_django = RequestGuard(_django_thread_pool(settings.WSGI_THREADS), max_body_bytes)
-        self._exports = RequestGuard(ExportPool(_django_thread_pool(settings.EXPORT_THREADS)), max_body_bytes)
+        memory = BodyMemory()
+        guarded_django = _guard(_django_thread_pool(settings.WSGI_THREADS), memory)
+        self._exports = _guard(ExportPool(_django_thread_pool(settings.EXPORT_THREADS)), memory)
         self._cached = ResponseCacheASGIMiddleware(guarded_django, VersionWatcher(versions.namespaces.values()))
         self._stream = LiveStream(self._cached, Hub())
 
@@ -68,6 +70,17 @@ class ASGIApplication:
 
 def _django_thread_pool(threads: int) -> App:
     return WSGIMiddleware(django, workers=threads)  # type: ignore[arg-type, return-value]
+
+
+def _guard(app: App, memory: BodyMemory) -> App:
+    return RequestGuard(
+        app,
+        settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+        memory=memory,
+        authenticate=is_authenticated,
+        private_prefix="/api/",
+        public_paths=PUBLIC_WRITES,
+    )
 
 
 def _preload_and_freeze_heap() -> None:

@@ -12,6 +12,7 @@ from analytics import services
 from cachecore import versions
 from cachecore.responses.asgi_middleware import ResponseCacheASGIMiddleware
 from cachecore.responses.version_watcher import VersionWatcher
+from config.serving.credentials import is_authenticated
 from config.serving.request_guard import RequestGuard
 from config.wsgi import application as django
 from games.keys import GAMES
@@ -93,7 +94,7 @@ def test_the_middleware_sends_what_django_would():
 
     async def differences():
         pool = WSGIMiddleware(django, workers=1)
-        behind = RequestGuard(pool, 1_000_000)
+        behind = RequestGuard(pool, 1_000_000, authenticate=is_authenticated)
         middleware = ResponseCacheASGIMiddleware(behind, VersionWatcher(versions.namespaces.values()))
         await middleware.start()
         try:
