@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from cachecore.patterns import Pattern, hashed
-from cachecore.tiers import TIERS, UNTIERED, Tier
+from cachecore.tiers import DAY, MAX_TTL_SECONDS, TIERS, UNTIERED, Tier
 
 Role = Literal["cache", "state"]
 Encoding = Literal["msgpack", "json"]
 
+# Tag versions, which must outlive all values, have the longest TTL of the cache role.
+MAX_FAMILY_TTL_SECONDS: dict[Role, int] = {"cache": MAX_TTL_SECONDS + DAY, "state": 30 * DAY}
 MAX_PARAMETERS_LENGTH = 200  # characters; longer parameter lists are hashed
 
 
@@ -80,6 +82,11 @@ class Family:
     def __post_init__(self) -> None:
         if self.ttl_seconds is None and not self.bounded_by:
             raise ValueError(f"Family {self.name} has no TTL: bounded_by must say what bounds it.")
+        if self.ttl_seconds is not None and not 1 <= self.ttl_seconds <= MAX_FAMILY_TTL_SECONDS[self.role]:
+            raise ValueError(
+                f"ttl_seconds of family {self.name} must be 1 to {MAX_FAMILY_TTL_SECONDS[self.role]} s, "
+                f"not {self.ttl_seconds}."
+            )
         object.__setattr__(self, "_pattern", Pattern(self.pattern, safe=self.role == "cache"))
         if not self.prefix:
             raise ValueError(f"The pattern of family {self.name} must begin with a text; clearing it would clear all.")

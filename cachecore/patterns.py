@@ -6,6 +6,8 @@ import string
 from collections.abc import Callable, Iterable, Mapping
 
 MAX_PART_LENGTH = 200  # characters; a longer part of a cache key is hashed
+# Parts of these types are hashed, so that `None` and the text "None" make different keys.
+NOT_TEXTS = (type(None), bool, bytes)
 
 # Characters of an unchanged part. A part with any other (spaces, newlines, braces, *, other scripts) is hashed.
 _SAFE = r"A-Za-z0-9_.,/@=~+\-"
@@ -44,6 +46,8 @@ class Pattern:
 
 def part_among_others(part: object) -> str:
     """Return one of several parts; hash it if it contains a colon, which would be ambiguous."""
+    if isinstance(part, NOT_TEXTS):
+        return _hashed_not_text(part)
     text = str(part)
     return text if _is_plain(text) else hashed(text)
 
@@ -53,6 +57,8 @@ def only_part(part: object) -> str:
 
     A text that looks like a hash is hashed itself, so that it cannot equal the hash of another text.
     """
+    if isinstance(part, NOT_TEXTS):
+        return _hashed_not_text(part)
     text = str(part)
     return text if _is_plain_and_not_hash(text) else hashed(text)
 
@@ -67,6 +73,11 @@ def hashed(text: str) -> str:
     """Return `blake2:` and the hash of a text."""
     # surrogatepass: a client can send a lone surrogate.
     return _HASHED + hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _hashed_not_text(part: object) -> str:
+    digest = hashlib.blake2b(repr(part).encode(), digest_size=16, person=b"not a text").hexdigest()
+    return _HASHED + digest
 
 
 def _up_to_first_field(pieces: Iterable[Piece]) -> str:

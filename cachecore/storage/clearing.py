@@ -4,6 +4,7 @@ A value that is being computed while its family is cleared is not stored: the le
 also records its time for the responses that processes keep in memory (cachecore/storage/clear_times.py).
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -14,6 +15,8 @@ from cachecore.redis_client import connections
 from cachecore.storage import clear_times, leases
 
 KEYS_PER_CALL = 500
+
+_GLOB_CHARACTER = re.compile(r"[*?\[\]\\]")
 
 
 def clear_family(family: Family, *, dry_run: bool = False) -> int:
@@ -103,7 +106,7 @@ def _unlink(prefix: str) -> int:
 
 
 def _scan(client: Any, prefix: str) -> Iterator[list[bytes]]:
-    pattern = "".join(f"[{character}]" if character in "*?[]" else character for character in prefix) + "*"
+    pattern = _GLOB_CHARACTER.sub(r"\\\g<0>", prefix) + "*"
     keys = client.scan_iter(match=pattern, count=KEYS_PER_CALL)
     while batch := list(islice(keys, KEYS_PER_CALL)):  # itertools.batched from Python 3.12 on
         yield batch

@@ -4,13 +4,15 @@
 reader or a script can therefore read them by GETRANGE and know whether a value has changed, without fetching it.
 """
 
+import json
 import secrets
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import msgspec
 from django.db.models import Model, QuerySet
-from django.utils.functional import Promise
+from django.utils.functional import LazyObject, Promise, empty
 
 from cachecore.keys import Family, Key
 from cachecore.storage import encryption
@@ -89,7 +91,7 @@ class Times(NamedTuple):
 
 
 # Raised for damaged bytes, and for a value of another release that is no longer of the family's type (ValidationError).
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _decoder = msgspec.msgpack.Decoder(Envelope)
 
@@ -97,7 +99,7 @@ _decoder = msgspec.msgpack.Decoder(Envelope)
 def pack(family: Family, value: Any) -> Payload:
     """Encode a value, or NOT_FOUND, or an ExpiringValue. Raises TypeError if it cannot be encoded."""
     if isinstance(value, ExpiringValue):
-        return msgspec.structs.replace(pack(family, value.value), max_ttl_seconds=value.max_ttl_seconds)
+        return msgspec.structs.replace(pack(family, value.value), max_ttl_seconds=float(value.max_ttl_seconds))
     if value is NOT_FOUND:
         return Payload(b"", negative=True)
     encode = _encode_json if family.options.encoding == "json" else _encode
@@ -107,8 +109,10 @@ def pack(family: Family, value: Any) -> Payload:
         raise TypeError(f"Family {family.name}: {error}") from error
 
 
-def _encode_other(value: Any) -> str:
+def _encode_other(value: Any) -> Any:
     """Encode what msgspec cannot: rendered fragments and lazy translations become plain texts. Raises TypeError."""
+    if isinstance(value, LazyObject):  # first, because it pretends to be of its value's class
+        return _evaluated(value)
     if isinstance(value, str):
         return str.__str__(value)  # str() would return a SafeString unchanged
     if isinstance(value, Promise):
@@ -120,16 +124,44 @@ def _encode_other(value: Any) -> str:
     raise TypeError(f"Objects of type {type(value).__name__} cannot be stored.")
 
 
+def _evaluated(value: Any) -> Any:
+    """Return the object that a SimpleLazyObject, such as `request.user`, stands for."""
+    if value._wrapped is empty:
+        value._setup()
+    return value._wrapped
+
+
 _encode = msgspec.msgpack.Encoder(enc_hook=_encode_other).encode
-_encode_json = msgspec.json.Encoder(enc_hook=_encode_other).encode
+_json_encoder = msgspec.json.Encoder(enc_hook=_encode_other)
+
+
+def _encode_json(value: Any) -> bytes:
+    """Encode as JSON. Raises TypeError for a mapping of which two keys, such as 1 and "1", are one key in JSON."""
+    data = _json_encoder.encode(value)
+    json.loads(data, object_pairs_hook=_require_unique_names)
+    return data
+
+
+def _require_unique_names(pairs: list[tuple[str, Any]]) -> None:
+    names = {name for name, _ in pairs}
+    if len(names) < len(pairs):
+        repeated = next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number]))
+        raise TypeError(f"Two keys of a mapping are the same in JSON: {repeated!r:.100}.")
 
 
 def unpack(family: Family, payload: Payload) -> Any:
-    """Decode a value into a new object, so that a caller may change it. Raises UNREADABLE."""
+    """Decode a value into a new object, so that a caller may change it. Raises UNREADABLE.
+
+    A caller with a deep stack can still read what was stored from a shallow one: a new thread has an empty stack.
+    """
     if payload.negative:
         return NOT_FOUND
     decode = msgspec.json.decode if family.options.encoding == "json" else msgspec.msgpack.decode
-    return decode(payload.data, type=family.options.value_type)
+    try:
+        return decode(payload.data, type=family.options.value_type)
+    except RecursionError:
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(decode, payload.data, type=family.options.value_type).result()
 
 
 def seal(key: Key, payload: Payload, times: Times, tags: Mapping[str, bytes]) -> bytes:

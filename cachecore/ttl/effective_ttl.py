@@ -89,7 +89,10 @@ def unset_ttl(family: Family) -> None:
 
 
 def seconds_of(family: Family, ttl: float | str | None) -> float:
-    """Return the TTL for a caller's `ttl`: seconds, a tier's name, or None for the family's. Raises ValueError."""
+    """Return the TTL for a caller's `ttl`: seconds, a tier's name, or None for the family's.
+
+    Raises ValueError, or TypeError for anything else.
+    """
     if ttl is None:
         return ttl_of(family)
     if not isinstance(ttl, str):
@@ -100,10 +103,14 @@ def seconds_of(family: Family, ttl: float | str | None) -> float:
 
 
 def _within_limits(seconds: float) -> float:
-    """Return the TTL. Raises ValueError if it is not between 1 ms and MAX_TTL_SECONDS."""
-    if isinstance(seconds, bool) or not 0.001 <= seconds <= MAX_TTL_SECONDS:
+    """Return the TTL, of whatever number type. Raises ValueError if it is not between 1 ms and MAX_TTL_SECONDS."""
+    try:
+        number = float(seconds)
+    except (TypeError, ValueError):
+        raise TypeError(f"A TTL must be a number of seconds, a tier's name or None, not {seconds!r:.100}.") from None
+    if isinstance(seconds, bool) or not 0.001 <= number <= MAX_TTL_SECONDS:
         raise ValueError(f"A TTL must be 0.001 to {MAX_TTL_SECONDS} s, not {seconds}.")
-    return seconds
+    return number
 
 
 def jittered(seconds: float, uniform: Callable[[float, float], float] = random.uniform) -> float:

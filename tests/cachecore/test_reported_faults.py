@@ -1,0 +1,157 @@
+"""Small faults that users of caching libraries reported elsewhere, each by the class of inputs that it stands for."""
+
+from collections import OrderedDict
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils.functional import SimpleLazyObject
+
+from cachecore.keys import Family, registry
+from cachecore.service import Cache
+from cachecore.storage.envelope import ExpiringValue
+from cachecore.tiers import DAY
+from tests.cachecore.test_envelope import family
+
+PLAIN = family("reported-plain")
+TWO_PARTS = replace(PLAIN, name="reported-two-parts", pattern="reported-two:{a}:{id}")
+JSON = family("reported-json", encoding="json")
+GLOBS = [
+    replace(PLAIN, name=f"reported-glob-{number}", pattern=f"reported{number}{literal}:{{id}}")
+    for number, literal in enumerate(["*", "?", "[", "]", "[a]", "[]]", "[^a]", "\\", "\\*", "^", "a-[z", "{{}}"])
+]
+KEY = PLAIN.key(id=1)
+
+
+# Keys: parts of different types are different
+
+
+@pytest.mark.parametrize("part", [None, True, False, b"a", b""])
+@pytest.mark.parametrize("key_of", [lambda part: PLAIN.key(id=part), lambda part: TWO_PARTS.key(a="x", id=part)])
+def test_a_part_that_is_not_a_text_makes_another_key_than_its_text(key_of, part):
+    assert key_of(part) != key_of(str(part))
+    assert key_of(part) == key_of(part)
+
+
+def test_an_integer_and_its_text_are_one_part_because_urls_have_texts_only():
+    assert PLAIN.key(id=7) == PLAIN.key(id="7")
+
+
+# Clearing: every character of a pattern is literal
+
+
+@pytest.mark.parametrize("kind", GLOBS, ids=lambda kind: kind.pattern)
+def test_a_family_whose_pattern_has_glob_characters_is_cleared_and_no_other(cache, kind):
+    witness = PLAIN.key(id=1)
+    cache.set_many({kind.key(id=1): 1, kind.key(id=2): 2, witness: 3})
+    assert cache.clear(kind) == 2
+    assert cache.get_many([kind.key(id=1), kind.key(id=2), witness]) == {witness: 3}
+
+
+# TTLs
+
+
+@pytest.mark.parametrize("ttl", [5, 5.0, Decimal(5), Fraction(5)], ids=repr)
+def test_a_ttl_may_be_of_any_number_type(cache, ttl):
+    assert cache.remember(KEY, ttl, lambda: "value") == "value"
+    assert Cache().get(KEY) == "value"
+    assert cache.set(KEY, "other", ttl) is True
+    assert cache.remember(PLAIN.key(id=2), None, lambda: ExpiringValue("limited", ttl)) == "limited"
+    assert Cache().get(PLAIN.key(id=2)) == "limited"
+
+
+@pytest.mark.parametrize("ttl", [timedelta(seconds=5), [5], object()], ids=lambda ttl: type(ttl).__name__)
+def test_a_ttl_that_is_no_number_raises_before_the_factory_runs(cache, ttl):
+    calls = []
+    with pytest.raises(TypeError, match="A TTL must be a number of seconds, a tier's name or None, not "):
+        cache.remember(KEY, ttl, lambda: calls.append(1))
+    assert calls == []
+
+
+@pytest.mark.parametrize("ttl", [0, -1, Decimal("-1"), float("nan"), float("inf"), True, Decimal("NaN")], ids=repr)
+def test_a_ttl_out_of_bounds_raises_before_the_factory_runs(cache, ttl):
+    calls = []
+    with pytest.raises(ValueError, match=r"A TTL must be 0\.001 to 604800 s, not "):
+        cache.remember(KEY, ttl, lambda: calls.append(1))
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("role", "seconds", "most"),
+    [
+        (role, seconds, most)
+        for role, most in (("cache", 8 * DAY), ("state", 30 * DAY))
+        for seconds in (0, -1, most + 1)
+    ],
+)
+def test_a_family_with_a_ttl_out_of_bounds_raises(role, seconds, most):
+    with pytest.raises(ValueError, match=f"ttl_seconds of family reported-ttl must be 1 to {most} s, not {seconds}"):
+        Family(
+            name="reported-ttl",
+            pattern="reported-ttl:{id}",
+            role=role,
+            type="string",
+            ttl_seconds=seconds,
+            holds="",
+            written_by="",
+            purged_by="",
+        )
+    assert "reported-ttl" not in registry
+
+
+# Values
+
+
+def nested(depth):
+    value = "innermost"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def called_at_depth(depth, function):
+    return function() if depth == 0 else called_at_depth(depth - 1, function)
+
+
+@pytest.mark.parametrize("kind", [PLAIN, JSON], ids=["msgpack", "json"])
+def test_a_deep_value_that_was_stored_can_be_read_from_a_deep_stack(cache, kind):
+    key = kind.key(id=1)
+    cache.set(key, nested(400))
+    value = called_at_depth(500, lambda: Cache().get(key))
+    for _ in range(400):
+        (value,) = value
+    assert value == "innermost"
+
+
+def test_a_value_too_deep_to_be_encoded_raises_a_type_error(cache):
+    with pytest.raises(TypeError, match="Family reported-plain: maximum recursion depth exceeded"):
+        cache.set(KEY, nested(100_000))
+
+
+@pytest.mark.parametrize("value", ["text", 7, {"a": [1]}, [None, 1.5]], ids=repr)
+def test_a_lazy_object_is_stored_as_the_object_that_it_stands_for(cache, value):
+    evaluated = SimpleLazyObject(lambda: value)
+    str(evaluated)
+    assert cache.remember(KEY, None, lambda: [SimpleLazyObject(lambda: value), evaluated]) == [value, value]
+
+
+def test_a_lazy_model_instance_raises_as_the_instance_does(cache):
+    message = "Family reported-plain: A User cannot be stored; store a dictionary of the fields that are shown."
+    for user in (User(username="one"), SimpleLazyObject(lambda: User(username="one"))):
+        with pytest.raises(TypeError, match=message):
+            cache.set(KEY, user)
+
+
+@pytest.mark.parametrize("value", [{1: "a", "1": "b"}, [{"x": OrderedDict([("1.5", 1), (1.5, 2)])}]], ids=repr)
+def test_keys_that_are_one_key_in_json_raise(cache, value):
+    with pytest.raises(TypeError, match="Family reported-json: Two keys of a mapping are the same in JSON: '1"):
+        cache.set(JSON.key(id=1), value)
+    assert not cache.exists(JSON.key(id=1))
+
+
+def test_keys_of_different_types_are_different_in_msgpack(cache):
+    cache.set(KEY, {1: "a", "1": "b"})
+    assert Cache().get(KEY) == {1: "a", "1": "b"}
