@@ -107,7 +107,10 @@ class ValueWriter:
         return len(payloads) if stored else 0
 
     def _write(self, payloads: Mapping[Key, Payload], ttl: float | str | None, names: tuple[str, ...]) -> bool:
-        """Write the values; return False if Redis is unavailable. Local copies are dropped before and after."""
+        """Write the values; return False if Redis is unavailable. Local copies are dropped before and after.
+
+        Raises NotStorable after deleting the values that were to be replaced: they are out of date.
+        """
         try:
             versions = redis_writes.tag_versions(names)
             sealed = {key: _seal(key, payload, ttl, versions) for key, payload in payloads.items()}
@@ -115,6 +118,10 @@ class ValueWriter:
             redis_writes.write(sealed)
         except RedisUnavailable:
             return False
+        except NotStorable:
+            with suppress(RedisUnavailable):  # the deletion is queued then
+                self._invalidator.invalidate(payloads.keys(), ())
+            raise
         finally:
             self._invalidator.drop_local_state(payloads.keys(), ())
         return True

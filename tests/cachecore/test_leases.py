@@ -157,7 +157,7 @@ def test_writing_returns_how_many_values_existed_and_leaves_no_latch_without_a_l
 
 def test_incrementing_ends_the_lease_and_wakes_the_waiters():
     lease = take()
-    assert [redis_writes.run(leases.increment(KEY, amount, 1_000)) for amount in (2, 3)] == [2, 5]
+    assert [redis_writes.run(leases.increment(KEY, amount, 1_000)) for amount in (2, 3)] == [b"2", b"5"]
     assert redis_writes.run(leases.store(KEY, lease.content, lease.versions, b"late", 1_000)) == 0
     with client() as server:
         assert (server.get(KEY), server.exists("lease:leased:1")) == (b"5", 0)

@@ -12,7 +12,7 @@ from django.utils.functional import SimpleLazyObject
 
 from cachecore.keys import Family, registry
 from cachecore.service import Cache
-from cachecore.storage.envelope import ExpiringValue
+from cachecore.storage.envelope import MAX_VALUE_BYTES, ExpiringValue, ValueTooLarge
 from cachecore.tiers import DAY
 from tests.cachecore.test_envelope import family
 
@@ -155,3 +155,20 @@ def test_keys_that_are_one_key_in_json_raise(cache, value):
 def test_keys_of_different_types_are_different_in_msgpack(cache):
     cache.set(KEY, {1: "a", "1": "b"})
     assert Cache().get(KEY) == {1: "a", "1": "b"}
+
+
+# Counters and refused values
+
+
+@pytest.mark.parametrize("count", [2**53 + 1, 2**63 - 1, -(2**53) - 1, -(2**63)])
+def test_a_counter_is_exact_in_the_whole_range_of_redis(cache, count):
+    assert cache.increment(KEY, count) == count
+    assert Cache().get(KEY) == count
+
+
+def test_a_refused_set_deletes_the_values_that_it_was_to_replace(cache):
+    other = PLAIN.key(id=2)
+    cache.set_many({KEY: "old", other: "old"})
+    with pytest.raises(ValueTooLarge):
+        cache.set_many({other: "new", KEY: "x" * (MAX_VALUE_BYTES + 1)})
+    assert Cache().get_many([KEY, other]) == {}
