@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+from django.utils.asyncio import async_unsafe
 
 from cachecore import conf, pubsub
 from cachecore.keys import Family, Key, require_cache_key
@@ -25,7 +26,7 @@ from cachecore.read_through.reader import MISSING, CacheReader, value_of
 from cachecore.read_through.request import Outcome, outcome
 from cachecore.read_through.single_flight import FactoryTimeout
 from cachecore.read_through.stale_if_error import DoNotServeStale
-from cachecore.read_through.sync_driver import BlockingDriver
+from cachecore.read_through.sync_driver import BLOCKS_EVENT_LOOP, BlockingDriver
 from cachecore.redis_client import connections
 from cachecore.redis_client.connections import RedisUnavailable
 from cachecore.stats import stats
@@ -148,11 +149,13 @@ class Cache:
         """
         return self.set_many({key: value}, ttl, tags=tags) == 1
 
+    @async_unsafe(BLOCKS_EVENT_LOOP)
     def set_many(self, values: Mapping[Key, Any], ttl: float | str | None = None, *, tags: Sequence[str] = ()) -> int:
         """Store values as `set` does. Return how many: 0 if Redis is unavailable or they wait for a commit."""
         checked = {require_cache_key(key): value for key, value in values.items()}
         return self._writer.set_many(checked, ttl, canonical(tags))
 
+    @async_unsafe(BLOCKS_EVENT_LOOP)
     def write_through(
         self,
         key: Key,
@@ -176,15 +179,17 @@ class Cache:
         """Delete a value as `delete_many` does."""
         return self.delete_many([key], using=using)
 
+    @async_unsafe(BLOCKS_EVENT_LOOP)
     def delete_many(self, keys: Iterable[Key], *, using: str | None = None) -> int:
         """Delete values; return how many existed. In a transaction: on commit (returns 0). Raises RedisUnavailable."""
         return self._invalidator.delete(map(require_cache_key, keys), using)
 
+    @async_unsafe(BLOCKS_EVENT_LOOP)
     def increment(self, key: Key, amount: int = 1, ttl: float | str | None = None) -> int:
         """Add to a counter and return it. Its TTL runs from its creation.
 
         Raises RedisUnavailable, because a count cannot be made up; NotStorable for an encrypted family, because Redis
-        can only add to a plain number.
+        can only add to a plain number; ValueError for a value that was not stored by `increment`.
         """
         return self._writer.increment(require_cache_key(key), amount, ttl)
 
@@ -194,6 +199,7 @@ class Cache:
         """Invalidate one tag as `invalidate_tags` does."""
         self.invalidate_tags([tag], using=using)
 
+    @async_unsafe(BLOCKS_EVENT_LOOP)
     def invalidate_tags(self, tags: Iterable[str], *, using: str | None = None) -> None:
         """Invalidate all values that are stored or being computed under one of the tags. One write per tag.
 
@@ -202,6 +208,7 @@ class Cache:
         """
         self._invalidator.invalidate_tags(tags, using)
 
+    @async_unsafe(BLOCKS_EVENT_LOOP)
     def clear(self, what: Family | str | None = None) -> int:
         """Delete the values of a family, those under a prefix within one, or (None) all; return how many.
 

@@ -25,6 +25,8 @@ from cachecore.read_through.refresh_pool import RefreshPool
 from cachecore.redis_client import connections
 from cachecore.storage.flights import running_factories
 
+BLOCKS_EVENT_LOOP = "A blocking cache call would stop this event loop: use AsyncCache, or sync_to_async."
+
 
 class BlockingDriver:
     def __init__(self) -> None:
@@ -40,7 +42,7 @@ class BlockingDriver:
             Spawn: self._spawn,
         }
 
-    @async_unsafe("A blocking cache call would stop this event loop: use AsyncCache, or sync_to_async.")
+    @async_unsafe(BLOCKS_EVENT_LOOP)
     def __call__(self, effect: Any) -> Any:
         """Perform an effect and return its result.
 

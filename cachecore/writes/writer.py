@@ -7,6 +7,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
+import redis
+
 from cachecore import conf
 from cachecore.keys import Key
 from cachecore.redis_client import connections
@@ -76,7 +78,11 @@ class ValueWriter:
         return saved
 
     def increment(self, key: Key, amount: int, ttl: float | str | None) -> int:
-        """Add to a counter and return it. Raises NotStorable for an encrypted family, RedisUnavailable."""
+        """Add to a counter and return it.
+
+        Raises NotStorable for an encrypted family, ValueError if the value or the amount is not an integer of 64 bits,
+        RedisUnavailable.
+        """
         if key.family.options.encrypted:
             raise NotStorable(
                 f"Family {key.family.name} is encrypted: it cannot have counters, which are plain numbers."
@@ -85,6 +91,11 @@ class ValueWriter:
         self._invalidator.drop_local_state([key], ())
         try:
             return int(redis_writes.run(leases.increment(key, amount, ttl_ms), retry=False))
+        except redis.ResponseError as error:
+            raise ValueError(
+                f"The key {key:.100} cannot be incremented by {amount!r:.100}: {error} A value that was not stored by "
+                "increment must be deleted first."
+            ) from error
         finally:
             self._invalidator.drop_local_state([key], ())
 

@@ -1,5 +1,6 @@
 """Small faults that users of caching libraries reported elsewhere, each by the class of inputs that it stands for."""
 
+import asyncio
 from collections import OrderedDict
 from dataclasses import replace
 from datetime import timedelta
@@ -8,10 +9,11 @@ from fractions import Fraction
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import SynchronousOnlyOperation
 from django.utils.functional import SimpleLazyObject
 
 from cachecore.keys import Family, registry
-from cachecore.service import Cache
+from cachecore.service import NOT_FOUND, Cache
 from cachecore.storage.envelope import MAX_VALUE_BYTES, ExpiringValue, ValueTooLarge
 from cachecore.tiers import DAY
 from tests.cachecore.test_envelope import family
@@ -172,3 +174,45 @@ def test_a_refused_set_deletes_the_values_that_it_was_to_replace(cache):
     with pytest.raises(ValueTooLarge):
         cache.set_many({other: "new", KEY: "x" * (MAX_VALUE_BYTES + 1)})
     assert Cache().get_many([KEY, other]) == {}
+
+
+@pytest.mark.parametrize("stored", [5, "text", NOT_FOUND], ids=repr)
+def test_incrementing_a_value_that_is_no_counter_says_what_to_do(cache, stored):
+    cache.set(KEY, stored)
+    with pytest.raises(ValueError, match=r"reported-plain:1 cannot be incremented by 1: .* must be deleted first\."):
+        cache.increment(KEY)
+    assert Cache().get(KEY) == stored
+
+
+@pytest.mark.parametrize("amount", [2**63, 1.5], ids=repr)
+def test_an_amount_that_is_no_integer_of_64_bits_raises(cache, amount):
+    with pytest.raises(ValueError, match="reported-plain:1 cannot be incremented by"):
+        cache.increment(KEY, amount)
+    assert not cache.exists(KEY)
+
+
+# Event loops
+
+WRITES = {
+    "set": lambda cache: cache.set(KEY, 1),
+    "set_many": lambda cache: cache.set_many({KEY: 1}),
+    "write_through": lambda cache: cache.write_through(KEY, 1, lambda: None),
+    "delete": lambda cache: cache.delete(KEY),
+    "delete_many": lambda cache: cache.delete_many([KEY]),
+    "increment": lambda cache: cache.increment(PLAIN.key(id=2)),
+    "invalidate_tag": lambda cache: cache.invalidate_tag("a"),
+    "invalidate_tags": lambda cache: cache.invalidate_tags(["a"]),
+    "clear": lambda cache: cache.clear(PLAIN),
+}
+
+
+@pytest.mark.parametrize("call", WRITES)
+def test_a_blocking_write_in_an_event_loop_raises_and_changes_nothing(cache, call):
+    cache.set(KEY, "kept", tags=["a"])
+
+    async def write():
+        WRITES[call](cache)
+
+    with pytest.raises(SynchronousOnlyOperation, match="use AsyncCache, or sync_to_async"):
+        asyncio.run(write())
+    assert Cache().get_many([KEY, PLAIN.key(id=2)]) == {KEY: "kept"}
