@@ -55,12 +55,12 @@ test-browser: .venv/test.stamp ## Run the browser tests in a real Chromium; gets
 	@$(RUN) -m tests.browser.chromium
 	BROWSER_REQUIRED=1 $(RUN) -m pytest -n 2 tests/browser $(ARGS)
 
-screenshots: .venv/test.stamp ## Take the pictures of docs/screenshots anew.
+screenshots: .venv/test.stamp ## Take the pictures of docs/screenshots again.
 	@$(RUN) -m tests.browser.chromium
 	BROWSER_REQUIRED=1 $(RUN) -m pytest -p no:randomly tests/browser/gallery.py
 	@if command -v pngquant >/dev/null; then pngquant --force --ext .png --quality 80-98 docs/screenshots/*.png; fi
 
-fuzz: .venv/test.stamp ## Try the live view with 10,000 histories of anything that can happen. FUZZ_HISTORIES=50000
+fuzz: .venv/test.stamp ## Run 10,000 random histories of games, jobs and faults against the live view. FUZZ_HISTORIES=50000
 	FUZZ_HISTORIES=$${FUZZ_HISTORIES:-10000} $(RUN) -m pytest -n 2 -p tests.analytics.fuzzing tests/analytics/test_machine.py $(ARGS)
 
 test-play-draws: .venv/test.stamp ## Compare 100,000 draws and 1,000 bets of the step game with independent implementations and the law. PLAY_DRAWS=1000000
@@ -70,7 +70,7 @@ lint: .venv/test.stamp ## Check style and format.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: .venv/test.stamp ## Mend style and format.
+format: .venv/test.stamp ## Repair style and format.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -86,16 +86,16 @@ migrations: .venv/test.stamp ## Check that no migration is missing.
 docs: .venv/test.stamp ## Write docs/keys.md and docs/api-caching.md from the code.
 	$(RUN) manage.py document_keys
 
-bench: .venv/test.stamp ## Measure cached answers beside the bare server and Django's cache_page, as ratios.
+bench: .venv/test.stamp ## Measure cached responses beside the bare server and Django's cache_page, as ratios.
 	$(RUN) -m benchmarks.hits
 
 bench-apply: .venv/test.stamp ## Measure what applying games to the live view costs. ARGS="--only batches", ARGS=--full
 	$(RUN) -m benchmarks.apply $(ARGS)
 
-bench-queries: .venv/test.stamp ## Measure uncached answers, from the view and from PostgreSQL. ARGS=--profile
+bench-queries: .venv/test.stamp ## Measure uncached responses, from the view and from PostgreSQL. ARGS=--profile
 	$(RUN) -m benchmarks.queries $(ARGS)
 
-bench-visible: .venv/test.stamp ## Measure the time from a commit to the first answer that holds the game. ARGS="--games 1000"
+bench-visible: .venv/test.stamp ## Measure the time from a commit to the first response with the game. ARGS="--games 1000"
 	$(RUN) -m benchmarks.visible $(ARGS)
 
 bench-replay: .venv/test.stamp ## Measure a replayed access log without the cache, with it, and rewarmed. ARGS="--every 2 --rounds 1"
@@ -106,7 +106,7 @@ bench-stream: .venv/test.stamp ## Measure the live stream with 10,000 clients, a
 
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header
 
-lock: .venv/test.stamp ## Pin the requirements anew.
+lock: .venv/test.stamp ## Pin the newest versions of the requirements.
 	@for name in base production local test; do \
 	  $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; \
 	done
