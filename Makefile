@@ -66,6 +66,9 @@ fuzz: .venv/test.stamp ## Run 10,000 random histories of games, jobs and faults 
 test-play-draws: .venv/test.stamp ## Compare 100,000 draws and 1,000 bets of the step game with independent implementations and the law. PLAY_DRAWS=1000000
 	PLAY_DRAWS=$${PLAY_DRAWS:-100000} $(RUN) -m pytest -n 2 tests/games/play/test_draw.py tests/games/play/test_proofs.py $(ARGS)
 
+test-play-races: .venv/test.stamp ## Run each race of the step game 200 times on PostgreSQL. PLAY_RACES=1000
+	PLAY_RACES=$${PLAY_RACES:-200} $(RUN) -m pytest -n 2 tests/games/play/test_races.py $(ARGS)
+
 lint: .venv/test.stamp ## Check style and format.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -115,4 +118,4 @@ lock: .venv/test.stamp ## Pin the newest versions of the requirements.
 clean: ## Remove the environment and the stack's data.
 	rm -rf .venv var
 
-.PHONY: help run test test-postgresql test-sqlite test-chromium test-browser screenshots fuzz test-play-draws lint format types contracts migrations docs bench bench-apply bench-queries bench-visible bench-replay bench-stream lock clean
+.PHONY: help run test test-postgresql test-sqlite test-chromium test-browser screenshots fuzz test-play-draws test-play-races lint format types contracts migrations docs bench bench-apply bench-queries bench-visible bench-replay bench-stream lock clean

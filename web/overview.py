@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 QUEUE = "celery"
 CACHE_JOBS = ("warm", "fade-use")  # cachecore/tasks.py
+PLAY_JOBS = ("close-abandoned-bets", "audit-books")  # games/play/tasks.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def overview() -> Overview:
         reads=total.reads,
         servers=list(server_info.read_all_roles().values()),
         queue_length=_queue_length(),
-        jobs=selectors.jobs((*selectors.JOBS, *CACHE_JOBS)),
+        jobs=selectors.jobs((*selectors.JOBS, *CACHE_JOBS, *PLAY_JOBS)),
     )
 
 

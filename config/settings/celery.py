@@ -62,4 +62,14 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60 * 60.0,
         "options": {"expires": 10 * 60},
     },
+    "play-close-abandoned-bets": {
+        "task": "games.play.tasks.close_abandoned_bets",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "play-audit-books": {
+        "task": "games.play.tasks.audit_books",
+        "schedule": 24 * 60 * 60.0,
+        "options": {"expires": 60 * 60},
+    },
 }

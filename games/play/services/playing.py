@@ -5,6 +5,7 @@ from datetime import datetime
 from games.play.callers import Caller
 from games.play.errors import InvalidStepSequence, NoActiveSession, NothingToCashOut
 from games.play.models import Bet, EndedBy, Result, State
+from games.play.selectors.configuration import session_ttl
 from games.play.services import idempotency
 from games.play.services.answers import cash_out_answer
 from games.play.services.endings import lose, win
@@ -71,8 +72,8 @@ def _reach_last_step(bet: Bet, step: int, now: datetime) -> bool:
 
 
 def _advance(bet: Bet, step: int, now: datetime) -> None:
-    """Take a step that is no hazard. The time limit is the one that the bet was placed with."""
-    expires_at = now + (bet.expires_at - bet.last_action_at)
+    """Take a step that is no hazard, and let the bet's time begin again."""
+    expires_at = now + session_ttl()
     before = {"state": State.PLACED, "step": step - 1}
     update(bet, where=before, step=step, last_action_at=now, expires_at=expires_at)
 

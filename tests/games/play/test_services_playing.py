@@ -4,7 +4,7 @@ import pytest
 
 from games.play import draw, errors
 from games.play.difficulties import LANES
-from games.play.models import Bet, IdempotentRequest, PlayerDay, Seeds, Transfer
+from games.play.models import Bet, GameConfig, IdempotentRequest, PlayerDay, Seeds, Transfer
 from tests.games.play.playing import (
     balance,
     cash,
@@ -40,6 +40,14 @@ def test_a_step_that_is_no_hazard_goes_on(caller):
     assert stored.last_action_at > stored.placed_at
     assert (stored.expires_at - stored.last_action_at).total_seconds() == 3600
     assert (stored.hazards, stored.server_seed) == (None, "")
+
+
+def test_the_time_after_an_action_is_configured(caller):
+    deal_free_steps(caller, "EASY", 1)
+    bet_id = placed(caller)
+    GameConfig.objects.create(key="game.session.ttl", value=60)
+    bet = step(caller, bet_id, 1)
+    assert (bet.expires_at - bet.last_action_at).total_seconds() == 60
 
 
 def test_a_hazard_ends_the_bet_and_the_stake_goes_to_the_house(caller):
