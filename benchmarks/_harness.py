@@ -1,6 +1,6 @@
-"""Windows of load over targets in turn, and what they say: medians, spread, ratios within the same round.
+"""Measure targets in alternating windows of load, and summarise them: medians, spread, ratios within a round.
 
-Targets alternate window by window, so that what else the machine does falls on all of them alike.
+Targets alternate window by window, so that other activity on the machine affects all of them alike.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from benchmarks._servers import Server
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something that answers: paths of a server, asked in turn."""
+    """Paths of a server, which are requested in turn."""
 
     name: str
     server: Server
@@ -24,7 +24,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One window of one target. `cpu_us`: server microseconds a request, which holds where the load is the limit."""
+    """One window of one target.
+
+    `cpu_us` is the server's processor time per request, which is meaningful even if the load generator is the limit.
+    """
 
     requests_per_second: float
     cpu_us: float
@@ -33,34 +36,34 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Median, least and greatest of the rounds."""
+    """Median, minimum and maximum of the rounds."""
 
-    middle: float
-    least: float
-    most: float
+    median: float
+    minimum: float
+    maximum: float
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
         return cls(median(values), min(values), max(values))
 
     def __format__(self, spec: str) -> str:
-        return f"{self.middle:{spec}} ({self.least:{spec}}..{self.most:{spec}})"
+        return f"{self.median:{spec}} ({self.minimum:{spec}}..{self.maximum:{spec}})"
 
 
 def alternate(targets: Sequence[Target], rounds: int, measure: Callable[[Target], Window]) -> dict[str, list[Window]]:
-    """Every target once a round; a first round, not counted, warms all of them."""
+    """Measure every target once per round. A first round, which is not counted, warms all of them."""
     for target in targets:
         measure(target)
     windows: dict[str, list[Window]] = {target.name: [] for target in targets}
     for number in range(rounds):
-        # Forwards and backwards in turn: a drift within a round does not favour one place in it.
+        # The order alternates, so that a drift within a round favours no position.
         for target in targets if number % 2 == 0 else reversed(targets):
             windows[target.name].append(measure(target))
     return windows
 
 
-def window(target: Target, connections: int, seconds: int, client: redis.Redis) -> Window:
-    """Raises RuntimeError where an answer was not 200: a server that refuses quickly is not a fast one."""
+def measure_window(target: Target, connections: int, seconds: int, client: redis.Redis) -> Window:
+    """Measure one window of load. Raises RuntimeError if a response was not 200: quick errors are no throughput."""
     cpu, commands = target.server.cpu_seconds(), _commands(client)
     load = _load.run(target.server.url, target.paths, connections, seconds)
     cpu, commands = target.server.cpu_seconds() - cpu, _commands(client) - commands
@@ -70,18 +73,18 @@ def window(target: Target, connections: int, seconds: int, client: redis.Redis) 
 
 
 def ratios(ours: Sequence[Window], theirs: Sequence[Window]) -> Spread:
-    """Requests a second, ours by theirs, round by round."""
+    """Return our requests per second divided by theirs, round by round."""
     pairs = zip(ours, theirs, strict=True)
     return Spread.of([one.requests_per_second / other.requests_per_second for one, other in pairs])
 
 
 def cpu_ratios(ours: Sequence[Window], theirs: Sequence[Window]) -> Spread:
-    """Server time a request, theirs by ours: above 1 where ours is cheaper, like `ratios`."""
+    """Return their server time per request divided by ours. Like `ratios`, it is above 1 if ours is better."""
     return Spread.of([other.cpu_us / one.cpu_us for one, other in zip(ours, theirs, strict=True)])
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Markdown, aligned to be read in a terminal as well. The first row is the head."""
+    """Return a Markdown table, aligned so that it can be read in a terminal too. The first row is the head."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "| " + " | ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
@@ -90,5 +93,5 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _commands(client: redis.Redis) -> int:
-    """Commands the server has processed, including the watchers' few a second and this INFO itself."""
+    """Return the number of processed commands, including the version watchers' few per second and this INFO."""
     return int(client.info("stats")["total_commands_processed"])

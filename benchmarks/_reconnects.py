@@ -1,4 +1,4 @@
-"""Clients of the stream that are cut off again and again while it tells changes; what they missed."""
+"""Disconnect clients of the stream again and again while it publishes changes, and count what they missed."""
 
 import asyncio
 import json
@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 CLIENTS = 20
-SECONDS = 90.0
+TIMEOUT_SECONDS = 90.0
 CLOSE = object()
 
 
 @dataclass(slots=True)
-class Follower:
-    """What a client knows: the newest game of its first snapshot, and every game it was told of since."""
+class ReconnectingClient:
+    """The state of a client: the newest game of its first snapshot, and every game that it has received since."""
 
     last_id: str = ""
     first: int = 0
@@ -22,7 +22,7 @@ class Follower:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ReconnectResult:
     reconnects: int
     games: int
     missed: int
@@ -35,46 +35,46 @@ class Found:
         )
 
 
-async def run(port: int, reconnects: int, change: Callable[[], int]) -> Found:
-    """`change` changes the view and returns the new game's id; it may block. Raises TimeoutError."""
-    followers = [Follower() for _ in range(CLIENTS)]
-    told: list[int] = []
-    async with asyncio.timeout(SECONDS):
-        following = [
-            asyncio.create_task(_follow(port, follower, reconnects // CLIENTS, told)) for follower in followers
-        ]
-        while any(not follower.last_id for follower in followers):
+async def run(port: int, reconnects: int, change: Callable[[], int]) -> ReconnectResult:
+    """Reconnect all clients while `change` changes the view, and return what they missed.
+
+    `change` returns the id of the new game, and may block. Raises TimeoutError.
+    """
+    clients = [ReconnectingClient() for _ in range(CLIENTS)]
+    published: list[int] = []
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        tasks = [asyncio.create_task(_reconnect_repeatedly(port, client, reconnects // CLIENTS)) for client in clients]
+        while any(not client.last_id for client in clients):
             await asyncio.sleep(0.01)
-        while not all(task.done() for task in following):
-            told.append(await asyncio.to_thread(change))
-        await asyncio.gather(*following)
+        while not all(task.done() for task in tasks):
+            published.append(await asyncio.to_thread(change))
+        await asyncio.gather(*tasks)
     missed = sum(
-        sum(game not in follower.games for game in range(follower.first + 1, max(follower.games) + 1))
-        for follower in followers
+        sum(game not in client.games for game in range(client.first + 1, max(client.games) + 1)) for client in clients
     )
-    return Found(
-        sum(follower.connections - 1 for follower in followers),
-        len(told),
+    return ReconnectResult(
+        sum(client.connections - 1 for client in clients),
+        len(published),
         missed,
-        sum(follower.resets for follower in followers),
+        sum(client.resets for client in clients),
     )
 
 
-async def _follow(port: int, follower: Follower, reconnects: int, told: list[int]) -> None:
-    """Cut after every second batch, in the middle of the next, while changes go on."""
+async def _reconnect_repeatedly(port: int, client: ReconnectingClient, reconnects: int) -> None:
+    """Disconnect after every second batch, in the middle of the next one, while changes continue."""
     for _ in range(reconnects + 1):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        header = f"Last-Event-ID: {follower.last_id}\r\n" if follower.last_id else ""
+        header = f"Last-Event-ID: {client.last_id}\r\n" if client.last_id else ""
         writer.write(f"GET /api/stream/ HTTP/1.1\r\nHost: 127.0.0.1\r\n{header}\r\n".encode())
-        follower.connections += 1
+        client.connections += 1
         batches = 0
         while batches < 2:
-            batches += await _hear(reader, follower)
+            batches += await _read_event(reader, client)
         writer.transport.abort()
 
 
-async def _hear(reader: asyncio.StreamReader, follower: Follower) -> bool:
-    """One event; whether it ended a batch."""
+async def _read_event(reader: asyncio.StreamReader, client: ReconnectingClient) -> bool:
+    """Read one event into the client's state. Return True if it ended a batch."""
     name, data = "", b""
     while (line := await reader.readline()) != b"\n" or not name:
         if not line:
@@ -82,14 +82,14 @@ async def _hear(reader: asyncio.StreamReader, follower: Follower) -> bool:
         if line.startswith(b"event: "):
             name = line[7:-1].decode()
         elif line.startswith(b"id: "):
-            follower.last_id = line[4:-1].decode()
+            client.last_id = line[4:-1].decode()
         elif line.startswith(b"data: "):
             data = line[6:]
     if name == "snapshot":
         newest = [game["game_id"] for game in json.loads(data)["newest"]]
-        follower.first = follower.first or newest[0]
-        follower.games.update(newest)
+        client.first = client.first or newest[0]
+        client.games.update(newest)
     elif name == "game":
-        follower.games.add(json.loads(data)["game_id"])
-    follower.resets += name == "reset"
+        client.games.add(json.loads(data)["game_id"])
+    client.resets += name == "reset"
     return name in ("analytics", "snapshot")

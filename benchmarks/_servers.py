@@ -1,4 +1,4 @@
-"""Private servers for a benchmark: one Valkey and any number of Granian processes, loopback only."""
+"""Private servers for a benchmark: one Valkey and any number of Granian processes, on loopback only."""
 
 import os
 import signal
@@ -20,20 +20,20 @@ STOP_SECONDS = 5.0
 
 
 def split_cores() -> tuple[set[int], set[int]]:
-    """(the server's core, everybody else's): the first allowed core and the rest; the same one where there is one."""
+    """Return the server's core and those of all other processes, which are the same if there is only one core."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     return set(cores[:1]), set(cores[1:] or cores[:1])
 
 
 def pin(cores: set[int]) -> None:
-    """Keep this process, and the children it starts from now on, on `cores`; nothing where the system cannot."""
+    """Restrict this process and its future children to `cores`. Do nothing if the system does not support it."""
     if cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
 
 
 @contextmanager
 def valkey(directory: Path) -> Iterator[str]:
-    """The URL of a Valkey on a socket in `directory`, which keeps nothing on disk."""
+    """Run a Valkey without persistence on a socket in `directory`; yield its URL."""
     server = Valkey(directory, persist=False)
     server.start()
     try:
@@ -44,7 +44,7 @@ def valkey(directory: Path) -> Iterator[str]:
 
 @contextmanager
 def granian(app: str, environment: Mapping[str, str], log: Path, cores: set[int], *options: str) -> Iterator["Server"]:
-    """One worker of `app`, and its port. Connections beyond Granian's default of 1,024 would never be answered."""
+    """Run one worker of `app`. The options raise Granian's limit of 1,024 connections, beyond which clients wait."""
     port = _free_port()
     command = [
         *(sys.executable, "-m", "granian", app, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
@@ -56,24 +56,24 @@ def granian(app: str, environment: Mapping[str, str], log: Path, cores: set[int]
 
 
 class Server:
-    """A running Granian: where it listens and what it has cost."""
+    """A running Granian, with its address and its use of resources."""
 
     def __init__(self, pid: int, port: int) -> None:
         self._process = psutil.Process(pid)
         self.url = f"http://127.0.0.1:{port}"
 
     def cpu_seconds(self) -> float:
-        """User and system time of the supervisor and its worker so far."""
+        """Return the user and system time of the supervisor and its worker so far."""
         processes = (self._process, *self._process.children(recursive=True))
         return float(sum(sum(process.cpu_times()[:2]) for process in processes))
 
     def connections(self) -> int:
-        """That the worker holds with clients now."""
+        """Return the number of open connections between the worker and clients."""
         workers = self._process.children(recursive=True)
         return sum(one.status == psutil.CONN_ESTABLISHED for each in workers for one in each.net_connections("tcp"))
 
     def memory_bytes(self) -> int:
-        """Resident memory of the worker now."""
+        """Return the resident memory of the worker."""
         return int(sum(child.memory_info().rss for child in self._process.children(recursive=True)))
 
 

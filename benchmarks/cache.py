@@ -1,9 +1,9 @@
-"""The cache service beside Django's cache, django-redis, dogpile.cache and cashews, on one private Valkey.
+"""Compare the cache service with Django's cache, django-redis, dogpile.cache and cashews on one private Valkey.
 
 python -m benchmarks.cache [--rounds 5] [--seconds 0.5] [--only hits misses stampede invalidation hang memory]
 
-Every library keeps the same value (a dictionary of 20 fields) and has the same time limits. They take turns within a
-round, so that what else the machine does falls on all alike; medians (least..greatest).
+Every library stores the same value (a dictionary of 20 fields) and has the same time limits. They alternate within a
+round, so that other activity on the machine affects all alike. Figures are medians (minimum..maximum).
 """
 
 import argparse
@@ -28,23 +28,23 @@ from benchmarks._servers import valkey
 VALUE = {f"field_{number}": number * 1.5 for number in range(20)}
 LIMIT_SECONDS = 0.25
 CALLERS = 25
-DEPENDANTS = (1_000, 10_000, 100_000)
+TAGGED_VALUES = (1_000, 10_000, 100_000)
 TAGS = ("tag:one", "tag:two")
 Factory = Callable[[], Any]
 
 
 class Library(Protocol):
-    """`remember`: read it, else compute and store it, the library's own way."""
+    """A cache library. `remember` returns the cached value, or computes and stores it in the library's own way."""
 
     name: str
 
     def remember(self, key: str, factory: Factory) -> Any: ...
 
 
-class Ours:
-    """The service: two tags; from the process's memory when `near`."""
+class CacheCore:
+    """The cache service with two tags, and with the local cache if `local`."""
 
-    def __init__(self, name: str, *, near: bool) -> None:
+    def __init__(self, name: str, *, local: bool) -> None:
         from cachecore.keys import CacheOptions, Family
         from cachecore.service import cache
 
@@ -52,14 +52,14 @@ class Ours:
         self.cache = cache
         self.family = Family(
             name=f"benchmark-{name}",
-            pattern=f"benchmark-{'near' if near else 'far'}:{{id}}",
+            pattern=f"benchmark-{'local' if local else 'redis'}:{{id}}",
             role="cache",
             type="string",
             ttl_seconds=600,
             holds="a dictionary",
             written_by="benchmarks.cache",
             purged_by="its tags",
-            options=CacheOptions(local=near),
+            options=CacheOptions(local=local),
         )
 
     def remember(self, key: str, factory: Factory) -> Any:
@@ -67,7 +67,7 @@ class Ours:
 
 
 class Django:
-    """Django's or django-redis's `get_or_set`; neither has tags."""
+    """`get_or_set` of Django or django-redis, neither of which has tags."""
 
     def __init__(self, name: str, alias: str) -> None:
         from django.core.cache import caches
@@ -80,7 +80,7 @@ class Django:
 
 
 class Dogpile:
-    """`get_or_create` with its distributed lock; no tags."""
+    """`get_or_create` with the distributed lock, without tags."""
 
     name = "dogpile.cache"
 
@@ -101,7 +101,7 @@ class Dogpile:
 
 
 class Cashews:
-    """On an event loop of its own: `get`, else `set` with two tags."""
+    """`get`, or else `set` with two tags, on an event loop of its own."""
 
     name = "cashews"
 
@@ -111,7 +111,7 @@ class Cashews:
         from cashews.picklers import PicklerType
         from cashews.wrapper.backend_settings import register_backend
 
-        register_backend("unix", Redis, pass_uri=True, pickler=PicklerType.DEFAULT)  # it knows redis:// only
+        register_backend("unix", Redis, pass_uri=True, pickler=PicklerType.DEFAULT)  # by default only redis://
         self.loop = asyncio.new_event_loop()
         self.cache = Cache()
         self.cache.setup(url, socket_timeout=LIMIT_SECONDS, socket_connect_timeout=LIMIT_SECONDS)
@@ -130,25 +130,25 @@ class Cashews:
 
 
 def main() -> None:
-    asked = _arguments()
+    args = _parse_args()
     with tempfile.TemporaryDirectory(prefix="cache-") as directory, valkey(Path(directory)) as url:
         _configure(directory, url)
         server = redis.Redis.from_url(url)
         libraries = _libraries(url)
         benchmarks: dict[str, Callable[[], str]] = {
-            "hits": lambda: _rates(libraries, asked, lambda library: _hit(library)),
-            "misses": lambda: _rates(libraries[1:], asked, lambda library: _miss(library)),
+            "hits": lambda: _rates(libraries, args, lambda library: _hit(library)),
+            "misses": lambda: _rates(libraries[1:], args, lambda library: _miss(library)),
             "stampede": lambda: _stampede([one for one in libraries if one.name != "cashews"]),
             "invalidation": lambda: _invalidation(libraries, server),
             "hang": lambda: _hang(libraries, server),
             "memory": lambda: _memory(libraries, server),
         }
-        for name in asked.only or benchmarks:
+        for name in args.only or benchmarks:
             print(f"\n{name}\n\n{benchmarks[name]()}", flush=True)
         server.close()
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cache", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="length of a window")
@@ -159,7 +159,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _configure(directory: str, url: str) -> None:
-    """The project's settings on our server, with Django's own cache beside its aliases."""
+    """Configure the project's settings for our server, with Django's own cache as another alias."""
     for name in ("CACHE_URL", "STATE_URL", "BROKER_URL"):
         os.environ.pop(name, None)
     os.environ |= {
@@ -172,7 +172,7 @@ def _configure(directory: str, url: str) -> None:
     import django
     from django.conf import settings
 
-    logging.disable(logging.CRITICAL)  # what the libraries say about a server that hangs
+    logging.disable(logging.CRITICAL)  # the libraries log a server that hangs
 
     settings.CACHES["django"] = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -184,8 +184,8 @@ def _configure(directory: str, url: str) -> None:
 
 def _libraries(url: str) -> list[Any]:
     return [
-        Ours("cachecore, memory", near=True),
-        Ours("cachecore", near=False),
+        CacheCore("cachecore, local", local=True),
+        CacheCore("cachecore", local=False),
         Django("Django", "django"),
         Django("django-redis", "default"),
         Dogpile(url),
@@ -193,15 +193,13 @@ def _libraries(url: str) -> list[Any]:
     ]
 
 
-def _rates(
-    libraries: Sequence[Library], asked: argparse.Namespace, make: Callable[[Library], Callable[[], Any]]
-) -> str:
-    """Calls a second of one thread, and what one costs its thread: that holds on a busy machine, too."""
+def _rates(libraries: Sequence[Library], args: argparse.Namespace, make: Callable[[Library], Callable[[], Any]]) -> str:
+    """Return calls per second of one thread, and the processor time per call, which is stable on a busy machine too."""
     calls = {library.name: make(library) for library in libraries}
     measured: dict[str, list[Cost]] = {name: [] for name in calls}
-    for number in range(asked.rounds):
+    for number in range(args.rounds):
         for name in calls if number % 2 == 0 else reversed(calls):
-            measured[name].append(_cost(calls[name], asked.seconds))
+            measured[name].append(_cost(calls[name], args.seconds))
     rows = [
         [
             name,
@@ -210,7 +208,7 @@ def _rates(
         ]
         for name, costs in measured.items()
     ]
-    return table([["", "calls/s", "us of CPU a call"], *rows])
+    return table([["", "calls/s", "CPU us/call"], *rows])
 
 
 class Cost(NamedTuple):
@@ -229,10 +227,10 @@ def _cost(call: Callable[[], Any], seconds: float) -> Cost:
 
 def _hit(library: Library) -> Callable[[], Any]:
     library.remember("hit", lambda: VALUE)
-    return lambda: library.remember("hit", _never)
+    return lambda: library.remember("hit", _fail)
 
 
-def _never() -> Any:
+def _fail() -> Any:
     raise AssertionError("a hit computed")
 
 
@@ -244,7 +242,7 @@ def _miss(library: Library) -> Callable[[], Any]:
 
 
 def _stampede(libraries: Sequence[Library]) -> str:
-    """Factory calls for so many callers of one cold key, and how long until the last has its answer."""
+    """Return the factory calls for concurrent callers of one missing key, and the time until the last has the value."""
     rows = []
     for library in libraries:
         calls: list[int] = []
@@ -257,21 +255,21 @@ def _stampede(libraries: Sequence[Library]) -> str:
 
         def call(library: Library = library, barrier: threading.Barrier = barrier, factory: Factory = factory) -> Any:
             barrier.wait()
-            return library.remember("cold", factory)
+            return library.remember("missing", factory)
 
         started = time.perf_counter()
         with ThreadPoolExecutor(CALLERS) as pool:
             for _ in range(CALLERS):
                 pool.submit(call)
         rows.append([library.name, f"{len(calls)}", f"{(time.perf_counter() - started) * 1000:.0f}"])
-    return table([[f"{CALLERS} callers, 50 ms factory", "factory calls", "ms until all have it"], *rows])
+    return table([[f"{CALLERS} callers, 50 ms factory", "factory calls", "ms until all return"], *rows])
 
 
 def _invalidation(libraries: Sequence[Any], server: redis.Redis) -> str:
-    """Milliseconds to invalidate one tag, by what hangs on it; the others have no tags."""
+    """Return the time to invalidate one tag, by the number of values under it. The other libraries have no tags."""
     ours, cashews = libraries[1], libraries[-1]
     rows = []
-    for dependants in DEPENDANTS:
+    for dependants in TAGGED_VALUES:
         server.flushall()
         keys = [ours.family.key(id=number) for number in range(dependants)]
         for start in range(0, dependants, 1_000):
@@ -292,24 +290,24 @@ async def _fill(cache: Any, dependants: int) -> None:
 
 
 def _hang(libraries: Sequence[Library], server: redis.Redis) -> str:
-    """Twenty reads while the server hangs: what they took, and how many were answered."""
+    """Return the time of twenty reads while the server hangs, and how many of them returned the value."""
     rows = []
     for library in libraries[1:]:
         library.remember("hang", lambda: VALUE)
-        with _hung(server):
+        with _paused(server):
             answered, times = 0, []
             for _ in range(20):
                 started = time.perf_counter()
-                with suppress(Exception):  # a read that fails is what is counted
+                with suppress(Exception):  # a failing read is not counted as answered
                     answered += library.remember("hang", lambda: VALUE) == VALUE
                 times.append((time.perf_counter() - started) * 1000)
         rows.append([library.name, f"{sum(times):.0f}", f"{sorted(times)[10]:.1f}", f"{answered} of 20"])
-    return table([["20 reads during a hang", "ms together", "median ms", "answered"], *rows])
+    return table([["20 reads during a hang", "ms in total", "median ms", "answered"], *rows])
 
 
 @contextmanager
-def _hung(server: redis.Redis) -> Iterator[None]:
-    """SIGSTOP for the block; the pool of whoever was cut off is used again afterwards."""
+def _paused(server: redis.Redis) -> Iterator[None]:
+    """Pause the server by SIGSTOP during the block; afterwards wait until it responds again."""
     import signal
 
     process = int(server.info("server")["process_id"])
@@ -322,7 +320,7 @@ def _hung(server: redis.Redis) -> Iterator[None]:
 
 
 def _memory(libraries: Sequence[Any], server: redis.Redis) -> str:
-    """Bytes in Redis with 10,000 small values under one tag: of all, and of the keys that keep the tag."""
+    """Return the bytes in Redis per value with 10,000 small values under one tag, and those of the tag's own keys."""
     ours, cashews = libraries[1], libraries[-1]
 
     def fill_ours() -> None:
@@ -333,13 +331,13 @@ def _memory(libraries: Sequence[Any], server: redis.Redis) -> str:
         ("cachecore", fill_ours),
         ("cashews", lambda: cashews.loop.run_until_complete(_fill(cashews.cache, 10_000))),
     ):
-        fill()  # connections, scripts and buffers exist before anything is measured
-        server.execute_command("FLUSHALL", "SYNC")  # type: ignore[no-untyped-call]  # freed before it is measured
+        fill()  # creates connections, scripts and buffers, which are not to be measured
+        server.execute_command("FLUSHALL", "SYNC")  # type: ignore[no-untyped-call]  # frees the memory at once
         before = _used(server)
         fill()
         of_the_tag = sum(int(server.memory_usage(key, samples=0) or 0) for key in server.scan_iter("*tag:one*"))
         rows.append([name, f"{(_used(server) - before) / 10_000:.0f}", f"{of_the_tag:,}"])
-    return table([["10,000 values, one tag", "bytes a value", "bytes of the tag"], *rows])
+    return table([["10,000 values, one tag", "bytes/value", "bytes of the tag"], *rows])
 
 
 def _used(server: redis.Redis) -> int:

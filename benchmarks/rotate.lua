@@ -1,4 +1,4 @@
--- wrk: ask the paths given after `--`, one after the other, over all connections.
+-- wrk: request the paths given after `--` in turn, over all connections.
 
 local requests = {}
 local last = 0

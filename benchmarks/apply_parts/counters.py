@@ -1,7 +1,8 @@
-"""What many do instead: one HINCRBY per counter, in one pipeline a call. It counts each call again that is repeated.
+"""The usual alternative to the live view: one HINCRBY per counter, in one pipeline per call.
 
-The same counters as the view's, and nothing else: no ledger, no series, no extremes, no corrections, no version, no
-event. They begin as copies of the view's own hashes, so both write into hashes of the same size.
+It has the same counters as the view and nothing else: no ledger, series, extremes, corrections, version or events. A
+repeated call counts twice. The counters begin as copies of the view's own hashes, so both write into hashes of the same
+size.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from cachecore.redis_client import connections
 PLAIN = ViewKeys("benchmark:")
 
 
-def copied_from_view(conditions: Sequence[Condition]) -> None:
+def copy_from_view(conditions: Sequence[Condition]) -> None:
     with connections.guarded_client("state") as client:
         for name in (ALL, *map(str, conditions)):
             client.copy(LIVE.intervals(name), PLAIN.intervals(name), replace=True)
@@ -36,6 +37,6 @@ def count(games: Columns, conditions: Sequence[Condition]) -> None:
 
 
 def count_one() -> None:
-    """A single HINCRBY and nothing more: the floor of any call."""
+    """Send a single HINCRBY, the lower bound for any call."""
     with connections.guarded_client("state") as client:
         client.hincrby(PLAIN.state, "games", 1)

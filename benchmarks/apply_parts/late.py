@@ -1,4 +1,4 @@
-"""Whole runs of a writer: read what is marked and its rows, apply, and after late games compute the series anew.
+"""Measure whole runs of a writer: read the pending ids and their rows, apply, recompute the series after late games.
 
 python -m benchmarks.apply_parts.late ROUNDS GAMES...     run by benchmarks.apply, on its servers
 """
@@ -16,9 +16,9 @@ import numpy as np  # noqa: E402
 from analytics import services, view_settings  # noqa: E402
 from analytics.columns import Columns  # noqa: E402
 from analytics.live import pending, series  # noqa: E402
-from benchmarks import _table  # noqa: E402
+from benchmarks import _games_table  # noqa: E402
 from benchmarks._harness import Spread, table  # noqa: E402
-from benchmarks.apply_parts.commands import spent_us  # noqa: E402
+from benchmarks.apply_parts.valkey_stats import time_in_command_us  # noqa: E402
 from cachecore.clock import now_ms  # noqa: E402
 
 SIZES = (1, 500, 5_000)
@@ -27,7 +27,7 @@ SIZES = (1, 500, 5_000)
 def main(rounds: int, sizes: list[int]) -> None:
     for games in sizes:
         times, server = _measure(games, rounds)
-        print(f"\nA writer's whole run, {games:,} games at the end, {len(view_settings.conditions())} conditions\n")
+        print(f"\nWhole runs of a writer, {games:,} games at the end, {len(view_settings.conditions())} conditions\n")
         head = ["games", "in order, ms", "late, ms", "late / in order", "late games/s", "server ms, in order", "late"]
         rows = [
             [
@@ -48,27 +48,27 @@ Times = dict[tuple[str, int], list[float]]
 
 
 def _measure(games: int, rounds: int) -> tuple[Times, Times]:
-    """`games` at the end: beyond a million the ledger would not hold the oldest of the late ones."""
-    late, new, before = _parted(_table.generated(games, now_ms()), (rounds + 1) * sum(SIZES))
-    _table.empty()
-    _table.copy(before)
-    _table.settle()
+    """Return run times and server times. With more than a million games, some late games would be below the ledger."""
+    late, new, before = _split(_games_table.generate_games(games, now_ms()), (rounds + 1) * sum(SIZES))
+    _games_table.truncate()
+    _games_table.copy_games(before)
+    _games_table.vacuum()
     services.rebuild_view()
     times: Times = {(kind, size): [] for kind in ("new", "late") for size in SIZES}
     server: Times = {(kind, size): [] for kind in ("new", "late") for size in SIZES}
-    supply = {"new": _cut(new), "late": _cut(late)}
+    supply = {"new": _slices(new), "late": _slices(late)}
     for number in range(-1, rounds):
         for size in SIZES:
             for kind in ("new", "late") if number % 2 == 0 else ("late", "new"):
                 taken, spent = _run(next(supply[kind]))
-                if number >= 0:  # a first round warms all
+                if number >= 0:  # the first round is a warm-up
                     times[kind, size].append(taken)
                     server[kind, size].append(spent)
     return times, server
 
 
-def _parted(games: Columns, count: int) -> tuple[Columns, Columns, Columns]:
-    """Games from all over the older ones to come late, the newest to come in order, and the rest."""
+def _split(games: Columns, count: int) -> tuple[Columns, Columns, Columns]:
+    """Return games to apply late, taken at random from the older ones, the newest, to apply in order, and the rest."""
     new = np.zeros(len(games), dtype=bool)
     new[-count:] = True
     late = np.zeros(len(games), dtype=bool)
@@ -82,7 +82,7 @@ def _parted(games: Columns, count: int) -> tuple[Columns, Columns, Columns]:
     )
 
 
-def _cut(games: Columns) -> Iterator[Columns]:
+def _slices(games: Columns) -> Iterator[Columns]:
     at = 0
     while True:
         for size in SIZES:
@@ -92,15 +92,15 @@ def _cut(games: Columns) -> Iterator[Columns]:
 
 
 def _run(games: Columns) -> tuple[float, float]:
-    """The rows are there and marked before; ms of the run, and of them in the server's scripts."""
-    _table.copy(games)
+    """Insert and mark the games, then run the writer. Return its time in ms, and the part spent in Redis scripts."""
+    _games_table.copy_games(games)
     pending.mark(games.ids.tolist())
-    spent, began = spent_us("evalsha"), time.perf_counter()
+    spent, began = time_in_command_us("evalsha"), time.perf_counter()
     applied = services.apply_pending()
     taken = (time.perf_counter() - began) * 1000
     if applied is None or applied.new != len(games) or series.missing(view_settings.conditions()):
         raise RuntimeError(f"{applied} of {len(games)} new games")
-    return taken, (spent_us("evalsha") - spent) / 1000
+    return taken, (time_in_command_us("evalsha") - spent) / 1000
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The view built anew from the table, with readers all along; and what it takes in memory.
+"""Rebuild the view from the table while a reader sends queries; measure time, memory and the reader's results.
 
 python -m benchmarks.apply_parts.rebuild ROUNDS GAMES...     run by benchmarks.apply, on its servers
 """
@@ -15,19 +15,23 @@ import django
 django.setup()
 
 from analytics import services, view_settings  # noqa: E402
-from benchmarks import _table  # noqa: E402
+from benchmarks import _games_table  # noqa: E402
 from benchmarks._harness import Spread, table  # noqa: E402
-from benchmarks.apply_parts.commands import memory_bytes  # noqa: E402
+from benchmarks.apply_parts.valkey_stats import memory_bytes  # noqa: E402
 from cachecore.clock import now_ms  # noqa: E402
 from cachecore.redis_client import connections  # noqa: E402
 
-READER_SECONDS = 30.0  # to end
-QUIET_SECONDS = 1.0  # of reading alone, before and after
+READER_TIMEOUT_SECONDS = 30.0  # for the reader to end
+READ_ONLY_SECONDS = 1.0  # reads before and after the rebuild
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilt:
-    """`times`: ms of the reads that fell into it, at least in part; wrong answers count from before to after."""
+class RebuildResult:
+    """One rebuild with a reader.
+
+    `times` are the ms of the reads that overlap the rebuild. Sources and wrong results also cover the reads before and
+    after it.
+    """
 
     seconds: float
     times: dict[str, list[float]]
@@ -37,9 +41,9 @@ class Rebuilt:
 
 def main(rounds: int, sizes: list[int]) -> None:
     for games in sizes:
-        _table.empty()
-        _table.copy(_table.generated(games, now_ms()))
-        _table.settle()
+        _games_table.truncate()
+        _games_table.copy_games(_games_table.generate_games(games, now_ms()))
+        _games_table.vacuum()
         with connections.guarded_client("state") as client:
             client.flushall()
         before = memory_bytes()
@@ -57,18 +61,18 @@ def _rebuild() -> tuple[float, float]:
     return began, time.monotonic()
 
 
-def _with_readers() -> Rebuilt:
+def _with_readers() -> RebuildResult:
     pipe = subprocess.PIPE
-    command = [sys.executable, "-m", "benchmarks.apply_parts.reading"]
+    command = [sys.executable, "-m", "benchmarks.apply_parts.concurrent_reader"]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as reader:
         try:
             assert reader.stdout is not None
             if not reader.stdout.readline():
-                raise RuntimeError("the reader did not begin")
-            time.sleep(QUIET_SECONDS)
+                raise RuntimeError("the reader did not start")
+            time.sleep(READ_ONLY_SECONDS)
             began, ended = _rebuild()
-            time.sleep(QUIET_SECONDS)
-            output, _ = reader.communicate("\n", timeout=READER_SECONDS)
+            time.sleep(READ_ONLY_SECONDS)
+            output, _ = reader.communicate("\n", timeout=READER_TIMEOUT_SECONDS)
         finally:
             reader.kill()
     found = json.loads(output)
@@ -76,25 +80,27 @@ def _with_readers() -> Rebuilt:
         name: [1000 * (end - start) for start, end in reads if start <= ended and end >= began]
         for name, reads in found["reads"].items()
     }
-    return Rebuilt(ended - began, times, found["sources"], found["wrong"])
+    return RebuildResult(ended - began, times, found["sources"], found["wrong"])
 
 
-def _report(games: int, memory: int, alone: float, runs: list[Rebuilt]) -> None:
-    print(f"\nThe view built anew from {games:,} games, {len(view_settings.conditions())} conditions\n")
+def _report(games: int, memory: int, alone: float, runs: list[RebuildResult]) -> None:
+    print(f"\nRebuild of the view from {games:,} games, {len(view_settings.conditions())} conditions\n")
+    seconds = Spread.of([run.seconds for run in runs])
+    print(f"Without a reader: {alone:.1f} s. With a reader: {seconds:.1f} s (target <= 10 s).")
     print(
-        f"Nobody reads: {alone:.1f} s. With a reader: {Spread.of([run.seconds for run in runs]):.1f} s (aim <= 10 s)."
+        f"Memory of the view: {memory / 1e6:.1f} MB, {memory / games:.1f} bytes per game "
+        "(target: <= 40 MB at 1,000,000)."
     )
-    print(f"Memory of the view: {memory / 1e6:.1f} MB, {memory / games:.1f} bytes a game (aim: <= 40 MB at 1,000,000).")
     print(
-        f"Wrong answers: {sum(run.wrong for run in runs)}. From the view: "
+        f"Wrong results: {sum(run.wrong for run in runs)}. From the view: "
         f"{sum(run.sources.get('live', 0) for run in runs):,}, "
-        f"from the table: {sum(run.sources.get('database', 0) for run in runs):,}.\n"
+        f"from the database: {sum(run.sources.get('database', 0) for run in runs):,}.\n"
     )
     rows = []
     for name in runs[0].times:
         times = [ms for run in runs for ms in run.times[name]]
         rows.append([name, f"{len(times):,}", f"{median(times):.1f}", f"{max(times):.1f}"])
-    print(table([["read meanwhile", "reads", "p50 ms", "slowest ms"], *rows]), flush=True)
+    print(table([["reads during the rebuild", "reads", "p50 ms", "slowest ms"], *rows]), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How many runs of the writer's task so many saves cost, with a real worker.
+"""Count how many runs of the writer's task a number of saves causes, with a real worker.
 
 python -m benchmarks.apply_parts.wakeups SAVES PROCESSES     run by benchmarks.apply, on its servers
 """
@@ -18,37 +18,38 @@ from celery import current_app  # noqa: E402
 from analytics.live import pending, reader  # noqa: E402
 from analytics.live.keys import EVENTS  # noqa: E402
 from analytics.wakeup import WRITER_TASK  # noqa: E402
-from benchmarks import _table  # noqa: E402
+from benchmarks import _games_table  # noqa: E402
 from benchmarks._harness import table  # noqa: E402
-from benchmarks._private import celery_worker  # noqa: E402
+from benchmarks._private_project import celery_worker  # noqa: E402
 from cachecore.clock import now_ms  # noqa: E402
 from cachecore.redis_client import connections  # noqa: E402
 from games.rounds import Round  # noqa: E402
 from games.services import record_games  # noqa: E402
 from games.times import from_unix_ms  # noqa: E402
 
-BULK = 1_000  # what one POST may hold
+BULK_GAMES = 1_000  # what one POST may hold
 WAIT_SECONDS = 120.0
-POLL_SECONDS = 0.5  # longer than a message can be on its way with nobody at work
+POLL_SECONDS = 0.5  # longer than a message can be in transit while no task runs
 Row = list[str]
 
 
 def main(saves: int, processes: int) -> None:
-    told = _rounds(1 + 2 * saves)
+    rounds = _rounds(1 + 2 * saves)
     with celery_worker(os.environ, Path(os.environ["DATA_DIR"]) / "worker.log", processes=processes):
-        record_games(told[:1], source="benchmark")
+        record_games(rounds[:1], source="benchmark")
         _wait_until(lambda: _applied() == 1)
-        one_by_one, bulk = told[1 : 1 + saves], told[1 + saves :]
+        one_by_one, bulk = rounds[1 : 1 + saves], rounds[1 + saves :]
+        batches = [bulk[at : at + BULK_GAMES] for at in range(0, saves, BULK_GAMES)]
         rows = [
-            _row("one by one", [[one] for one in one_by_one]),
-            _row(f"in bulk, {BULK:,} a call", [bulk[at : at + BULK] for at in range(0, saves, BULK)]),
+            _row("one by one", [[round_] for round_ in one_by_one]),
+            _row(f"in bulk, {BULK_GAMES:,} per call", batches),
         ]
-    print(f"\nSaves, and the runs of {WRITER_TASK} that they cost: {processes} worker processes, no beat\n")
-    print(table([["saves", "games", "s", "games/s", "task runs", "games a run", "versions"], *rows]), flush=True)
+    print(f"\nSaves and the runs of {WRITER_TASK} that they cause: {processes} worker processes, no beat\n")
+    print(table([["saves", "games", "s", "games/s", "task runs", "games/run", "versions"], *rows]), flush=True)
 
 
 def _rounds(count: int) -> list[Round]:
-    games = _table.generated(count, now_ms())
+    games = _games_table.generate_games(count, now_ms())
     columns = (games.ids.tolist(), games.crash.tolist(), games.end_ms.tolist())
     return [
         Round(game_id=game_id, crash_hundredths=crash, end_time=from_unix_ms(end_ms))
@@ -74,10 +75,10 @@ def _row(name: str, calls: Sequence[Sequence[Round]]) -> Row:
 
 
 def _runs() -> int:
-    """Of the writer's task, as the worker counts them."""
+    """Return the number of runs of the writer's task, as counted by the worker."""
     workers = current_app.control.inspect(timeout=5.0, limit=1).stats() or {}
     if not workers:
-        raise RuntimeError("the worker does not answer")
+        raise RuntimeError("the worker does not respond")
     return sum(int(found["total"].get(WRITER_TASK, 0)) for found in workers.values())
 
 
@@ -101,7 +102,7 @@ def _wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise RuntimeError(f"not within {WAIT_SECONDS:.0f} s")
+            raise RuntimeError(f"the condition was not met within {WAIT_SECONDS:.0f} s")
         time.sleep(POLL_SECONDS)
 
 

@@ -1,18 +1,18 @@
-"""The least an ASGI application can do: one stored answer, whole. The bound for the front door."""
+"""The minimal ASGI application, which sends one stored response. It is the upper bound for our own."""
 
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks.hits_apps.answers import Message, load
+from benchmarks.hits_apps.stored_responses import Message, load
 
-_answers = load(Path(os.environ["BENCHMARK_ANSWERS"]))
+_responses = load(Path(os.environ["BENCHMARK_RESPONSES"]))
 
 
 async def application(
     scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
 ) -> None:
     if scope["type"] == "http":
-        start, body = _answers[scope["path"]]
+        start, body = _responses[scope["path"]]
         await send(start)
         await send(body)

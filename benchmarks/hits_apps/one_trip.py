@@ -1,4 +1,4 @@
-"""The front door without the process's memory: every hit is one round trip to Redis."""
+"""Our ASGI application without the local cache: every hit is one round trip to Redis."""
 
 from config.asgi import ASGIApplication
 
@@ -9,17 +9,17 @@ from cachecore.responses.caching import Url  # isort: skip
 from cachecore.responses.version_watcher import VersionWatcher  # isort: skip
 
 
-class WithoutMemory(ResponseCacheASGIMiddleware):
-    """Forgets at once. It still keeps the last answer it read, which costs it about a microsecond a hit."""
+class WithoutLocalCache(ResponseCacheASGIMiddleware):
+    """Never reads from the local cache. Storing there still costs it about a microsecond per hit."""
 
     def _local_response(self, url: Url) -> PreparedResponse | None:
         return None
 
 
-class OneTrip(ASGIApplication):
+class OneRoundTripApplication(ASGIApplication):
     def __init__(self) -> None:
         super().__init__()
-        self._cached = WithoutMemory(self._cached._app, VersionWatcher(versions.namespaces.values()))
+        self._cached = WithoutLocalCache(self._cached._app, VersionWatcher(versions.namespaces.values()))
 
 
-application = OneTrip()
+application = OneRoundTripApplication()

@@ -1,4 +1,4 @@
-"""Plain Django as WSGI, its faster interface: what `cache_page` and the uncached views run under."""
+"""Plain Django as WSGI, its faster interface, for `cache_page` and the uncached views."""
 
 from django.core.wsgi import get_wsgi_application
 

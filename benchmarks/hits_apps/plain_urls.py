@@ -1,4 +1,4 @@
-"""The same two answers by plain DRF views, uncached and under Django's `cache_page`."""
+"""The same two responses from plain DRF views, uncached and with Django's `cache_page`."""
 
 from typing import Any
 

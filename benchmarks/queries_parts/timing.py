@@ -1,4 +1,4 @@
-"""Fill table and view, and time every question. Run by benchmarks.queries, on its servers.
+"""Fill table and view, and time every query. Run by benchmarks.queries, on its servers.
 
 python -m benchmarks.queries_parts.timing GAMES CALLS SECONDS [--profile]
 """
@@ -13,38 +13,44 @@ import django
 django.setup()
 
 from analytics import services  # noqa: E402
-from benchmarks import _table  # noqa: E402
+from benchmarks import _games_table  # noqa: E402
 from benchmarks._harness import table  # noqa: E402
-from benchmarks.queries_parts.asking import Ask, Origin, answering, only, requesting  # noqa: E402
+from benchmarks.queries_parts.calls import Source, TimedCall, forced_source, timed_computation, timed_request  # noqa: E402
+from benchmarks.queries_parts.cases import CASES, TARGET_MS, QueryCase  # noqa: E402
 from benchmarks.queries_parts.profiling import profile  # noqa: E402
-from benchmarks.queries_parts.questions import AIM_MS, QUESTIONS, Question  # noqa: E402
 from cachecore.clock import now_ms  # noqa: E402
 
 ROUNDS = 5
 WARM_CALLS = 3
-ORIGINS: tuple[Origin, ...] = ("live", "database")
-WAYS = {"answer": answering, "request": requesting}
-Cell = tuple[Question, Origin, str]
+SOURCES: tuple[Source, ...] = ("live", "database")
+METHODS = {"computation": timed_computation, "request": timed_request}
+Cell = tuple[QueryCase, Source, str]
 
 
 def main(games: int, calls: int, seconds: float, *, profiled: bool) -> None:
     fill(games)
     print(f"\n{games:,} games in the table and the view\n")
     if profiled:
-        for question, origin in product(QUESTIONS, ORIGINS):
-            with only(origin):
-                profile(question, origin)
+        for case, source in product(CASES, SOURCES):
+            with forced_source(source):
+                profile(case, source)
         return
     times = _times(calls, seconds)
-    head = ["ms, p50 / p99", *(f"{origin}: {way}" for origin in ORIGINS for way in WAYS), "calls", "aim", "peer"]
-    print(table([head, *(_row(question, times) for question in QUESTIONS)]), flush=True)
+    head = [
+        "ms, p50 / p99",
+        *(f"{source}: {method}" for source in SOURCES for method in METHODS),
+        "calls",
+        "target",
+        "peer",
+    ]
+    print(table([head, *(_row(case, times) for case in CASES)]), flush=True)
 
 
 def fill(games: int) -> None:
     began = time.perf_counter()
-    _table.empty()
-    _table.copy(_table.generated(games, now_ms()))
-    _table.settle()
+    _games_table.truncate()
+    _games_table.copy_games(_games_table.generate_games(games, now_ms()))
+    _games_table.vacuum()
     filled = time.perf_counter()
     services.rebuild_view()
     built = time.perf_counter()
@@ -52,38 +58,38 @@ def fill(games: int) -> None:
 
 
 def _times(calls: int, seconds: float) -> dict[Cell, list[float]]:
-    """All cells in every round, forwards and backwards in turn; none longer than its share of `seconds`."""
-    cells = list(product(QUESTIONS, ORIGINS, WAYS))
+    """Measure all cells in every round, in alternating order, each no longer than its share of `seconds`."""
+    cells = list(product(CASES, SOURCES, METHODS))
     times: dict[Cell, list[float]] = {cell: [] for cell in cells}
     for number in range(ROUNDS):
         for cell in cells if number % 2 == 0 else reversed(cells):
-            question, origin, way = cell
-            with only(origin):
-                times[cell] += _round(WAYS[way](question, origin), calls // ROUNDS, seconds / ROUNDS)
+            case, source, method = cell
+            with forced_source(source):
+                times[cell] += _round(METHODS[method](case, source), calls // ROUNDS, seconds / ROUNDS)
     return times
 
 
-def _round(ask: Ask, calls: int, seconds: float) -> list[float]:
-    """After calls that are not counted; at least one, whatever it takes."""
+def _round(call: TimedCall, calls: int, seconds: float) -> list[float]:
+    """Return the times of the calls after a few uncounted ones, at least one."""
     deadline = time.monotonic() + seconds
     for _ in range(WARM_CALLS):
-        if ask() > seconds * 1000:
+        if call() > seconds * 1000:
             break
-    times = [ask()]
+    times = [call()]
     while len(times) < calls and time.monotonic() < deadline:
-        times.append(ask())
+        times.append(call())
     return times
 
 
-def _row(question: Question, times: dict[Cell, list[float]]) -> list[str]:
-    mine = [times[question, origin, way] for origin in ORIGINS for way in WAYS]
+def _row(case: QueryCase, times: dict[Cell, list[float]]) -> list[str]:
+    mine = [times[case, source, method] for source in SOURCES for method in METHODS]
     fewest, most = min(map(len, mine)), max(map(len, mine))
     return [
-        question.name,
+        case.name,
         *(f"{median(one):.2f} / {quantiles(one, n=100, method='inclusive')[98]:.2f}" for one in mine),
         f"{most}" if fewest == most else f"{fewest}..{most}",
-        f"{AIM_MS:.0f}" if question.aimed else "",
-        question.peer,
+        f"{TARGET_MS:.0f}" if case.has_target else "",
+        case.peer,
     ]
 
 

@@ -1,4 +1,4 @@
-"""Ask what a log says when it says so, over keep-alive connections, however slowly the server answers."""
+"""Send the requests of a log at their times over keep-alive connections, however slowly the server responds."""
 
 import asyncio
 import re
@@ -15,10 +15,13 @@ _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """`asked`: when it was due, by the monotonic clock; what a request waits for a busy server is in `seconds`."""
+class TimedResponse:
+    """A response. `due_at` is the time in the log, by the monotonic clock.
 
-    asked: float
+    `seconds` includes the wait for a busy server. `outcome` is the value of X-Cache.
+    """
+
+    due_at: float
     seconds: float
     status: int
     outcome: str
@@ -30,22 +33,22 @@ class Client:
         self._host, self._port, self._netloc = address.hostname or "", address.port or 80, address.netloc
         self._idle: list[_Connection] = []
 
-    async def replay(self, entries: Iterable[Entry]) -> list[Answer]:
-        """An open loop: nobody waits for another's answer before asking. The connections end with it."""
+    async def replay(self, entries: Iterable[Entry]) -> list[TimedResponse]:
+        """Send all requests in an open loop, in which none waits for another's response; then close the connections."""
         began = time.monotonic()
-        asking = []
+        tasks = []
         for entry in entries:
             await asyncio.sleep(max(0.0, began + entry.at - time.monotonic()))
-            asking.append(asyncio.create_task(self._ask(entry, began + entry.at)))
+            tasks.append(asyncio.create_task(self._request(entry, began + entry.at)))
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                return await asyncio.gather(*asking)
+                return await asyncio.gather(*tasks)
         finally:
             while self._idle:
                 _, writer = self._idle.pop()
                 writer.close()
 
-    async def _ask(self, entry: Entry, due: float) -> Answer:
+    async def _request(self, entry: Entry, due: float) -> TimedResponse:
         connection = self._idle.pop() if self._idle else await asyncio.open_connection(self._host, self._port)
         reader, writer = connection
         zone = f"X-Timezone: {entry.zone}\r\n" if entry.zone else ""
@@ -54,13 +57,13 @@ class Client:
         )
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         await reader.readexactly(int(_header(head, "content-length")))
-        answer = Answer(due, time.monotonic() - due, int(head.split(" ", 2)[1]), _header(head, "x-cache"))
+        response = TimedResponse(due, time.monotonic() - due, int(head.split(" ", 2)[1]), _header(head, "x-cache"))
         self._idle.append(connection)
-        return answer
+        return response
 
 
 def _header(head: str, name: str) -> str:
     found = re.search(rf"(?i)\r\n{name}: *([^\r]*)", head)
     if found is None:
-        raise ValueError(f"an answer without {name}: {head!r}")
+        raise ValueError(f"a response without {name}: {head!r}")
     return found[1]

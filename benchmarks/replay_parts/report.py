@@ -1,4 +1,4 @@
-"""What the windows say, mode by mode and beside each other."""
+"""Report the windows of the log, mode by mode and compared with each other."""
 
 import math
 import os
@@ -10,10 +10,10 @@ import numpy as np
 
 from benchmarks._harness import Spread, table
 from benchmarks._load import Load
-from benchmarks.replay_parts.client import Answer
+from benchmarks.replay_parts.client import TimedResponse
 from benchmarks.replay_parts.site import Window
 
-FRESH_SECONDS = 1.0
+AFTER_VERSION_SECONDS = 1.0
 HIT = "HIT"
 
 
@@ -23,10 +23,14 @@ class Round:
     saturated: Load
 
     @property
-    def fresh(self) -> list[Answer]:
-        """Asked within a second after a new version."""
+    def after_versions(self) -> list[TimedResponse]:
+        """The responses to requests within a second after a new version."""
         rises = self.window.rises
-        return [one for one in self.window.answers if any(0 <= one.asked - rise < FRESH_SECONDS for rise in rises)]
+        return [
+            one
+            for one in self.window.responses
+            if any(0 <= one.due_at - rise < AFTER_VERSION_SECONDS for rise in rises)
+        ]
 
     @property
     def requests_per_second(self) -> float:
@@ -34,12 +38,12 @@ class Round:
 
     @property
     def transactions(self) -> float:
-        """A request's share of the database's."""
-        return self.window.transactions / len(self.window.answers)
+        """Database transactions per request."""
+        return self.window.transactions / len(self.window.responses)
 
     @property
     def cpu_us(self) -> float:
-        return self.window.cpu_seconds * 1e6 / len(self.window.answers)
+        return self.window.cpu_seconds * 1e6 / len(self.window.responses)
 
 
 Rounds = Sequence[Round]
@@ -55,42 +59,42 @@ def _latencies(rounds: Mapping[str, Rounds]) -> str:
     head = ["the log", "hit rate %", "all p50 / p95 / p99 ms", "hits", "misses"]
     rows = []
     for mode, ours in rounds.items():
-        answers = list(chain.from_iterable(one.window.answers for one in ours))
-        hits = [one for one in answers if one.outcome == HIT]
-        misses = [one for one in answers if one.outcome != HIT]
-        rate = Spread.of([hit_rate(one.window.answers) for one in ours])
-        rows.append([mode, f"{rate:.1f}", *map(_percentiles, (answers, hits, misses))])
+        responses = list(chain.from_iterable(one.window.responses for one in ours))
+        hits = [one for one in responses if one.outcome == HIT]
+        misses = [one for one in responses if one.outcome != HIT]
+        rate = Spread.of([hit_rate(one.window.responses) for one in ours])
+        rows.append([mode, f"{rate:.1f}", *map(_percentiles, (responses, hits, misses))])
     return table([head, *rows])
 
 
 def _after_versions(rounds: Mapping[str, Rounds]) -> str:
-    """Ratios of p99 and of misses are round by round, to the mode that warms nothing."""
+    """Return figures for the second after a version, with ratios to the mode without warming, round by round."""
     head = ["the second after a version", "requests", "hit rate %", "p50 ms", "p99 ms", "p99 / cold", "misses / cold"]
     rows = []
     for mode, ours in rounds.items():
         cold = rounds.get("cold")
         cells = [
-            f"{sum(len(one.fresh) for one in ours):,}",
-            f"{Spread.of([hit_rate(one.fresh) for one in ours]):.1f}",
-            f"{Spread.of([percentile(one.fresh, 50) for one in ours]):.1f}",
+            f"{sum(len(one.after_versions) for one in ours):,}",
+            f"{Spread.of([hit_rate(one.after_versions) for one in ours]):.1f}",
+            f"{Spread.of([percentile(one.after_versions, 50) for one in ours]):.1f}",
             f"{Spread.of([_fresh_p99(one) for one in ours]):.1f}",
             _ratio(ours, cold, _fresh_p99),
-            _ratio(ours, cold, lambda one: 100 - hit_rate(one.fresh)),
+            _ratio(ours, cold, lambda one: 100 - hit_rate(one.after_versions)),
         ]
         rows.append([mode, *cells])
     return table([head, *rows])
 
 
 def _processors(rounds: Mapping[str, Rounds]) -> str:
-    """Who had them in that second, and when the run came: what both cores are taken for, nobody answers faster."""
-    head = ["CPU seconds in that second", "web", "workers", f"all of {os.cpu_count()}", "run begins after ms", "runs"]
+    """Return who used the processors in that second: while all cores are busy, no response can be faster."""
+    head = ["CPU seconds in that second", "web", "workers", f"all of {os.cpu_count()}", "run starts after ms", "runs"]
     rows = []
     for mode, ours in rounds.items():
-        seconds = list(chain.from_iterable(one.window.seconds for one in ours))
-        begun = [one.run_after_ms for one in seconds if one.run_after_ms is not None]
+        seconds = list(chain.from_iterable(one.window.processor_use for one in ours))
+        run_starts = [one.run_after_ms for one in seconds if one.run_after_ms is not None]
         cells = [f"{Spread.of([getattr(one, who) for one in seconds]):.2f}" for who in ("web", "worker", "machine")]
-        after = f"{Spread.of(begun):.0f}" if begun else ""
-        rows.append([mode, *cells, after, f"{len(begun)} of {len(seconds)}"])
+        after = f"{Spread.of(run_starts):.0f}" if run_starts else ""
+        rows.append([mode, *cells, after, f"{len(run_starts)} of {len(seconds)}"])
     return table([head, *rows])
 
 
@@ -114,30 +118,30 @@ def _costs(rounds: Mapping[str, Rounds]) -> str:
 
 
 def _failures(rounds: Mapping[str, Rounds]) -> str:
-    told = []
+    parts = []
     for mode, ours in rounds.items():
-        wrong = sum(answer.status != 200 for one in ours for answer in one.window.answers)
+        wrong = sum(response.status != 200 for one in ours for response in one.window.responses)
         loads = Spread.of([one.window.load_average for one in ours])
-        told.append(f"{mode}: {wrong + sum(one.saturated.failures for one in ours)} failures, load {loads:.1f}")
-    return "; ".join(told)
+        parts.append(f"{mode}: {wrong + sum(one.saturated.failures for one in ours)} failures, load {loads:.1f}")
+    return "; ".join(parts)
 
 
-def hit_rate(answers: Sequence[Answer]) -> float:
-    """In percent; nan of nothing."""
-    return 100 * sum(one.outcome == HIT for one in answers) / len(answers) if answers else math.nan
+def hit_rate(responses: Sequence[TimedResponse]) -> float:
+    """Return the hit rate in percent, or nan without responses."""
+    return 100 * sum(one.outcome == HIT for one in responses) / len(responses) if responses else math.nan
 
 
-def percentile(answers: Sequence[Answer], percent: float) -> float:
-    """Milliseconds; nan of nothing."""
-    return float(np.percentile([1000 * one.seconds for one in answers], percent)) if answers else math.nan
+def percentile(responses: Sequence[TimedResponse], percent: float) -> float:
+    """Return a percentile in ms, or nan without responses."""
+    return float(np.percentile([1000 * one.seconds for one in responses], percent)) if responses else math.nan
 
 
-def _percentiles(answers: Sequence[Answer]) -> str:
-    return " / ".join(f"{percentile(answers, percent):.1f}" for percent in (50, 95, 99)) if answers else "none"
+def _percentiles(responses: Sequence[TimedResponse]) -> str:
+    return " / ".join(f"{percentile(responses, percent):.1f}" for percent in (50, 95, 99)) if responses else "none"
 
 
 def _fresh_p99(one: Round) -> float:
-    return percentile(one.fresh, 99)
+    return percentile(one.after_versions, 99)
 
 
 def _ratio(ours: Rounds, theirs: Rounds | None, figure: Callable[[Round], float]) -> str:

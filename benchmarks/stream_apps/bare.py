@@ -1,4 +1,4 @@
-"""The least an ASGI application can do to broadcast: no history, no caps, no heartbeat, nobody watched for leaving."""
+"""The minimal ASGI broadcaster: it has no history, limits, heartbeats or detection of disconnects."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ import redis.asyncio
 
 Message = MutableMapping[str, Any]
 STREAM = "{analytics}:events"
-OTHER = b"x" * 3_300  # as long as a page of games
+BACKGROUND_BODY = b"x" * 3_300  # as long as a page of games
 
 waiting: list[asyncio.Future[bytes]] = []
 background: set[asyncio.Task[None]] = set()
@@ -24,8 +24,8 @@ async def broadcast() -> None:
             for entry_id, fields in entries:
                 last = entry_id
                 body = b"event: analytics\nid: bare:%s\ndata: %s\n\n" % (entry_id.partition(b"-")[0], fields[b"event"])
-                told, waiting[:] = waiting[:], []
-                for future in told:
+                receivers, waiting[:] = waiting[:], []
+                for future in receivers:
                     future.set_result(body)
 
 
@@ -36,7 +36,7 @@ async def application(
         return await lifespan(receive, send)
     if scope["path"] != "/api/stream/":
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"3300")]})
-        return await send({"type": "http.response.body", "body": OTHER})
+        return await send({"type": "http.response.body", "body": BACKGROUND_BODY})
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
     body = b"event: snapshot\nid: bare:0\ndata: {}\n\n"
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""When versions rose, as a subscriber hears of it."""
+"""Subscribe to the messages about raised versions."""
 
 import asyncio
 import time
@@ -11,12 +11,12 @@ CHANNELS = ("version_updates", "analytics_updates")
 
 
 @asynccontextmanager
-async def rises(redis_url: str, heard: Callable[[float], None]) -> AsyncIterator[None]:
-    """Tell `heard` of each by the monotonic clock, while the block runs."""
+async def subscribe_to_rises(redis_url: str, on_rise: Callable[[float], None]) -> AsyncIterator[None]:
+    """Call `on_rise` with the monotonic time of each message during the block."""
 
     async def listen() -> None:
         async for _ in pubsub.listen():
-            heard(time.monotonic())
+            on_rise(time.monotonic())
 
     client = redis.asyncio.Redis.from_url(redis_url)
     async with client, client.pubsub(ignore_subscribe_messages=True) as pubsub:

@@ -1,7 +1,7 @@
-"""Change the environment's games and view when told to: a line in, a line out.
+"""Save and apply one new game for every line on stdin.
 
-For every line on stdin one new game is saved and applied; answers [game id, version, when the writer began], the last
-in seconds of the system's monotonic clock, which all processes share.
+The reply is [game id, version, start of the writer's run], the latter in seconds of the system's monotonic clock, which
+all processes share.
 """
 
 import json
@@ -19,11 +19,11 @@ from games.models import Game  # noqa: E402
 from games.times import from_unix_ms  # noqa: E402
 
 
-def change() -> tuple[int, int, float]:
+def apply_one_game() -> tuple[int, int, float]:
     view = reader.view_state()
     assert view is not None
     game_id = (view.newest or 0) + 1
-    Game.objects.bulk_create(  # unlike `save`, it wakes no writer but us
+    Game.objects.bulk_create(  # unlike save(), it sends no signal, so no worker applies the game
         [Game(game_id=game_id, crash_hundredths=234, end_time=from_unix_ms(now_ms()), source="benchmark")]
     )
     pending.mark([game_id])
@@ -37,4 +37,4 @@ def change() -> tuple[int, int, float]:
 
 if __name__ == "__main__":
     for _ in sys.stdin:
-        print(json.dumps(change()), flush=True)
+        print(json.dumps(apply_one_game()), flush=True)

@@ -1,6 +1,6 @@
-"""Fill the environment's database and live view with games of a genuine chain, the newest of them just over.
+"""Fill the environment's database and live view with games of a genuine chain, the newest of which ends now.
 
-python -m benchmarks._games 6000
+python -m benchmarks._genuine_games 6000
 """
 
 import math
@@ -22,8 +22,8 @@ from games.services import record_games  # noqa: E402
 
 NEWEST_GAME = 5_900_000
 NEWEST_HASH = "5afc2cdf0d5645faa91a8d16c752bdb2a3d12627853dc31f05e6f311aee45895"
-GROWTH_PER_MS = 0.00006  # BC.Game's curve: a flight to x lasts ln(x) / 0.00006 ms
-PAUSE = timedelta(milliseconds=12_400)  # between a crash and the next start
+GROWTH_PER_MS = 0.00006  # BC.Game's curve: a game that crashes at x lasts ln(x) / 0.00006 ms
+PAUSE = timedelta(milliseconds=12_400)  # between a crash and the start of the next game
 BATCH_GAMES = 1_000
 
 

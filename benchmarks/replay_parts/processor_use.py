@@ -1,4 +1,4 @@
-"""The second after a version: who had the processors in it, and when the warming run came."""
+"""Measure the second after a version: processor time by process, and the start of the warming run."""
 
 import asyncio
 import time
@@ -15,10 +15,10 @@ SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Second:
-    """CPU seconds of the web process, of Celery's, and of all that ran on this machine.
+class ProcessorUse:
+    """CPU seconds of the web process, of the worker, and of the whole machine.
 
-    `run_after_ms`: from the version to the start of its warming run; None: there was none in time.
+    `run_after_ms` is the time from the version to the start of its warming run, or None if none started in time.
     """
 
     web: float
@@ -27,21 +27,21 @@ class Second:
     run_after_ms: float | None
 
 
-class Meter:
-    """Of processes that neither end nor begin meanwhile: looking for them would cost what is to be measured."""
+class ProcessorMeter:
+    """Measures a fixed set of processes, because searching for new ones would cost processor time."""
 
     def __init__(self, web: Iterable[psutil.Process], worker: Iterable[psutil.Process], redis_url: str) -> None:
         self._web, self._worker = tuple(web), tuple(worker)
         self._redis = redis.asyncio.Redis.from_url(redis_url)
 
-    async def second(self) -> Second:
-        """From now on."""
+    async def measure(self) -> ProcessorUse:
+        """Measure the next second."""
         risen_ms = time.time() * 1000
         before = self._cpu()
         await asyncio.sleep(SECONDS)
         after = self._cpu()
         web, worker, machine = (late - early for early, late in zip(before, after, strict=True))
-        return Second(web, worker, machine, await self._run_after(risen_ms))
+        return ProcessorUse(web, worker, machine, await self._run_after(risen_ms))
 
     async def aclose(self) -> None:
         await self._redis.aclose()

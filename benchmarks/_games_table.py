@@ -1,4 +1,4 @@
-"""Fill the table by COPY with games as the law would have them: a million in a few seconds, waking nobody."""
+"""Fill the games table with generated games by COPY: a million in a few seconds, and without signals."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -20,30 +20,33 @@ COPIED = (
 )
 
 
-def generated(games: int, newest_ms: int, *, first: int = FIRST_GAME, seed: int = 1) -> Columns:
-    """P(X >= x) = 0.99 / x, every 20 s, the newest at `newest_ms`."""
+def generate_games(games: int, newest_ms: int, *, first: int = FIRST_GAME, seed: int = 1) -> Columns:
+    """Return games with P(X >= x) = 0.99 / x, one every 20 s, the newest of which ends at `newest_ms`."""
     chances = 1 - np.random.default_rng(seed).random(games)  # in (0, 1]
     ids = np.arange(first, first + games, dtype=np.int64)
     crash = np.maximum(100, 99 / chances).astype(np.int64)
     return Columns(ids, crash, newest_ms - SPACING_MS * np.arange(games - 1, -1, -1, dtype=np.int64))
 
 
-def empty() -> None:
-    """Autovacuum would begin while the rows come in, and leave the map that index-only scans need half made."""
+def truncate() -> None:
+    """Empty the table and switch off its autovacuum.
+
+    Autovacuum could run during the COPY, and leave the visibility map for index-only scans incomplete.
+    """
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE games_game")
         cursor.execute("ALTER TABLE games_game SET (autovacuum_enabled = false)")
 
 
-def copy(games: Columns) -> None:
-    """Rows as wide as real ones: a hash that fits nothing, marked verified and linked."""
+def copy_games(games: Columns) -> None:
+    """Copy games into the table, in rows as wide as real ones: with an arbitrary hash, marked verified and linked."""
     for start in range(0, len(games), BLOCK_GAMES):
         block = slice(start, start + BLOCK_GAMES)
         _copy(Columns(games.ids[block], games.crash[block], games.end_ms[block]))
 
 
-def settle() -> None:
-    """What autovacuum does a minute after a bulk load: statistics, and the map that index-only scans need."""
+def vacuum() -> None:
+    """Update statistics and visibility map, as autovacuum does a minute after a bulk load."""
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE games_game")
 

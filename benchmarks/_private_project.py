@@ -1,4 +1,4 @@
-"""The project on private servers: a PostgreSQL and a Valkey of its own, and the environment that names them."""
+"""Run the project on a private PostgreSQL and a private Valkey."""
 
 import os
 import signal
@@ -13,13 +13,13 @@ from benchmarks._servers import STOP_SECONDS, valkey
 from config.stack.children import dies_with_parent
 from config.stack.postgres import Postgres
 
-SERVERS = ("DATABASE_URL", "REDIS_URL", "REDIS_HOST", "CACHE_URL", "STATE_URL", "BROKER_URL")
-UNLIMITED = "100000000/minute"  # limits count as in production, and are never reached
+SERVER_VARIABLES = ("DATABASE_URL", "REDIS_URL", "REDIS_HOST", "CACHE_URL", "STATE_URL", "BROKER_URL")
+UNLIMITED = "100000000/minute"  # requests are counted as in production, but the limit is never reached
 
 
 @contextmanager
 def private_project() -> Iterator[dict[str, str]]:
-    """The environment of a migrated project without games. Answers are kept apart from the view: databases 1 and 0."""
+    """Yield the environment of a migrated project without games. The cache has database 1, the view database 0."""
     postgres = Postgres()
     with tempfile.TemporaryDirectory(prefix="benchmark-") as directory, valkey(Path(directory)) as url:
         try:
@@ -32,13 +32,13 @@ def private_project() -> Iterator[dict[str, str]]:
 
 
 def run(module: str, *arguments: str, environment: Mapping[str, str]) -> None:
-    """A module in a process of its own, which sees the servers when Django reads its settings."""
+    """Run a module in a process of its own, so that Django reads this environment."""
     subprocess.run([sys.executable, "-m", module, *arguments], env=environment, check=True)
 
 
 @contextmanager
 def celery_worker(environment: Mapping[str, str], log: Path, *, processes: int = 2) -> Iterator[None]:
-    """A worker as the Procfile has it, which has two processes. It may not have begun yet when the block does."""
+    """Run a worker as in the Procfile, with two processes. It may still be starting when the block begins."""
     options = ("--quiet", "worker", "--loglevel", "WARNING", "--without-gossip", "--without-mingle")
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -52,11 +52,11 @@ def celery_worker(environment: Mapping[str, str], log: Path, *, processes: int =
         try:
             yield
         finally:
-            _end(process)
+            _stop(process)
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Let it finish what it does; then its whole group goes."""
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """Let the worker finish its tasks, then kill its process group."""
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(STOP_SECONDS)
@@ -66,7 +66,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _environment(directory: str, database_url: str, redis_url: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in SERVERS}
+    kept = {name: value for name, value in os.environ.items() if name not in SERVER_VARIABLES}
     return kept | {
         "DJANGO_SETTINGS_MODULE": "config.settings.local",
         "DATABASE_URL": database_url,
