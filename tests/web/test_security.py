@@ -33,12 +33,12 @@ def _games():
 
 
 @pytest.mark.parametrize(("path", "name", "text"), HOSTILE)
-def test_a_hostile_parameter_is_rejected_and_never_becomes_markup(client, path, name, text):
+def test_a_hostile_parameter_is_rejected_or_ignored_and_never_becomes_markup(client, path, name, text):
     given = {name: text}
     if path == "/verify/":
         given = {"game_id": "5900000", "hash": "a" * 64} | given
     response = client.get(path, given)
-    assert response.status_code == 400
+    assert response.status_code == (200 if name == "colour" else 400)  # no page has a parameter of that name
     found = page(response)
     assert not found.all("img")
     assert all(tag.get("src") for tag in found.all("script"))
