@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("config", "web", "analytics", "games", "cachecore", "benchmarks")
+FOLDERS = ("config", "web", "analytics", "games", "tokens", "cachecore", "benchmarks")
 VERBS = frozenset((Path(__file__).parent / "docstring_verbs.txt").read_text().split())
 LEAST_SHARE = 0.9
 NEVER_FIRST = {"Whether", "Of", "What", "Who", "How", "As", "Those", "Nothing"}

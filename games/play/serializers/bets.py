@@ -46,7 +46,7 @@ class BetSerializer(serializers.ModelSerializer[Bet]):
         return format_coefficient(bet.coefficient(bet.step))
 
     def get_win_amount(self, bet: Bet) -> str | None:
-        """What the bet paid; null while it is open."""
+        """Return what the bet paid, or null while it is open."""
         return None if bet.is_open else _money(bet, bet.payout_e4 or 0)
 
 

@@ -23,7 +23,7 @@ class SeedsSerializer(serializers.Serializer[Seeds]):
     nonce = serializers.IntegerField()
 
     def get_client_seed(self, seeds: Seeds) -> str | None:
-        """The client seed, null unless the player has set it."""
+        """Return the client seed, or null unless the player has set it."""
         return seeds.client_seed or None
 
 
