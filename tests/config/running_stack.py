@@ -39,7 +39,12 @@ class RunningStack:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = data.parent / f"{data.name}.log"
-        ours = {"DATA_DIR": str(data), "PORT": str(self.port), "REPLAY_SPEED": "20"} | environment
+        ours = {
+            "DATA_DIR": str(data),
+            "PORT": str(self.port),
+            "REPLAY_SPEED": "20",
+            "ENABLE_REDIS_RATE_LIMITING": "false",  # waiting for a recovery is many requests
+        } | environment
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "stack"],

@@ -9,8 +9,8 @@ import time
 import psutil
 import pytest
 
-from tests.config.running_stack import free_port, inherited_environment
-from tests.config.test_settings import PROJECT
+from tests.config.running_stack import inherited_environment
+from tests.processes import PROJECT, free_port
 
 pytestmark = pytest.mark.timeout(300)
 
