@@ -70,7 +70,7 @@ def recorded() -> None:
 def test_a_large_read_without_a_free_slot_is_refused(client, path):
     response = client.get(f"/api/analytics/{path}")
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
-    assert response.json() == {"detail": "Too many questions about all games at once; ask again."}
+    assert response.json() == {"detail": "Too many requests over all games are running. Try again in a few seconds."}
 
 
 @pytest.mark.parametrize("path", SMALL)
