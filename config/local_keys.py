@@ -18,7 +18,7 @@ def local_keys(path: Path) -> list[str]:
     """
     try:
         return path.read_text().split()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # a DATA_DIR that cannot be is reported by whoever creates it
         return []
     except OSError as error:
         raise ImproperlyConfigured(f"{path} cannot be read ({error.strerror}).") from error

@@ -45,9 +45,9 @@ class Supervised:
         found = self._children()
         return [one for one in found if not is_guard(one) and (name is None or one.name() == name)]
 
-    def guard(self) -> psutil.Process:
-        (guard,) = (one for one in running(self._children()) if is_guard(one))
-        return guard
+    def guard(self) -> psutil.Process | None:
+        """Return the guard, or None while there is none."""
+        return next((one for one in running(self._children()) if is_guard(one)), None)
 
     def lines(self) -> list[str]:
         """Wait for its end. Return what it printed, without times and process ids."""
