@@ -43,7 +43,7 @@ _last_complete_check: BoundedCache[tuple[str, int | None], float] = BoundedCache
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the data of a result come from.
+    """The source of a result's data.
 
     `is_definitive`: the result stays right until the version rises. Otherwise the view should have supplied the data,
     and the result is cached briefly only.

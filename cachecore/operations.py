@@ -24,7 +24,7 @@ MAX_ECHOED_LENGTH = 100  # characters of an unknown name that an error message r
 
 
 class UnknownName(LookupError):
-    """Nothing has the given name. The message is suitable for the caller."""
+    """There is no family, tag or namespace of the given name. The message is suitable for the caller."""
 
     def __init__(self, kind: str, name: str) -> None:
         super().__init__(f'There is no {kind} "{name[:MAX_ECHOED_LENGTH]}".')

@@ -19,7 +19,7 @@ LAST_CHUNK_SECONDS = 0.5
 
 
 class SharedState(Protocol):
-    """What all clients of a process share; analytics/stream/hub.py implements it."""
+    """The state that all clients of a process share. analytics/stream/hub.py implements it."""
 
     mirror: Mirror
     status_event: bytes

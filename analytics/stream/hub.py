@@ -1,4 +1,4 @@
-"""What all clients of a process share: the reader of Redis, the wake-ups of clients, and the status of the stream."""
+"""The state that all clients of a process share: the reader of Redis, their wake-ups, and the status of the stream."""
 
 import asyncio
 import logging

@@ -61,7 +61,7 @@ warmers: dict[str, Warmer] = {}
 
 @dataclass(slots=True)
 class Report:
-    """What a run did, as lists of URLs."""
+    """The outcome of a run, as lists of URLs."""
 
     warmed: list[str] = field(default_factory=list)
     already_warm: list[str] = field(default_factory=list)

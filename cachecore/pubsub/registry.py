@@ -15,7 +15,7 @@ class Message(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """What a subscription is for: a channel or a pattern."""
+    """The subject of a subscription: a channel or a pattern."""
 
     kind: Kind
     name: str

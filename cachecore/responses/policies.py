@@ -33,7 +33,7 @@ policies: dict[str, Policy] = {}
 
 
 class ComputedResult(NamedTuple):
-    """What a view computed.
+    """The result of a view's computation.
 
     `fresh_ms` shortens the family's TTL, for example to the end of the current interval; 0: the response is not stored.
     """

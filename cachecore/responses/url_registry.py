@@ -17,7 +17,10 @@ MAX_URL_LENGTH = 1_000  # longer ones are served from the cache inside Django, a
 
 
 class Url(NamedTuple):
-    """What a response may depend on. `forwarded_proto` is the proxy's text: Django interprets it (redirects, HSTS)."""
+    """The parts of a request that a response may depend on.
+
+    `forwarded_proto` is the proxy's text: Django interprets it (redirects, HSTS).
+    """
 
     path: str
     query: str = ""
